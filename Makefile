@@ -1,0 +1,47 @@
+# Every target sets up .venv by itself. PYTHON=python3.12 picks another interpreter (3.11 or newer).
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+# One thread a process: with more, two busy cores make torch's CPU operations collapse, and results
+# of training would depend on the number of cores.
+QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
+
+.PHONY: help setup lab test notebooks format clean
+
+help:
+	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
+	@echo "make test      all tests, the notebooks among them (make test ARGS=\"-k color\")"
+	@echo "make notebooks run the notebooks and store their outputs (ARGS=notebooks/03_resnet.ipynb for one)"
+	@echo "make format    ruff's formatter and its safe fixes"
+	@echo "make setup     only the environment, in .venv"
+	@echo "make clean     remove .venv and caches"
+
+setup: .venv/ready
+
+# The stamp is written last: after an interruption it is missing, and everything is done again. pip
+# then finds what it had installed; a .venv whose pip does not run is made anew.
+.venv/ready: pyproject.toml pins.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "colorlab needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint pins.txt --editable ".[dev]"
+	@touch $@
+
+# JupyterLab refuses to run as root unless told so, as it has to be in most containers.
+lab: setup
+	$(BIN)/python -m jupyterlab $$([ "$$(id -u)" = 0 ] && echo --allow-root) --ServerApp.root_dir=notebooks $(ARGS)
+
+test: setup
+	$(QUIET_THREADS) $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \
+		--numprocesses=2 --dist=loadfile $(ARGS)
+
+notebooks: setup
+	$(QUIET_THREADS) $(BIN)/python tools/notebooks.py $(ARGS)
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

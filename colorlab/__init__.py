@@ -1,0 +1,26 @@
+"""colorlab: learn automatic image colorization, and do it.
+
+``colorlab.colorize(picture)`` colours a picture; the rooms of the package are ``color``, ``data``, ``models``,
+``training``, ``evaluation``, ``pretrained``, ``inference``, ``plots`` and ``widgets``. Nothing is imported before
+it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from colorlab.inference import colorize as colorize
+
+__all__ = ["__version__", "colorize"]
+
+
+def __getattr__(name: str) -> object:
+    # `import colorlab` must stay quick, and torch takes a second.
+    if name == "colorize":
+        from colorlab.inference import colorize
+
+        return colorize
+    raise AttributeError(f"module 'colorlab' has no attribute {name!r}")

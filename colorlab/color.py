@@ -1,0 +1,222 @@
+"""sRGB and CIE L\\*a\\*b\\*, and the value ranges that networks see.
+
+The only module that knows the numbers of colour. Pictures are tensors whose last three axes are
+channel, height, width; any axes may come before them, on any device.
+
+* **RGB** is sRGB (IEC 61966-2-1): uint8 in 0…255, or float in 0…1.
+* **Lab** is CIE 1976 L\\*a\\*b\\* for the white point D65: L in 0…100; inside the sRGB gamut a lies in
+  -86.2…98.3 and b in -107.9…94.5.
+* **Network units** are ``lightness = L/50 - 1`` in [-1, 1] and ``ab/110``, which keeps every sRGB
+  colour inside (-1, 1) and puts grey at 0.
+
+Greys map to a = b = 0 *exactly*, and back to r = g = b exactly: the white point is the row sums of the
+sRGB matrix itself, and every matrix product is written as a grey part plus differences that vanish on
+the neutral axis. (Implementations with a separately rounded white point give white a = -0.0025,
+b = 0.0047.)
+
+Notebook ``01_lab_colour_space`` derives all of this step by step.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+LIGHTNESS_CENTRE = 50.0
+"""L of network input 0; L = 50·(lightness + 1)."""
+
+AB_SCALE = 110.0
+"""a or b of network output 1. The gamut reaches 107.9, so no colour of a screen is out of reach of a tanh."""
+
+# Linear sRGB to XYZ under D65, from the primaries in IEC 61966-2-1, as scikit-image rounds it.
+_RGB_TO_XYZ = torch.tensor(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]],
+    dtype=torch.float64,
+)
+# Relative to white (row sums), each row adds up to 1, and so does each row of the inverse.
+_TO_WHITE_RELATIVE = _RGB_TO_XYZ / _RGB_TO_XYZ.sum(dim=1, keepdim=True)
+_FROM_WHITE_RELATIVE = torch.linalg.inv(_TO_WHITE_RELATIVE)
+_FORWARD: list[list[float]] = _TO_WHITE_RELATIVE.tolist()
+_BACKWARD: list[list[float]] = _FROM_WHITE_RELATIVE.tolist()
+
+_DELTA = 6 / 29  # where CIE 1976 passes from the cube root to a line
+_SLOPE = 1 / (3 * _DELTA**2)
+_OFFSET = 4 / 29
+
+# How far outside [0, 1] linear light may lie and still count as inside the gamut: the rounding of
+# float32 on the way through Lab, 1/25 of an 8-bit step at the dark end.
+_GAMUT_TOLERANCE = 1e-5
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    r"""sRGB to CIE L\*a\*b\* (D65).
+
+    Args:
+        rgb: ``(…, 3, H, W)``, uint8 in 0…255 or float in 0…1. Float values a little outside 0…1 are
+            converted as they are, not clipped.
+
+    Returns:
+        ``(…, 3, H, W)``: L in 0…100, a, b; float64 for float64 input, else float32. Differentiable
+        everywhere, with finite gradients at black.
+
+    Raises:
+        TypeError: ``rgb`` is neither uint8 nor floating point.
+        ValueError: ``rgb`` has no channel axis of 3, or is a float picture in 0…255.
+
+    Convention: r = g = b gives a = b = 0 exactly; white gives L = 100 exactly.
+
+    Reference: IEC 61966-2-1:1999 (sRGB); CIE 15:2018, section 8.2.1 (L\*a\*b\*).
+    """
+    _check_picture(rgb, "rgb")
+    linear = _linear_light(rgb)
+    r, g, b = linear.unbind(-3)
+    # A grey has r - g = b - g = 0, so that X, Y and Z come out identical to the last bit.
+    red, blue = r - g, b - g
+    xyz = torch.stack([g + row[0] * red + row[2] * blue for row in _FORWARD], dim=-3)
+    curved = xyz.clamp(min=_DELTA**3).pow(1 / 3)
+    x, y, z = torch.where(xyz > _DELTA**3, curved, _SLOPE * xyz + _OFFSET).unbind(-3)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    r"""CIE L\*a\*b\* (D65) to sRGB, clipped to 0…1.
+
+    Clipping changes hue and lightness; :func:`fit_to_gamut` first takes a colour into the gamut without
+    touching either.
+
+    Args:
+        lab: ``(…, 3, H, W)`` float: L in 0…100, a, b. Colours outside the gamut, real or not, are allowed.
+
+    Returns:
+        ``(…, 3, H, W)`` in 0…1; float64 for float64 input, else float32. Differentiable, with finite
+        gradients; the gradient is 0 where a channel was clipped.
+
+    Raises:
+        TypeError: ``lab`` is not floating point.
+        ValueError: ``lab`` has no channel axis of 3.
+
+    Convention: a = b = 0 gives r = g = b exactly. A negative Z (a colour no light has) counts as 0, as
+    in scikit-image.
+
+    Reference: as :func:`rgb_to_lab`.
+    """
+    linear = _lab_to_linear(lab)
+    curved = 1.055 * linear.clamp(min=0.0031308).pow(1 / 2.4) - 0.055
+    return torch.where(linear > 0.0031308, curved, 12.92 * linear).clamp(0, 1)
+
+
+def to_uint8(rgb: Tensor) -> Tensor:
+    """Float RGB in 0…1, rounded to the nearest of the 256 levels; same shape, uint8."""
+    return (rgb * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def split(lab: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Lab, taken apart into what a network is given and what it shall answer.
+
+    Args:
+        lab: ``(…, 3, H, W)`` float.
+
+    Returns:
+        ``lightness``, ``(…, 1, H, W)`` in [-1, 1], and ``ab``, ``(…, 2, H, W)`` in (-1, 1) for every
+        colour of sRGB, grey being 0.
+    """
+    _check_picture(lab, "lab")
+    return lab[..., :1, :, :] / LIGHTNESS_CENTRE - 1, lab[..., 1:, :, :] / AB_SCALE
+
+
+def join(lightness: Tensor, ab: Tensor) -> Tensor:
+    """The inverse of :func:`split`: network units to Lab, ``(…, 3, H, W)``. The gamut is not looked at."""
+    return torch.cat([(lightness + 1) * LIGHTNESS_CENTRE, ab * AB_SCALE], dim=-3)
+
+
+def in_gamut(lab: Tensor) -> Tensor:
+    """Which colours a screen can show: ``(…, H, W)`` bool for ``(…, 3, H, W)`` Lab."""
+    linear = _lab_to_linear(lab)
+    low, high = linear.amin(dim=-3), linear.amax(dim=-3)
+    return (low >= -_GAMUT_TOLERANCE) & (high <= 1 + _GAMUT_TOLERANCE)
+
+
+def fit_to_gamut(lab: Tensor) -> Tensor:
+    """Colours outside sRGB, moved inside by lowering their chroma at constant L and hue.
+
+    a and b are scaled by the largest common factor, found by bisection, with which the colour fits; colours
+    inside the gamut are returned as they are, to the bit. So the lightness of a photograph survives
+    whatever a network proposes as its colour, which clipping RGB does not grant.
+
+    Args:
+        lab: ``(…, 3, H, W)`` float, L in 0…100.
+
+    Returns:
+        Lab of the same shape, inside the gamut. The factor counts as a constant in gradients.
+    """
+    outside = ~in_gamut(lab)
+    if not bool(outside.any()):
+        return lab
+    with torch.no_grad():
+        # Only the colours concerned, as a picture of one row: (3, 1, n).
+        colours = lab.movedim(-3, -1)[outside].T.unsqueeze(1)
+        fits = torch.zeros_like(colours[0])
+        too_much = torch.ones_like(fits)
+        for _ in range(18):  # to 1/2^18 of the chroma, far below what 8 bits can tell apart
+            middle = (fits + too_much) / 2
+            inside = in_gamut(torch.stack([colours[0], middle * colours[1], middle * colours[2]]))
+            fits = torch.where(inside, middle, fits)
+            too_much = torch.where(inside, too_much, middle)
+        factor = lab.new_ones(outside.shape)
+        factor[outside] = fits[0]
+    factor = factor.unsqueeze(-3)
+    return torch.cat([lab[..., :1, :, :], lab[..., 1:, :, :] * factor], dim=-3)
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """Rec. 709 luma of gamma-coded RGB, ``(…, 1, H, W)`` in 0…1: what most code calls "greyscale".
+
+    It is *not* lightness: 100·luma differs from L\\* by up to 32. Here for comparison only.
+    """
+    _check_picture(rgb, "rgb")
+    values = rgb.to(torch.float32) / 255 if rgb.dtype == torch.uint8 else rgb
+    weights = values.new_tensor([0.2125, 0.7154, 0.0721]).view(3, 1, 1)
+    return (values * weights).sum(dim=-3, keepdim=True)
+
+
+def _check_picture(picture: Tensor, name: str) -> None:
+    if picture.dim() < 3 or picture.shape[-3] != 3:
+        raise ValueError(
+            f"{name} must have shape (…, 3, height, width), got {tuple(picture.shape)}; "
+            "move the channels with .movedim(-1, -3) if they are last"
+        )
+
+
+def _linear_light(rgb: Tensor) -> Tensor:
+    """The sRGB curve undone: uint8 by a table of its 256 values, float by formula."""
+    if rgb.dtype == torch.uint8:
+        return _linear_light_table(rgb.device)[rgb.int()]
+    if not rgb.is_floating_point():
+        raise TypeError(f"rgb must be uint8 (0…255) or floating point (0…1), got {rgb.dtype}")
+    rgb = rgb if rgb.dtype == torch.float64 else rgb.float()
+    if rgb.device.type == "cpu" and not torch.compiler.is_compiling() and rgb.numel() and rgb.max() > 2:
+        raise ValueError(f"float rgb must lie in 0…1, but reaches {rgb.max():.0f}; divide by 255, or pass uint8")
+    curved = ((rgb.clamp(min=0.04045) + 0.055) / 1.055).pow(2.4)
+    return torch.where(rgb > 0.04045, curved, rgb / 12.92)
+
+
+@functools.cache
+def _linear_light_table(device: torch.device) -> Tensor:
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    return _linear_light(levels).float().to(device)
+
+
+def _lab_to_linear(lab: Tensor) -> Tensor:
+    """Lab to linear sRGB, unclipped; values outside 0…1 are colours outside the gamut."""
+    _check_picture(lab, "lab")
+    if not lab.is_floating_point():
+        raise TypeError(f"lab must be floating point, got {lab.dtype}")
+    lab = lab if lab.dtype == torch.float64 else lab.float()
+    lightness, a, b = lab.unbind(-3)
+    fy = (lightness + 16) / 116
+    curved = torch.stack([fy + a / 500, fy, (fy - b / 200).clamp(min=0)], dim=-3)
+    x, y, z = torch.where(curved > _DELTA, curved**3, (curved - _OFFSET) / _SLOPE).unbind(-3)
+    # As in the other direction: grey plus differences, so that greys stay grey to the last bit.
+    return torch.stack([y + row[0] * (x - y) + row[2] * (z - y) for row in _BACKWARD], dim=-3)

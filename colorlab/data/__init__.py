@@ -1,0 +1,9 @@
+"""Data sets by name. Each yields ``(rgb, label)``: a uint8 picture ``3×H×W`` and a class index, nothing else."""
+
+from __future__ import annotations
+
+from colorlab.data.loading import Batch, create_loader
+from colorlab.data.names import DATASET_NAMES, create_dataset
+from colorlab.data.pictures import PictureDataset
+
+__all__ = ["DATASET_NAMES", "Batch", "PictureDataset", "create_dataset", "create_loader"]

@@ -1,0 +1,31 @@
+"""The one place where names become data sets."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from colorlab.data.pictures import PictureDataset, Split
+from colorlab.data.placeholder import placeholder
+
+DatasetName = Literal["placeholder"]
+DATASET_NAMES: tuple[DatasetName, ...] = get_args(DatasetName)
+
+
+def create_dataset(name: str, split: Split, *, size: int = 32) -> PictureDataset:
+    """The data set ``name``.
+
+    Args:
+        name: one of :data:`DATASET_NAMES`.
+        split: ``train``, ``val`` or ``test``.
+        size: side of the pictures in pixels.
+
+    Raises:
+        ValueError: an unknown name or split, or a size below 1.
+    """
+    if name not in DATASET_NAMES:
+        raise ValueError(f"no data set {name!r}; there are {', '.join(DATASET_NAMES)}")
+    if split not in get_args(Split):
+        raise ValueError(f"no split {split!r}; there are {', '.join(get_args(Split))}")
+    if size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}")
+    return placeholder(split, size)

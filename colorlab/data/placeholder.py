@@ -1,0 +1,110 @@
+"""``placeholder``: a labelled data set with no download, cut from photographs inside the scikit-image wheel.
+
+Eight colour photographs, a class each. Every photograph is divided once: its left 60 % is *train*, the right
+40 % is *val* above and *test* below. Crops never cross those lines, so no pixel of val or test is seen in
+training (``tests/test_placeholder.py`` checks it). Squares of varying size and place are cut by a seeded
+generator and reduced to the asked size.
+
+It is small and its splits look alike, so scores on it compare *methods* in seconds; they say nothing about
+photographs in general.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import skimage
+import torch
+from PIL import Image
+
+from colorlab.data.pictures import PictureDataset, Split
+
+PHOTOGRAPHS = {
+    "astronaut": "astronaut.png",
+    "cat": "chelsea.png",
+    "coffee": "coffee.png",
+    "galaxies": "hubble_deep_field.jpg",
+    "motorcycle": "motorcycle_left.png",
+    "retina": "retina.jpg",
+    "rocket": "rocket.jpg",
+    "tissue": "ihc.png",
+}
+"""Class → file in ``skimage/data``. Origin and licence of each: ``skimage/data/README.txt``."""
+
+PICTURES_PER_CLASS: dict[Split, int] = {"train": 120, "val": 25, "test": 25}
+
+_SEEDS: dict[Split, int] = {"train": 1, "val": 2, "test": 3}
+
+
+class Box(NamedTuple):
+    """A rectangle of a photograph in pixels; right and bottom are exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+def photograph(name: str) -> Image.Image:
+    """One of the whole photographs, by its class name."""
+    if name not in PHOTOGRAPHS:
+        raise ValueError(f"no photograph {name!r}; there are {', '.join(PHOTOGRAPHS)}")
+    path = Path(skimage.__file__).parent / "data" / PHOTOGRAPHS[name]
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"this scikit-image comes without {path.name}, which the data set "
+            "`placeholder` is cut from; install the version that colorlab pins"
+        )
+    with Image.open(path) as picture:
+        return picture.convert("RGB")
+
+
+def region(split: Split, width: int, height: int) -> Box:
+    """The part of a ``width × height`` photograph that belongs to ``split``."""
+    middle, half = round(0.6 * width), height // 2
+    return {
+        "train": Box(0, 0, middle, height),
+        "val": Box(middle, 0, width, half),
+        "test": Box(middle, half, width, height),
+    }[split]
+
+
+def crops(split: Split, width: int, height: int, rng: np.random.Generator, count: int) -> list[Box]:
+    """``count`` square crops of a photograph, all inside the split's region, half to all of its shorter side."""
+    area = region(split, width, height)
+    shorter = min(area.right - area.left, area.bottom - area.top)
+    # The train region is larger; drawing sides from the same range gives all splits the same scale.
+    largest = min(shorter, round(0.4 * width), height // 2)
+    boxes = []
+    for side in rng.integers(largest // 2, largest, size=count, endpoint=True).tolist():
+        left = int(rng.integers(area.left, area.right - side, endpoint=True))
+        top = int(rng.integers(area.top, area.bottom - side, endpoint=True))
+        boxes.append(Box(left, top, left + side, top + side))
+    return boxes
+
+
+@functools.lru_cache(maxsize=4)
+def placeholder(split: Split, size: int) -> PictureDataset:
+    """The data set ``placeholder``: 8 classes, 120 train, 25 val and 25 test pictures of each.
+
+    Args:
+        split: ``train``, ``val`` or ``test``; disjoint regions of each photograph.
+        size: side of the pictures in pixels; 32 and 224 are the seed's sizes.
+
+    Returns:
+        The same pictures in the same order in every call and on every machine with the same Pillow and
+        scikit-image.
+    """
+    rng = np.random.default_rng(_SEEDS[split])
+    pictures, labels = [], []
+    for label, name in enumerate(PHOTOGRAPHS):
+        photo = photograph(name)
+        for box in crops(split, photo.width, photo.height, rng, PICTURES_PER_CLASS[split]):
+            # Cropped first, so that the resampling filter sees no light from outside, hence from other splits.
+            small = photo.crop(box).resize((size, size), Image.Resampling.BICUBIC)
+            pictures.append(torch.from_numpy(np.array(small)).movedim(-1, 0))
+            labels.append(label)
+    return PictureDataset(torch.stack(pictures), torch.tensor(labels), tuple(PHOTOGRAPHS))

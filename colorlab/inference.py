@@ -1,0 +1,137 @@
+"""Colour for a picture of any size and kind: predicted small, joined with the full-resolution lightness.
+
+Colour needs far less resolution than lightness (television and JPEG have lived from that for decades), so a and b
+are predicted at the model's working size, enlarged bilinearly and joined with the *unchanged* L of the input. Where
+that leaves the sRGB gamut, chroma gives way, never lightness (:func:`colorlab.color.fit_to_gamut`). The full-size
+part runs in strips, so a 24-megapixel photograph needs little more memory than its own pixels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorlab import color, pretrained
+from colorlab.models import Colorizer
+from colorlab.pictures import Picture, PictureSource, read_picture
+
+WORKING_SIZE = 128
+"""Default side, in pixels, of the square with the area at which colour is predicted."""
+
+_STRIP_PIXELS = 2**19
+
+
+def colorize(
+    picture: PictureSource, model: Colorizer | str | None = None, *, size: int = WORKING_SIZE
+) -> Image.Image:
+    """Colour a picture; if it has colour already, only its lightness is looked at.
+
+    Args:
+        picture: a path; a PIL image of any mode; an array ``H×W``, ``H×W×1|3|4``; or a tensor ``H×W``,
+            ``1|3|4×H×W``. Arrays and tensors are uint8, uint16, bool, or float in 0…1. EXIF orientation is
+            applied, an embedded colour profile converted to sRGB, transparency kept.
+        model: a colorizer, the name of weights that ship (:data:`colorlab.pretrained.NAMES`), or ``None`` for
+            the best of them.
+        size: the working size in pixels: colour is predicted on ``size²`` pixels in the picture's own shape.
+            Smaller pictures are not enlarged. Networks like the size they were trained at.
+
+    Returns:
+        An RGB picture of the input's size, RGBA where the input was transparent. Its L is the input's up to
+        the rounding to 8 bits.
+
+    Raises:
+        ValueError: the picture cannot be read or has a shape or range it cannot have; an unknown model name.
+    """
+    network = pretrained.load(model) if model is None or isinstance(model, str) else model
+    source = read_picture(picture)
+    lightness = full_lightness(source)
+    return render(lightness, predict_ab(lightness, network, size=size), alpha=source.alpha)
+
+
+def full_lightness(picture: Picture) -> Tensor:
+    r"""L\* of every pixel: ``(H, W)`` float32 in 0…100."""
+    height, width, _ = picture.rgb.shape
+    lightness = torch.empty(height, width)
+    for rows in _strips(height, width):
+        lightness[rows] = color.rgb_to_lab(picture.strip(rows))[0]
+    return lightness
+
+
+def predict_ab(lightness: Tensor, model: Colorizer, *, size: int = WORKING_SIZE) -> Tensor:
+    """The model's colours for a picture, at working size.
+
+    Args:
+        lightness: ``(H, W)`` L in 0…100.
+        model: a colorizer; it is used in ``eval()`` mode and left in the mode it came in.
+        size: as in :func:`colorize`.
+
+    Returns:
+        ``(2, h, w)`` float32 on the CPU: a and b in Lab units, h/w as near H/W as whole pixels allow.
+    """
+    if size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}")
+    height, width = lightness.shape
+    scale = min(1.0, size / math.sqrt(height * width))
+    small_size = max(1, round(height * scale)), max(1, round(width * scale))
+    parameter = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
+    small = F.interpolate(lightness[None, None], small_size, mode="bilinear", antialias=True, align_corners=False)
+    network_input = small / color.LIGHTNESS_CENTRE - 1
+    # Up to the next sizes that the network takes, by repeating the border, which no edge gives away.
+    pad_bottom, pad_right = (-small_size[0] % model.stride), (-small_size[1] % model.stride)
+    padded = F.pad(network_input, (0, pad_right, 0, pad_bottom), mode="replicate")
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        ab: Tensor = model(padded.to(parameter.device))
+    model.train(was_training)
+    return (ab[0, :, : small_size[0], : small_size[1]].float() * color.AB_SCALE).cpu().clone()
+
+
+def render(
+    lightness: Tensor, ab: Tensor, *, alpha: npt.NDArray[np.uint8] | None = None, chroma: float = 1.0
+) -> Image.Image:
+    """Full-resolution lightness and small colours, as a picture.
+
+    Args:
+        lightness: ``(H, W)`` L in 0…100.
+        ab: ``(2, h, w)`` in Lab units, any size; enlarged bilinearly.
+        alpha: ``(H, W)`` opacity to keep.
+        chroma: factor on a and b: 0 is grey, 1 the prediction, more is more vivid.
+
+    Returns:
+        RGB or, with ``alpha``, RGBA; chroma is reduced where the colour would leave the gamut.
+    """
+    height, width = lightness.shape
+    pixels = np.empty((height, width, 3 if alpha is None else 4), dtype=np.uint8)
+    with torch.inference_mode():
+        for rows in _strips(height, width):
+            colours = chroma * _enlarged_rows(ab, rows, height, width)
+            lab = color.fit_to_gamut(torch.cat([lightness[None, rows], colours]))
+            pixels[rows, :, :3] = color.to_uint8(color.lab_to_rgb(lab)).movedim(0, -1).numpy()
+    if alpha is not None:
+        pixels[..., 3] = alpha
+    return Image.fromarray(pixels)
+
+
+def _strips(height: int, width: int) -> list[slice]:
+    rows = max(1, _STRIP_PIXELS // width)
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def _enlarged_rows(ab: Tensor, rows: slice, height: int, width: int) -> Tensor:
+    """Some rows of ``ab`` enlarged bilinearly to ``height × width``, without making the others."""
+    # The vertical half by hand, with the sampling positions of F.interpolate(align_corners=False) ...
+    position = ((torch.arange(rows.start, rows.stop) + 0.5) * (ab.shape[1] / height) - 0.5).clamp(min=0)
+    above = position.long().clamp(max=ab.shape[1] - 1)
+    below = (above + 1).clamp(max=ab.shape[1] - 1)
+    weight = (position - above)[:, None]
+    tall = ab[:, above] * (1 - weight) + ab[:, below] * weight
+    # ... and the horizontal half by F.interpolate itself.
+    size = (rows.stop - rows.start, width)
+    return F.interpolate(tall[None], size, mode="bilinear", align_corners=False)[0]

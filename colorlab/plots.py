@@ -1,0 +1,142 @@
+"""Every figure of the project, in one style: safe for colour-blind eyes wherever colour is not the subject.
+
+Functions return a matplotlib ``Figure`` that belongs to no pyplot state; :func:`show` displays it in a notebook with
+its caption and alternative text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
+from torch import Tensor
+
+from colorlab import color
+from colorlab.training import History
+
+# Okabe and Ito's colours, told apart by all common kinds of colour vision; https://jfly.uni-koeln.de/color/
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+DASHES = ("-", "--", "-.", ":")
+
+WIDTH = 8.0
+"""Width of every figure in inches."""
+
+Drawable = Tensor | npt.NDArray[Any] | Image.Image
+
+
+def show(figure: Figure, *, alt: str, caption: str) -> None:
+    """Display a figure in a notebook.
+
+    Args:
+        figure: what to show.
+        alt: what one would tell somebody on the telephone; stored with the picture.
+        caption: the line under it.
+    """
+    from IPython.display import display
+
+    display(figure, metadata={"image/png": {"alt": alt}})
+    print(caption)
+
+
+def pictures(
+    rows: Mapping[str, Sequence[Drawable] | Tensor], *, titles: Sequence[str] | None = None, width: float = WIDTH
+) -> Figure:
+    """Pictures in a grid, a labelled row for each entry of ``rows``.
+
+    Args:
+        rows: name → pictures: tensors ``3×H×W``, arrays ``H×W×3`` or PIL images. All rows have equally many.
+        titles: a title for each column.
+        width: of the figure in inches.
+    """
+    grid = {name: [_as_array(picture) for picture in row] for name, row in rows.items()}
+    columns = max(len(row) for row in grid.values())
+    if any(len(row) != columns for row in grid.values()):
+        raise ValueError(f"rows must have equally many pictures, got {[len(row) for row in grid.values()]}")
+    height, wide = next(iter(grid.values()))[0].shape[:2]
+    cell = width / columns
+    top = 0.3 if titles else 0.05
+    figure = Figure(
+        figsize=(width, len(grid) * cell * height / wide + top),
+        layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0),
+    )
+    axes = figure.subplots(len(grid), columns, squeeze=False)
+    for line, (name, row) in zip(axes, grid.items(), strict=True):
+        for axis, picture in zip(line, row, strict=True):
+            axis.imshow(picture, vmin=0, vmax=255, interpolation="nearest" if max(picture.shape) <= 64 else None)
+            axis.set(xticks=[], yticks=[])
+            for spine in axis.spines.values():
+                spine.set_visible(False)
+        line[0].set_ylabel(name, fontsize=9)
+    if titles is not None:
+        for axis, title in zip(axes[0], titles, strict=True):
+            axis.set_title(title, fontsize=9)
+    return figure
+
+
+def losses(history: History) -> Figure:
+    """The objective on training and validation pictures, by epoch."""
+    table = history.table()
+    figure = Figure(figsize=(WIDTH, 3), layout="constrained")
+    axis = figure.subplots()
+    for column, label, colour, dash, marker in (
+        ("train_loss", "training", PALETTE[0], "-", "o"),
+        ("val_loss", "validation", PALETTE[1], "--", "s"),
+    ):
+        axis.plot(table.index, table[column], color=colour, linestyle=dash, marker=marker, label=label)
+    axis.set(xlabel="epoch", ylabel="loss (network units)", yscale="log", xticks=table.index)
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
+    return figure
+
+
+def epochs(history: History, *, count: int = 8) -> Figure:
+    """The watched validation pictures, a row per epoch: before training, after each epoch, and the truth."""
+    if history.truth is None or not history.pictures:
+        raise ValueError("this history holds no pictures; train with max_images above 0")
+    rows: dict[str, Tensor] = {f"epoch {i}" if i else "before": p[:count] for i, p in enumerate(history.pictures)}
+    return pictures({**rows, "truth": history.truth[:count]})
+
+
+def gamut(lightness: float, *, extent: float = 110, pixels: int = 221) -> npt.NDArray[np.uint8]:
+    r"""The slice of the sRGB gamut at one L\*, as a picture ``pixels × pixels × 3``.
+
+    a runs from left to right and b from bottom to top, both from ``-extent`` to ``extent``. Colours that no screen
+    shows are a light grey.
+    """
+    axis = torch.linspace(-extent, extent, pixels)
+    lab = torch.stack(
+        [torch.full((pixels, pixels), float(lightness)), axis.expand(pixels, -1), -axis[:, None].expand(-1, pixels)]
+    )
+    shown = color.to_uint8(color.lab_to_rgb(lab))
+    picture = torch.where(color.in_gamut(lab), shown, torch.tensor(235, dtype=torch.uint8))
+    return picture.movedim(0, -1).numpy()
+
+
+def gamut_slices(lightnesses: Sequence[float]) -> Figure:
+    r"""Slices of the sRGB gamut at several L\*, side by side, with axes in Lab units."""
+    figure = Figure(figsize=(WIDTH, WIDTH / len(lightnesses) + 0.45), layout="constrained")
+    for axis, lightness in zip(
+        figure.subplots(1, len(lightnesses), sharey=True, squeeze=False)[0], lightnesses, strict=True
+    ):
+        axis.imshow(gamut(lightness), extent=(-110, 110, -110, 110))
+        axis.plot(0, 0, marker="+", color="black")
+        axis.set(xlabel="a", title=f"L = {lightness:g}", xticks=(-100, 0, 100), yticks=(-100, 0, 100))
+    figure.axes[0].set_ylabel("b")
+    return figure
+
+
+def _as_array(picture: Drawable) -> npt.NDArray[Any]:
+    if isinstance(picture, Image.Image):
+        return np.asarray(picture.convert("RGB"))
+    array = picture.detach().cpu().numpy() if isinstance(picture, Tensor) else picture
+    if isinstance(picture, Tensor) and array.ndim == 3:
+        array = array.transpose(1, 2, 0)
+    return np.repeat(
+        array[..., None] if array.ndim == 2 else array, 3 if array.ndim == 2 or array.shape[2] == 1 else 1, 2
+    )
