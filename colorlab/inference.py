@@ -83,7 +83,7 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int = WORKING_SIZE)
     small = F.interpolate(lightness[None, None], small_size, mode="bilinear", antialias=True, align_corners=False)
     network_input = small / color.LIGHTNESS_CENTRE - 1
     # Up to the next sizes that the network takes, by repeating the border, which no edge gives away.
-    pad_bottom, pad_right = (-small_size[0] % model.stride), (-small_size[1] % model.stride)
+    pad_bottom, pad_right = (model.accepted_size(pixels) - pixels for pixels in small_size)
     padded = F.pad(network_input, (0, pad_right, 0, pad_bottom), mode="replicate")
     was_training = model.training
     model.eval()

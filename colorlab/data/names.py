@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, get_args
 
+from colorlab.data.files import picture_files
 from colorlab.data.pictures import PictureDataset, Split
 from colorlab.data.placeholder import placeholder
 
@@ -15,17 +17,24 @@ def create_dataset(name: str, split: Split, *, size: int = 32) -> PictureDataset
     """The data set ``name``.
 
     Args:
-        name: one of :data:`DATASET_NAMES`.
+        name: one of :data:`DATASET_NAMES`, or the path of an own folder or tar (:mod:`colorlab.data.files`).
         split: ``train``, ``val`` or ``test``.
         size: side of the pictures in pixels.
 
     Raises:
         ValueError: an unknown name or split, or a size below 1.
     """
-    if name not in DATASET_NAMES:
-        raise ValueError(f"no data set {name!r}; there are {', '.join(DATASET_NAMES)}")
+    check_name(name)
     if split not in get_args(Split):
         raise ValueError(f"no split {split!r}; there are {', '.join(get_args(Split))}")
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel, got {size}")
-    return placeholder(split, size)
+    return placeholder(split, size) if name == "placeholder" else picture_files(Path(name), split, size)
+
+
+def check_name(name: str) -> None:
+    """Refuse what is neither the name of a data set nor the path of an own one."""
+    if name not in DATASET_NAMES and "/" not in name and not Path(name).exists():
+        raise ValueError(
+            f"no data set {name!r}; there are {', '.join(DATASET_NAMES)}, or the path of a folder or tar of pictures"
+        )

@@ -21,7 +21,10 @@ class Colorizer(nn.Module, ABC):
     """The name that :func:`colorlab.models.create_colorizer` knows it by."""
 
     stride: int = 1
-    """Height and width must be multiples of this."""
+    """Height and width must be multiples of this ..."""
+
+    smallest: int = 1
+    """... and at least this."""
 
     def forward(self, lightness: Tensor) -> Tensor:
         """Colours for a batch of greys.
@@ -51,10 +54,15 @@ class Colorizer(nn.Module, ABC):
                 "colorlab.color.split makes it from Lab"
             )
         height, width = lightness.shape[-2:]
-        if height == 0 or width == 0 or height % self.stride or width % self.stride:
+        if (self.accepted_size(height), self.accepted_size(width)) != (height, width):
             raise ValueError(
-                f"{kind} takes heights and widths that are multiples of {self.stride}, got {height}×{width}"
+                f"{kind} takes heights and widths that are multiples of {self.stride}, from {self.smallest} on; "
+                f"got {height}×{width}"
             )
+
+    def accepted_size(self, pixels: int) -> int:
+        """The smallest height or width from ``pixels`` on that the network takes."""
+        return max(self.smallest, -(-pixels // self.stride) * self.stride)
 
 
 def start_grey(last: nn.Conv2d) -> nn.Conv2d:

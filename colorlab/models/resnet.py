@@ -28,6 +28,7 @@ class ResNetColorizer(Colorizer):
 
     name = "resnet"
     stride = 8
+    smallest = 8
 
     def __init__(self) -> None:
         super().__init__()

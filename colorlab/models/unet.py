@@ -54,8 +54,13 @@ class UNetDescription:
 
     @property
     def stride(self) -> int:
-        """How much smaller the bottleneck is than the picture, the layers of stride 1 apart."""
+        """Sizes of pictures are multiples of this: each layer of stride 2 must find an even size."""
         return int(2 ** sum(layer.stride == 2 for layer in self.contracting))
+
+    @property
+    def smallest(self) -> int:
+        """The smallest picture: its bottleneck is one pixel."""
+        return self.stride * (1 + sum(layer.stride == 1 for layer in self.contracting))
 
 
 UNET32 = UNetDescription(
@@ -63,12 +68,24 @@ UNET32 = UNetDescription(
     expanding=(Layer(256), Layer(128), Layer(64), Layer(64)),
 )
 
+UNET224 = UNetDescription(
+    contracting=(
+        *(Layer(64), Layer(128), Layer(256), Layer(512), Layer(512)),  # 224 → 112 → 56 → 28 → 14 → 7 pixels
+        *(Layer(512, stride=1), Layer(512, stride=1)),  # → 6 → 5
+    ),
+    expanding=(
+        *(Layer(512, stride=1), Layer(512, stride=1)),
+        *(Layer(512), Layer(256), Layer(128), Layer(64), Layer(64)),
+    ),
+)
+
 
 class UNet(Colorizer):
     """A colorizer with the layers of ``description``.
 
     Down: convolution, leaky ReLU (slope 0.2), batch norm. Up: transposed convolution, ReLU, batch norm. A 1×1
-    convolution and tanh give a and b. ``unet32`` has 6,297,026 parameters and takes multiples of 16.
+    convolution and tanh give a and b. ``unet32`` has 6,297,026 parameters and takes multiples of 16; ``unet224`` has
+    41,957,826 and takes multiples of 32, from 96 on.
 
     The seed's architecture, trained towards another target: the seed asked its tanh, which starts at 0, for
     (ab + 128)/255, where 0 means the deepest blue-green and grey is 0.5. Here grey is 0
@@ -78,7 +95,7 @@ class UNet(Colorizer):
     def __init__(self, name: str, description: UNetDescription) -> None:
         super().__init__()
         self.name = name
-        self.stride = description.stride
+        self.stride, self.smallest = description.stride, description.smallest
         self.down = nn.ModuleList()
         channels = 1
         for layer in description.contracting:

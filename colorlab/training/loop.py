@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchvision.io import write_png
 from torchvision.utils import make_grid
 from tqdm.auto import tqdm
 
@@ -185,5 +185,5 @@ def _keep_pictures(model: Colorizer, history: History, folder: Path) -> None:
     coloured = colorize_batch(model, truth.to(next(model.parameters()).device)).cpu()
     grey = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(truth) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)))
     sheet = make_grid(torch.cat([grey, coloured, truth]), nrow=len(truth))
-    write_png(sheet, str(folder / "epochs" / f"{len(history.pictures):03d}.png"))
+    Image.fromarray(sheet.movedim(0, -1).numpy()).save(folder / "epochs" / f"{len(history.pictures):03d}.png")
     history.pictures.append(coloured)

@@ -9,8 +9,7 @@ from typing import Literal, get_args
 
 import torch
 
-from colorlab.data import DATASET_NAMES
-from colorlab.data.names import DatasetName
+from colorlab.data.names import check_name
 from colorlab.models import COLORIZER_NAMES, ColorizerName
 
 Loss = Literal["mse", "l1", "huber"]
@@ -28,8 +27,8 @@ class TrainingOptions:
     """Name of the folder that the run writes under the output root."""
     model_name: ColorizerName = "resnet"
     """Architecture of the colorizer."""
-    dataset_name: DatasetName = "placeholder"
-    """Data set to train on."""
+    dataset_name: str = "placeholder"
+    """Data set to train on: placeholder, or the path of an own folder or tar of pictures."""
     output_root_path: Path = Path("output")
     """Where the folders of experiments lie."""
     max_epochs: int = 5
@@ -59,7 +58,6 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         choices = {
             "model_name": COLORIZER_NAMES,
-            "dataset_name": DATASET_NAMES,
             "loss": get_args(Loss),
             "schedule": get_args(Schedule),
             "precision": get_args(Precision),
@@ -67,6 +65,7 @@ class TrainingOptions:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        check_name(self.dataset_name)
         for name in ("train_batch_size", "val_batch_size", "batch_output_frequency", "image_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

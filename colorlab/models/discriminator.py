@@ -1,0 +1,43 @@
+"""What every discriminator has in common: it is shown a coloured picture and says how real it looks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class Discriminator(nn.Module, ABC):
+    """A network from a picture, as lightness and a and b in network units, to logits: positive for "real".
+
+    No sigmoid at the end: the objective (:func:`torch.nn.functional.binary_cross_entropy_with_logits`) has its own,
+    and two of them squeeze every answer into (0.5, 0.73).
+    """
+
+    name: str = ""
+    """The colorizer's name, which :func:`colorlab.models.create_discriminator` knows it by."""
+
+    smallest: int = 1
+    """Height and width must be at least this."""
+
+    def forward(self, lightness: Tensor, ab: Tensor) -> Tensor:
+        """Logits, ``(N, 1, h, w)``: one answer for each patch that the last layer looks at.
+
+        Args:
+            lightness: ``(N, 1, H, W)`` in [-1, 1].
+            ab: ``(N, 2, H, W)``, a and b divided by 110.
+
+        Raises:
+            ValueError: pictures smaller than the layers can take.
+        """
+        height, width = lightness.shape[-2:]
+        if min(height, width) < self.smallest:
+            raise ValueError(
+                f"the discriminator of {self.name} takes pictures from {self.smallest} pixels on; "
+                f"got {height}×{width}"
+            )
+        return self.judge(lightness, ab)
+
+    @abstractmethod
+    def judge(self, lightness: Tensor, ab: Tensor) -> Tensor:
+        """:meth:`forward` without its check; what an architecture implements."""
