@@ -70,13 +70,12 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     Reference: IEC 61966-2-1:1999 (sRGB); CIE 15:2018, section 8.2.1 (L\*a\*b\*).
     """
     _check_picture(rgb, "rgb")
-    linear = _linear_light(rgb)
-    r, g, b = linear.unbind(-3)
+    # Powers are taken channel by channel, since torch computes those of a tensor's last few elements
+    # otherwise than the rest, a bit apart: in one tensor of all channels, greys would not stay grey.
+    r, g, b = (_linear_light(channel) for channel in rgb.unbind(-3))
     # A grey has r - g = b - g = 0, so that X, Y and Z come out identical to the last bit.
     red, blue = r - g, b - g
-    xyz = torch.stack([g + row[0] * red + row[2] * blue for row in _FORWARD], dim=-3)
-    curved = xyz.clamp(min=_DELTA**3).pow(1 / 3)
-    x, y, z = torch.where(xyz > _DELTA**3, curved, _SLOPE * xyz + _OFFSET).unbind(-3)
+    x, y, z = (_lab_curve(g + row[0] * red + row[2] * blue) for row in _FORWARD)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
 
 
@@ -102,9 +101,8 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
     Reference: as :func:`rgb_to_lab`.
     """
-    linear = _lab_to_linear(lab)
-    curved = 1.055 * linear.clamp(min=0.0031308).pow(1 / 2.4) - 0.055
-    return torch.where(linear > 0.0031308, curved, 12.92 * linear).clamp(0, 1)
+    # Channel by channel for the reason given in `rgb_to_lab`.
+    return torch.stack([_srgb_curve(channel) for channel in _lab_to_linear(lab).unbind(-3)], dim=-3).clamp(0, 1)
 
 
 def to_uint8(rgb: Tensor) -> Tensor:
@@ -181,6 +179,27 @@ def luma(rgb: Tensor) -> Tensor:
     return (values * weights).sum(dim=-3, keepdim=True)
 
 
+def colorfulness(rgb: Tensor) -> Tensor:
+    r"""How colourful pictures look, after Hasler and Süsstrunk: σ + 0.3 μ of the opponent channels.
+
+    With rg = R - G and yb = (R + G)/2 - B on 0…255 (signed, unlike some published code that takes their absolute
+    values): σ = √(sd(rg)² + sd(yb)²), μ = √(mean(rg)² + mean(yb)²).
+
+    Args:
+        rgb: ``(…, 3, H, W)``, uint8 or float in 0…1.
+
+    Returns:
+        ``(…)``: 0 for grey, about 15 slightly, 45 averagely, 109 extremely colourful.
+
+    Reference: Hasler and Süsstrunk, *Measuring colourfulness in natural images*, doi:10.1117/12.477378.
+    """
+    _check_picture(rgb, "rgb")
+    r, g, b = (rgb.float() if rgb.dtype == torch.uint8 else rgb * 255).unbind(-3)
+    opponents = torch.stack([r - g, (r + g) / 2 - b], dim=-3).flatten(-2)
+    spread = opponents.var(dim=-1, correction=0).sum(dim=-1).sqrt()
+    return spread + 0.3 * opponents.mean(dim=-1).square().sum(dim=-1).sqrt()
+
+
 def _check_picture(picture: Tensor, name: str) -> None:
     if picture.dim() < 3 or picture.shape[-3] != 3:
         raise ValueError(
@@ -206,6 +225,18 @@ def _linear_light(rgb: Tensor) -> Tensor:
 def _linear_light_table(device: torch.device) -> Tensor:
     levels = torch.arange(256, dtype=torch.float64) / 255
     return _linear_light(levels).float().to(device)
+
+
+def _srgb_curve(linear: Tensor) -> Tensor:
+    """The inverse of :func:`_linear_light`, unclipped."""
+    curved = 1.055 * linear.clamp(min=0.0031308).pow(1 / 2.4) - 0.055
+    return torch.where(linear > 0.0031308, curved, 12.92 * linear)
+
+
+def _lab_curve(relative: Tensor) -> Tensor:
+    """X, Y or Z relative to white, bent as the eye does."""
+    curved = relative.clamp(min=_DELTA**3).pow(1 / 3)
+    return torch.where(relative > _DELTA**3, curved, _SLOPE * relative + _OFFSET)
 
 
 def _lab_to_linear(lab: Tensor) -> Tensor:

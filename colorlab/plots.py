@@ -6,11 +6,14 @@ its caption and alternative text.
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -40,7 +43,13 @@ def show(figure: Figure, *, alt: str, caption: str) -> None:
     """
     from IPython.display import display
 
-    display(figure, metadata={"image/png": {"alt": alt}})
+    # Rendered here: IPython knows how to draw a Figure only where pyplot was imported with its inline backend, which
+    # an MPLBACKEND in the environment prevents. Without it, a notebook would show the caption of nothing.
+    display(
+        {"image/png": base64.b64encode(_png(figure)).decode(), "text/plain": repr(figure)},
+        metadata={"image/png": {"alt": alt}},
+        raw=True,
+    )
     print(caption)
 
 
@@ -59,7 +68,7 @@ def pictures(
     if any(len(row) != columns for row in grid.values()):
         raise ValueError(f"rows must have equally many pictures, got {[len(row) for row in grid.values()]}")
     height, wide = next(iter(grid.values()))[0].shape[:2]
-    cell = width / columns
+    cell = (width - 0.25 * any(grid)) / columns  # beside the names of the rows
     top = 0.3 if titles else 0.05
     figure = Figure(
         figsize=(width, len(grid) * cell * height / wide + top),
@@ -79,6 +88,51 @@ def pictures(
     return figure
 
 
+def lines(
+    series: Mapping[str, tuple[Sequence[float] | Tensor, Sequence[float] | Tensor]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    height: float = 3.0,
+) -> Figure:
+    """Curves in one pair of axes, each told apart by colour and by dash.
+
+    Args:
+        series: name → x and y, one-dimensional and equally long.
+        xlabel: what is to the right, with its unit.
+        ylabel: what is upward, with its unit.
+        height: of the figure in inches.
+    """
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axis = figure.subplots()
+    for i, (name, (x, y)) in enumerate(series.items()):
+        axis.plot(np.asarray(x), np.asarray(y), PALETTE[i % 8], linestyle=DASHES[i % 4], linewidth=2, label=name)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
+    return figure
+
+
+def means(table: pd.DataFrame, score: str, *, xlabel: str) -> Figure:
+    """Mean scores of models, a line each, with bars of two standard errors to both sides.
+
+    Args:
+        table: what :func:`colorlab.evaluation.summary` gives.
+        score: a column of it that has its standard error beside it, such as ``mae``.
+        xlabel: what the score is, with its unit and which direction is good.
+    """
+    figure = Figure(figsize=(WIDTH, 0.8 + 0.35 * len(table)), layout="constrained")
+    axis = figure.subplots()
+    for i, (name, row) in enumerate(table.iterrows()):
+        two_errors = 2 * row[f"{score}_se"]
+        axis.errorbar(row[score], str(name), xerr=two_errors, color=PALETTE[i % 8], marker="o", capsize=4)
+    axis.set(xlabel=xlabel)
+    axis.invert_yaxis()
+    axis.margins(y=0.15)
+    axis.grid(axis="x", alpha=0.3)
+    return figure
+
+
 def losses(history: History) -> Figure:
     """The objective on training and validation pictures, by epoch."""
     table = history.table()
@@ -95,12 +149,18 @@ def losses(history: History) -> Figure:
     return figure
 
 
-def epochs(history: History, *, count: int = 8) -> Figure:
-    """The watched validation pictures, a row per epoch: before training, after each epoch, and the truth."""
+def epochs(history: History, *, count: int = 6, width: float = 6.0) -> Figure:
+    """The watched validation pictures, a row per epoch: before training, after each epoch, and the truth.
+
+    Args:
+        history: of a run that kept pictures.
+        count: of pictures that are shown, the first ones.
+        width: of the figure in inches.
+    """
     if history.truth is None or not history.pictures:
         raise ValueError("this history holds no pictures; train with max_images above 0")
     rows: dict[str, Tensor] = {f"epoch {i}" if i else "before": p[:count] for i, p in enumerate(history.pictures)}
-    return pictures({**rows, "truth": history.truth[:count]})
+    return pictures({**rows, "truth": history.truth[:count]}, width=width)
 
 
 def gamut(lightness: float, *, extent: float = 110, pixels: int = 221) -> npt.NDArray[np.uint8]:
@@ -129,6 +189,42 @@ def gamut_slices(lightnesses: Sequence[float]) -> Figure:
         axis.set(xlabel="a", title=f"L = {lightness:g}", xticks=(-100, 0, 100), yticks=(-100, 0, 100))
     figure.axes[0].set_ylabel("b")
     return figure
+
+
+def gamut_moves(lab: Tensor, moved: Mapping[str, Tensor]) -> Figure:
+    r"""Where colours of one L\* go: an arrow from each to what became of it, over the slice of the gamut at that L\*.
+
+    Args:
+        lab: ``(3, 1, n)`` Lab, all of the same L.
+        moved: name → the same colours after something was done to them, ``(3, 1, n)``; a pair of axes each. The title
+            tells by how much their L changed at most.
+    """
+    figure = Figure(figsize=(0.8 * WIDTH, 0.8 * WIDTH / len(moved) + 0.2), layout="constrained")
+    lightness = float(lab[0, 0, 0])
+    for axis, (name, after) in zip(
+        figure.subplots(1, len(moved), sharey=True, squeeze=False)[0], moved.items(), strict=True
+    ):
+        axis.imshow(gamut(lightness), extent=(-110, 110, -110, 110))
+        axis.plot(0, 0, marker="+", color="black")
+        for (_, a, b), (_, new_a, new_b) in zip(lab[:, 0].T.tolist(), after[:, 0].T.tolist(), strict=True):
+            axis.annotate("", (new_a, new_b), (a, b), arrowprops={"arrowstyle": "->", "linewidth": 1.2})
+            axis.plot(a, b, marker="o", markersize=4, color="black")
+        change = (after[0] - lab[0]).abs().max()
+        axis.set_title(f"{name}: L changes by up to {change:.1f}", fontsize=10)
+        axis.set(xlabel="a", xticks=(-100, 0, 100), yticks=(-100, 0, 100), xlim=(-112, 112), ylim=(-112, 112))
+    figure.axes[0].set_ylabel("b")
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    """The figure as it is stored in a notebook: opaque, and of few colours where it is a drawing without pictures."""
+    drawn, stored = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    image = Image.open(drawn).convert("RGB")
+    if not any(axis.images for axis in figure.axes):
+        image = image.quantize(256, dither=Image.Dither.NONE)
+    image.save(stored, format="png", optimize=True)
+    return stored.getvalue()
 
 
 def _as_array(picture: Drawable) -> npt.NDArray[Any]:

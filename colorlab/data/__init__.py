@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from colorlab.data.loading import Batch, create_loader
+from colorlab.data.loading import BatchOrder, create_loader
 from colorlab.data.names import DATASET_NAMES, create_dataset
-from colorlab.data.pictures import PictureDataset
+from colorlab.data.pictures import Batch, PictureDataset, Split
 
-__all__ = ["DATASET_NAMES", "Batch", "PictureDataset", "create_dataset", "create_loader"]
+__all__ = ["DATASET_NAMES", "Batch", "BatchOrder", "PictureDataset", "Split", "create_dataset", "create_loader"]

@@ -1,43 +1,114 @@
-"""Batches of uint8 pictures."""
+"""Batches of uint8 pictures, in an order that can be taken up again anywhere.
+
+Order and flips are no stream of random numbers but a function of (seed, epoch, batch): so training that was killed in
+the middle of an epoch goes on with exactly the batches that were left, whatever the number of workers or processes.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from colorlab.data.pictures import Batch, PictureDataset
 
-__all__ = ["Batch", "create_loader"]
+
+class BatchRequest(NamedTuple):
+    """What a batch is made of: which pictures, and which of them are flipped."""
+
+    indices: list[int]
+    flips: list[bool]
+
+
+class BatchOrder(Sampler[BatchRequest]):
+    """The batches of an epoch.
+
+    Args:
+        length: pictures in the data set.
+        batch_size: pictures in a batch, those of all processes together; the last batch may be smaller.
+        seed: decides order and flips, together with the epoch; ``None`` is the data set's order, unflipped.
+        rank: which of ``processes`` this is; each gets every ``processes``-th picture of each batch.
+        processes: how many processes share a batch. Pictures that cannot be shared evenly are left out.
+
+    Attributes:
+        epoch: set it before iterating.
+        start: the batch to begin with.
+    """
+
+    def __init__(
+        self, length: int, batch_size: int, seed: int | None = None, *, rank: int = 0, processes: int = 1
+    ) -> None:
+        if batch_size < processes:
+            raise ValueError(f"batch_size must be at least 1 for each of {processes} processes, got {batch_size}")
+        self.length = length - length % processes
+        self.batch_size = batch_size - batch_size % processes
+        self.seed = seed
+        self.rank, self.processes = rank, processes
+        self.epoch = 0
+        self.start = 0
+
+    def __len__(self) -> int:
+        return -(-self.length // self.batch_size) - self.start
+
+    def __iter__(self) -> Iterator[BatchRequest]:
+        if self.seed is None:
+            order = torch.arange(self.length)
+        else:
+            order = torch.randperm(self.length, generator=_generator(self.seed, self.epoch))
+        for number, batch in enumerate(torch.split(order, self.batch_size)):
+            if number >= self.start:
+                flips = torch.zeros(len(batch), dtype=torch.bool)
+                if self.seed is not None:
+                    # Drawn for the batch of all processes, so that how many they are makes no difference.
+                    flips = torch.rand(len(batch), generator=_generator(self.seed, self.epoch, number + 1)) < 0.5
+                share = slice(self.rank, None, self.processes)
+                yield BatchRequest(batch[share].tolist(), flips[share].tolist())
+
+
+class _Batches(Dataset[Batch]):
+    """A data set whose items are whole batches, gathered by one indexing operation."""
+
+    def __init__(self, pictures: PictureDataset) -> None:
+        self.pictures = pictures
+
+    def __getitem__(self, request: BatchRequest) -> Batch:
+        rgb, labels = self.pictures.__getitems__(request.indices)
+        if any(request.flips):
+            rgb = torch.where(torch.tensor(request.flips)[:, None, None, None], rgb.flip(-1), rgb)
+        return rgb, labels
 
 
 def create_loader(
-    dataset: PictureDataset, batch_size: int, *, generator: torch.Generator | None = None
-) -> DataLoader[Batch]:
-    """Batches ``(rgb, labels)``: uint8 ``(N, 3, H, W)`` and int64 ``(N,)``.
+    dataset: PictureDataset,
+    batch_size: int,
+    *,
+    seed: int | None = None,
+    rank: int = 0,
+    processes: int = 1,
+    pin_memory: bool = False,
+) -> tuple[DataLoader[Batch], BatchOrder]:
+    """Batches ``(rgb, labels)``, uint8 ``(N, 3, H, W)`` and int64 ``(N,)``, and what decides their order.
 
     Args:
         dataset: what to draw from.
-        batch_size: pictures in a batch; the last batch may be smaller.
-        generator: draws the order, anew each epoch, and flips every other picture left to right at random;
-            without one, the order is the data set's and nothing is flipped.
+        batch_size: pictures in a batch of all processes together.
+        seed: draws the order anew each epoch and flips every other picture left to right; without one, the order is
+            the data set's and nothing is flipped.
+        rank: of this process, under ``torchrun``.
+        processes: that share the data set.
+        pin_memory: for quicker copies to a GPU.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    order = BatchOrder(len(dataset), batch_size, seed, rank=rank, processes=processes)
+    loader = DataLoader(_Batches(dataset), batch_size=None, sampler=order, pin_memory=pin_memory)
+    return loader, order
 
-    def collate(batch: Any) -> Batch:  # noqa: ANN401  see below
-        rgb, labels = batch
-        if generator is None:
-            return rgb, labels
-        flip = torch.rand(len(rgb), generator=generator) < 0.5
-        return torch.where(flip[:, None, None, None], rgb.flip(-1), rgb), labels
 
-    # The data set's `__getitems__` has gathered the batch already, where torch's types expect samples.
-    return DataLoader(
-        dataset,  # type: ignore[arg-type]
-        batch_size,
-        shuffle=generator is not None,
-        generator=generator,
-        collate_fn=collate,
-    )
+def _generator(*numbers: int) -> torch.Generator:
+    """A generator for this combination of numbers; neighbours give unrelated streams."""
+    mixed = 0
+    for number in numbers:
+        # Knuth's multiplicative hashing with the constants of his MMIX generator, kept to 63 bits.
+        mixed = ((mixed ^ number) * 6364136223846793005 + 1442695040888963407) % 2**63
+    return torch.Generator().manual_seed(mixed)

@@ -1,7 +1,8 @@
-"""Colorizers by name, networks that see lightness and answer a and b, and the discriminators some of them have."""
+"""Networks by name: colorizers (lightness to a and b), their discriminators, and classifiers (RGB to classes)."""
 
 from __future__ import annotations
 
+from colorlab.models.classifiers import CLASSIFIER_NAMES, Classifier, ClassifierName, create_classifier
 from colorlab.models.colorizer import Colorizer, ConstantColor
 from colorlab.models.discriminator import Discriminator
 from colorlab.models.names import (
@@ -11,18 +12,23 @@ from colorlab.models.names import (
     create_discriminator,
     has_discriminator,
 )
-from colorlab.models.weights import describe_weights, load_weights, save_weights
+from colorlab.models.weights import describe_weights, load_classifier, load_weights, save_weights
 
 __all__ = [
+    "CLASSIFIER_NAMES",
     "COLORIZER_NAMES",
+    "Classifier",
+    "ClassifierName",
     "Colorizer",
     "ColorizerName",
     "ConstantColor",
     "Discriminator",
+    "create_classifier",
     "create_colorizer",
     "create_discriminator",
     "describe_weights",
     "has_discriminator",
+    "load_classifier",
     "load_weights",
     "save_weights",
 ]

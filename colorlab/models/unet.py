@@ -52,6 +52,9 @@ class UNetDescription:
                 f"reverse, got {down} down and {up} up"
             )
 
+        if down != sorted(down, reverse=True) or not set(down) <= {1, 2}:
+            raise ValueError(f"contracting takes layers of stride 2 first, then of stride 1, got strides {down}")
+
     @property
     def stride(self) -> int:
         """Sizes of pictures are multiples of this: each layer of stride 2 must find an even size."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,20 +19,27 @@ from safetensors.torch import save_file
 
 import colorlab
 from colorlab.color import AB_SCALE, LIGHTNESS_CENTRE
+from colorlab.models.classifiers import Classifier, create_classifier
 from colorlab.models.colorizer import Colorizer
 from colorlab.models.names import create_colorizer
+
+Network = TypeVar("Network", Colorizer, Classifier)
 
 _HEADER = "colorlab"
 _RANGES = {"lightness_centre": LIGHTNESS_CENTRE, "ab_scale": AB_SCALE}
 
 
 def save_weights(
-    model: Colorizer, path: str | Path, facts: Mapping[str, object] | None = None, *, dtype: torch.dtype | None = None
+    model: Colorizer | Classifier,
+    path: str | Path,
+    facts: Mapping[str, object] | None = None,
+    *,
+    dtype: torch.dtype | None = None,
 ) -> None:
-    """Write a colorizer's weights to ``path`` (``.safetensors``), all at once or not at all.
+    """Write a network's weights to ``path`` (``.safetensors``), all at once or not at all.
 
     Args:
-        model: a colorizer made by :func:`colorlab.models.create_colorizer`.
+        model: made by :func:`colorlab.models.create_colorizer` or :func:`colorlab.models.create_classifier`.
         path: the file; its folder is made if missing.
         facts: what else the file should know (options, classes, scores), as JSON can hold it.
         dtype: store floating-point tensors in this type, ``torch.float16`` to halve the file.
@@ -72,9 +79,12 @@ def describe_weights(path: str | Path) -> Mapping[str, Any]:
             f"{path} is not a readable safetensors file ({error}); colorlab loads no pickled weights, "
             "since those can run code"
         ) from error
-    if _HEADER not in metadata:
+    try:
+        header = json.loads(metadata.get(_HEADER, ""))
+    except ValueError:
+        header = None
+    if not isinstance(header, dict) or not header.keys() >= {"model_name", "ranges"}:
         raise ValueError(f"{path} was not written by colorlab: it does not say which model it belongs to")
-    header: dict[str, Any] = json.loads(metadata[_HEADER])
     return header
 
 
@@ -86,15 +96,39 @@ def load_weights(path: str | Path) -> Colorizer:
         ValueError: the file is damaged, of another kind, of an unknown model, or its tensors are not that model's.
     """
     header = describe_weights(path)
+    return _load(path, header, lambda: create_colorizer(header["model_name"]))
+
+
+def load_classifier(path: str | Path) -> Classifier:
+    """The classifier stored in ``path``, as :func:`load_weights` loads a colorizer; it knows its classes' names.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: as :func:`load_weights`.
+    """
+    header = describe_weights(path)
+    return _load(
+        path, header, lambda: create_classifier(header["model_name"], header.get("classes", ()), pretrained=False)
+    )
+
+
+def _load(path: str | Path, header: Mapping[str, Any], create: Callable[[], Network]) -> Network:
+    """What both have in common: the checks, the tensors, ``eval()``."""
     if header["ranges"] != _RANGES:
         raise ValueError(
             f"{path} was trained with other value ranges ({header['ranges']}) than this colorlab's ({_RANGES})"
         )
-    model = create_colorizer(header["model_name"])
+    try:
+        model = create()
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be used here: {error}") from error
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  safe_open is no mapping
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"the tensors in {path} are not those of a {model.name}: {error}") from error
+        # torch lists every tensor that is missing, left over or of another shape; the cause keeps that list.
+        raise ValueError(
+            f"the tensors in {path} are not those of a {header['model_name']}, as which it was saved"
+        ) from error
     return model.eval()

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from colorlab.training.classification import ClassifierOptions, ClassifierTraining, train_classifier
+from colorlab.training.colorizer import CollapseWarning, Training, train
 from colorlab.training.history import History
-from colorlab.training.loop import Training, train
+from colorlab.training.loop import TrainingDivergedError
 from colorlab.training.objectives import OBJECTIVES
 from colorlab.training.options import TrainingOptions
 
-__all__ = ["OBJECTIVES", "History", "Training", "TrainingOptions", "train"]
+__all__ = [
+    "OBJECTIVES",
+    "ClassifierOptions",
+    "ClassifierTraining",
+    "CollapseWarning",
+    "History",
+    "Training",
+    "TrainingDivergedError",
+    "TrainingOptions",
+    "train",
+    "train_classifier",
+]

@@ -26,7 +26,9 @@ class History:
     def table(self) -> pd.DataFrame:
         """One row an epoch.
 
-        ``train_loss`` and ``val_loss`` are the objective in network units, ``val_mae`` the mean |Δa|, |Δb| in Lab
-        units, ``learning_rate`` that of the last step, ``pictures_per_second`` that of training alone.
+        ``train_…`` are means over the training pictures while the network changed, ``val_…`` over the validation
+        pictures afterwards; what they are is said by the objective (:meth:`Regression.train_step
+        <colorlab.training.regression.Regression.train_step>` and its like). ``learning_rate`` is that of the next
+        step, ``pictures_per_second`` the speed of training without validation.
         """
         return pd.DataFrame(self.rows).set_index("epoch") if self.rows else pd.DataFrame()

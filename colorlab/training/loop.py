@@ -1,189 +1,270 @@
-"""The training loop. It knows no architecture and no data set: lightness in, a and b out, an objective between."""
+"""The training loop. It knows no architecture and no objective; a :class:`Learner` knows those."""
 
 from __future__ import annotations
 
 import json
+import math
+import signal
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader
-from torchvision.utils import make_grid
 from tqdm.auto import tqdm
 
-from colorlab import color
-from colorlab.data import Batch, PictureDataset, create_dataset, create_loader
-from colorlab.models import Colorizer, create_colorizer, save_weights
+from colorlab.data import PictureDataset, create_loader
+from colorlab.training.checkpoint import load_state, save_state, write_text
+from colorlab.training.distributed import Processes
 from colorlab.training.history import History
-from colorlab.training.objectives import OBJECTIVES
-from colorlab.training.options import TrainingOptions
+from colorlab.training.learner import Learner
+from colorlab.training.options import RunOptions
 
 
-@dataclass(frozen=True)
-class Training:
-    """A finished run.
+class TrainingDivergedError(ArithmeticError):
+    """The loss is no number any more."""
 
-    Attributes:
-        model: the colorizer after the last epoch, in ``eval()`` mode.
-        history: losses and pictures by epoch.
-        folder: where the run's files lie.
+
+class StopRequest:
+    """Ctrl-C, or a notebook's stop button, as a wish that is granted between two batches.
+
+    Inside the block the first interrupt only sets ``made``; a second one raises KeyboardInterrupt as ever.
     """
 
-    model: Colorizer
-    history: History
-    folder: Path
+    def __init__(self) -> None:
+        self.made = False
+
+    def __enter__(self) -> StopRequest:
+        self._before: Any = None
+        # Python delivers signals to the main thread alone; elsewhere, a run cannot be interrupted anyway.
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self.made:
+            raise KeyboardInterrupt
+        self.made = True
+
+    def __exit__(self, *exception: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
 
 
-def train(options: TrainingOptions | None = None, *, on_epoch: Callable[[History], None] | None = None) -> Training:
-    """Train a colorizer and write the run's files.
+@dataclass
+class Position:
+    """Where a run stands: in ``epoch`` (from 1), after ``batch`` batches of it, with the sums of their statistics.
 
-    Under ``options.folder``: ``options.json``; ``train_stats.csv``, the history's table; ``epochs/NNN.png``, the
-    watched validation pictures (grey, coloured, true in three rows); ``last.safetensors`` and
-    ``best.safetensors``, the latter from the epoch with the lowest validation loss.
+    ``seen`` counts the pictures of this process, ``seconds`` the time in training steps.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+    sums: dict[str, float] | None = None
+
+
+class Run:
+    """A training run: its learner, its data, its folder and where it stands.
 
     Args:
-        options: what to do; all defaults without.
-        on_epoch: called with the history after each epoch, to draw it, say.
-
-    Returns:
-        The trained model with its history. With the same options on the same machine, always the same.
-
-    Raises:
-        ValueError: an option that cannot be had on this machine.
+        options: of the run.
+        learner: what is trained.
+        trainset: pictures to learn from.
+        valset: pictures to validate on.
+        history: where the epochs are recorded; pictures it holds already are kept.
+        processes: that train together.
+        save: writes the learner's model under a name such as ``best`` (first process only).
+        after_epoch: called with the history before files are written, to add pictures to it (first process only).
     """
-    options = options or TrainingOptions()
-    # The global generator decides the network's first weights, its own one the order of pictures and the flips.
-    torch.manual_seed(options.seed)
-    generator = torch.Generator().manual_seed(options.seed)
-    trainset, valset = (
-        create_dataset(options.dataset_name, split, size=options.image_size) for split in ("train", "val")
-    )
-    train_loader = create_loader(trainset, options.train_batch_size, generator=generator)
-    val_loader = create_loader(valset, options.val_batch_size)
-    regression = _Regression(options, steps=len(train_loader) * options.max_epochs)
 
-    folder = options.folder
-    (folder / "epochs").mkdir(parents=True, exist_ok=True)
-    (folder / "options.json").write_text(json.dumps(options.to_dict(), indent=2) + "\n", encoding="utf-8")
-    history = History(truth=_watched(valset, options.max_images))
-    _keep_pictures(regression.model, history, folder)
+    def __init__(
+        self,
+        options: RunOptions,
+        learner: Learner,
+        trainset: PictureDataset,
+        valset: PictureDataset,
+        history: History,
+        processes: Processes,
+        *,
+        save: Callable[[str, int], None],
+        after_epoch: Callable[[History], None] = lambda history: None,
+    ) -> None:
+        self.options, self.learner, self.history, self.processes = options, learner, history, processes
+        self.save, self.after_epoch = save, after_epoch
+        shared: dict[str, Any] = {
+            "rank": processes.rank,
+            "processes": processes.count,
+            "pin_memory": learner.device.type == "cuda",
+        }
+        self.train_loader, self.order = create_loader(trainset, options.train_batch_size, seed=options.seed, **shared)
+        self.val_loader, _ = create_loader(valset, options.val_batch_size, **shared)
+        self.position = Position()
+        self.stopped = False
 
-    # In place of a bar for each epoch, one for the run: what is asked while waiting is when it will be done.
-    with tqdm(total=options.max_epochs * len(trainset), unit="picture", desc=options.model_name) as bar:
-        for epoch in range(1, options.max_epochs + 1):
-            started = time.perf_counter()
-            train_loss = regression.train_epoch(train_loader, bar)
-            seconds = time.perf_counter() - started
-            val_loss, val_mae = regression.validate(val_loader)
-            history.rows.append(
-                {
-                    "epoch": epoch,
-                    "train_loss": train_loss,
-                    "val_loss": val_loss,
-                    "val_mae": val_mae,
-                    "learning_rate": regression.optimizer.param_groups[0]["lr"],
-                    "pictures_per_second": len(trainset) / seconds,
-                }
-            )
-            table = history.table()
-            table.to_csv(folder / "train_stats.csv")
-            _keep_pictures(regression.model, history, folder)
-            facts = {"options": options.to_dict(), "classes": trainset.classes, "epoch": epoch}
-            save_weights(regression.model, folder / "last.safetensors", facts)
-            if val_loss == table["val_loss"].min():
-                save_weights(regression.model, folder / "best.safetensors", facts)
-            if on_epoch is not None:
-                on_epoch(history)
-    return Training(regression.model.eval(), history, folder)
+    @property
+    def checkpoint(self) -> Path:
+        """The file that the run goes on from."""
+        return self.options.folder / "checkpoint.pt"
 
+    def start(self) -> None:
+        """Begin, or go on from the checkpoint if the options say so.
 
-class _Regression:
-    """One network learning a and b by regression: all that a training step needs."""
+        Raises:
+            ValueError: the folder holds another run, or the checkpoint was written with other options.
+        """
+        folder = self.options.folder
+        if self.options.resume and self.checkpoint.exists():
+            state = load_state(self.checkpoint)
+            self.options.check_continues(state["options"])
+            self._restore(state)
+        elif self.checkpoint.exists() and not self.options.resume:
+            earlier = load_state(self.checkpoint)
+            if earlier["epoch"] <= earlier["options"]["max_epochs"]:
+                raise ValueError(
+                    f"{folder} holds an unfinished run, stopped in epoch {earlier['epoch']} of "
+                    f"{earlier['options']['max_epochs']}; go on with resume, remove the folder, or give another "
+                    "experiment_name"
+                )
+        if self.processes.writes:
+            folder.mkdir(parents=True, exist_ok=True)
+            if self.position == Position():
+                self.checkpoint.unlink(missing_ok=True)  # of a finished run, whose place this one takes
+            write_text(folder / "options.json", json.dumps(self.options.to_dict(), indent=2) + "\n")
 
-    def __init__(self, options: TrainingOptions, steps: int) -> None:
-        self.options = options
-        self.device = options.torch_device()
-        bfloat16 = options.uses_bfloat16()
-        # Channels last is the layout that 16-bit convolutions are written for: up to 2.7 times as fast for `resnet`
-        # on a CPU with bfloat16 instructions, and no gain in float32.
-        self.layout = torch.channels_last if bfloat16 else torch.contiguous_format
-        self.model = create_colorizer(options.model_name).to(self.device).to(memory_format=self.layout)
-        self.objective = OBJECTIVES[options.loss]
-        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), options.learning_rate, weight_decay=0.01, fused=True
-        )
-        self.scheduler: torch.optim.lr_scheduler.LRScheduler
-        if options.schedule == "one-cycle" and steps > 0:
-            self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
-                self.optimizer, options.learning_rate, total_steps=steps
-            )
-        else:
-            self.scheduler = torch.optim.lr_scheduler.ConstantLR(self.optimizer, factor=1)
+    def train(self, bar: tqdm, on_epoch: Callable[[History], None] | None) -> None:
+        """All epochs that are left.
 
-    def train_epoch(self, loader: DataLoader[Batch], bar: tqdm) -> float:
-        """One pass over the training pictures; the mean loss over them."""
-        self.model.train()
-        total, seen = 0.0, 0
-        for step, (rgb, _) in enumerate(loader, 1):
-            predicted, ab = self._predict(rgb)
-            loss = self.objective(predicted, ab)
-            self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            self.scheduler.step()
-            total, seen = total + float(loss.detach()) * len(rgb), seen + len(rgb)
-            if step % self.options.batch_output_frequency == 0:
-                bar.set_postfix(loss=f"{total / seen:.5f}", refresh=False)
-            bar.update(len(rgb))
-        return total / max(1, seen)
+        Raises:
+            TrainingDivergedError: the loss became infinite or no number; the last checkpoint is from before.
+        """
+        with StopRequest() as stop:
+            while self.position.epoch <= self.options.max_epochs and not self.stopped:
+                self._train_epoch(bar, stop)
+                if on_epoch is not None and self.processes.writes:
+                    on_epoch(self.history)
+
+    def _train_epoch(self, bar: tqdm, stop: StopRequest) -> None:
+        position = self.position
+        self.order.epoch, self.order.start = position.epoch, position.batch
+        saved = time.perf_counter()
+        sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in (position.sums or {}).items()}
+        began = time.perf_counter()
+        for rgb, labels in self.train_loader:
+            self.learner.train()
+            statistics = self.learner.train_step(rgb, labels)
+            position.batch += 1
+            position.seen += len(rgb)
+            for name, value in statistics.items():
+                # In float64 and on the CPU, so that a resumed epoch adds up to the same.
+                sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)) + value.cpu().double() * len(rgb)
+            if position.batch % self.options.batch_output_frequency == 0:
+                self._check_finite(sums)
+                bar.set_postfix(loss=f"{float(sums['loss']) / position.seen:.5f}", refresh=False)
+            bar.update(len(rgb) * self.processes.count)
+            position.sums = {name: float(value) for name, value in sums.items()}
+            position.seconds += time.perf_counter() - began
+            if stop.made:
+                self.stopped = True
+                break
+            if time.perf_counter() - saved > 60 * self.options.checkpoint_minutes:
+                self._check_finite(sums)
+                self._save_state()
+                saved = time.perf_counter()
+            began = time.perf_counter()
+        self._check_finite(sums)
+        if self.stopped:
+            # What goes on later must not know of the evaluation below.
+            self._save_state()
+        self._finish_epoch()
+
+    def _finish_epoch(self) -> None:
+        position, history = self.position, self.history
+        row: dict[str, float] = {"epoch": position.epoch}
+        row |= self._means("train", position.sums or {}, position.seen)
+        row |= self._validate()
+        speed = position.seen * self.processes.count / position.seconds
+        row |= {"learning_rate": self.learner.learning_rate, "pictures_per_second": speed}
+        history.rows.append(row)
+        best = max(self.learner.merit(r) for r in history.rows)
+        if self.processes.writes:
+            self.after_epoch(history)
+            write_text(self.options.folder / "train_stats.csv", history.table().to_csv())
+            self.save("last", position.epoch)
+            if self.learner.merit(row) == best:
+                self.save("best", position.epoch)
+            if self.options.keep_every and position.epoch % self.options.keep_every == 0:
+                self.save(f"epoch-{position.epoch:03d}", position.epoch)
+        if not self.stopped:
+            self.position = Position(epoch=position.epoch + 1)
+            self._save_state()
 
     @torch.inference_mode()
-    def validate(self, loader: DataLoader[Batch]) -> tuple[float, float]:
-        """Mean objective, and mean absolute error of a and b in Lab units, over all pictures of ``loader``."""
-        self.model.eval()
-        loss = mae = 0.0
+    def _validate(self) -> dict[str, float]:
+        self.learner.eval()
+        sums: dict[str, float] = {}
         seen = 0
-        for rgb, _ in loader:
-            predicted, ab = self._predict(rgb)
-            loss += float(self.objective(predicted, ab)) * len(rgb)
-            mae += float((predicted - ab).abs().mean()) * color.AB_SCALE * len(rgb)
+        for rgb, labels in self.val_loader:
             seen += len(rgb)
-        return loss / max(1, seen), mae / max(1, seen)
+            for name, value in self.learner.scores(rgb, labels).items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(rgb)
+        return self._means("val", sums, seen)
 
-    def _predict(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """Predicted and true a and b of a batch of uint8 pictures, in network units."""
-        lightness, ab = color.split(color.rgb_to_lab(rgb.to(self.device, non_blocking=True)))
-        with self.autocast:
-            predicted: Tensor = self.model(lightness.contiguous(memory_format=self.layout))
-        return predicted.float(), ab
+    def _means(self, kind: str, sums: Mapping[str, float], count: int) -> dict[str, float]:
+        """Sums over pictures of this process to means over those of all."""
+        total = self.processes.total(torch.tensor([*sums.values(), count], dtype=torch.float64)).tolist()
+        return {f"{kind}_{name}": value / max(1, total[-1]) for name, value in zip(sums, total, strict=False)}
+
+    def _check_finite(self, sums: Mapping[str, Tensor]) -> None:
+        if all(math.isfinite(float(value)) for value in sums.values()):
+            return
+        kept = f"the last good state is in {self.checkpoint}" if self.checkpoint.exists() else "nothing was saved yet"
+        raise TrainingDivergedError(
+            f"the loss is not finite any more in epoch {self.position.epoch}, batch {self.position.batch}, at a "
+            f"learning rate of {self.learner.learning_rate:.2g}; {kept}. Try a lower learning rate"
+            + ("" if self.learner.options.dtype() == torch.float32 else ", or float32 as precision")
+        )
+
+    def _save_state(self) -> None:
+        if not self.processes.writes:
+            return
+        position = self.position
+        save_state(
+            self.checkpoint,
+            {
+                "options": self.options.to_dict(),
+                "learner": self.learner.state_dict(),
+                "epoch": position.epoch,
+                "batch": position.batch,
+                "seen": position.seen,
+                "seconds": position.seconds,
+                "sums": position.sums,
+                "rows": self.history.rows,
+                "pictures": self.history.pictures,
+                "random": torch.get_rng_state(),
+                "random_cuda": torch.cuda.get_rng_state_all() if self.learner.device.type == "cuda" else [],
+            },
+        )
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.learner.load_state_dict(state["learner"])
+        self.position = Position(*(state[name] for name in ("epoch", "batch", "seen", "seconds", "sums")))
+        self.history.rows = list(state["rows"])
+        self.history.pictures = list(state["pictures"])
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"] and self.learner.device.type == "cuda":
+            torch.cuda.set_rng_state_all(state["random_cuda"])
 
 
-@torch.inference_mode()
-def colorize_batch(model: Colorizer, rgb: Tensor) -> Tensor:
-    """Pictures of the network's own size, coloured: uint8 ``(N, 3, H, W)`` to the same; only their L is used."""
-    lightness, _ = color.split(color.rgb_to_lab(rgb))
-    lab = color.fit_to_gamut(color.join(lightness, model(lightness).float()))
-    return color.to_uint8(color.lab_to_rgb(lab))
-
-
-def _watched(dataset: PictureDataset, count: int) -> Tensor:
-    """``count`` pictures spread evenly over the data set, so over its classes."""
-    count = min(count, len(dataset))
-    return dataset.rgb[torch.arange(count) * len(dataset) // max(1, count)]
-
-
-def _keep_pictures(model: Colorizer, history: History, folder: Path) -> None:
-    truth = history.truth
-    if truth is None or len(truth) == 0:
-        return
-    model.eval()
-    coloured = colorize_batch(model, truth.to(next(model.parameters()).device)).cpu()
-    grey = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(truth) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)))
-    sheet = make_grid(torch.cat([grey, coloured, truth]), nrow=len(truth))
-    Image.fromarray(sheet.movedim(0, -1).numpy()).save(folder / "epochs" / f"{len(history.pictures):03d}.png")
-    history.pictures.append(coloured)
+def progress(run: Run, label: str) -> tqdm:
+    """One bar for the whole run: what is asked while waiting is when it will be done."""
+    total = run.options.max_epochs * run.order.length
+    done = (run.position.epoch - 1) * run.order.length + run.position.seen * run.processes.count
+    file = None if run.processes.writes else sys.stderr
+    return tqdm(total=total, initial=done, unit="picture", desc=label, file=file, disable=not run.processes.writes)

@@ -3,109 +3,197 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
+import tyro
 
+from colorlab.data import PictureDataset, Split, create_dataset
 from colorlab.data.names import check_name
 from colorlab.models import COLORIZER_NAMES, ColorizerName
 
 Loss = Literal["mse", "l1", "huber"]
-Schedule = Literal["one-cycle", "constant"]
-Precision = Literal["auto", "float32", "bfloat16"]
+Schedule = Literal["auto", "one-cycle", "cosine", "constant"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+# What may differ between a run and its continuation: nothing of it touches a weight.
+_FREE_ON_RESUME = frozenset(
+    {
+        "output_root_path",
+        "dataset_root_path",
+        "experiment_name",
+        "batch_output_frequency",
+        "checkpoint_minutes",
+        "keep_every",
+        "resume",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
-    """Options of a training run. Names and defaults of the first block are the seed's."""
+class RunOptions:
+    """Options of any training run. Names and defaults of the first block are the seed's."""
 
     seed: int = 0
     """Random seed; every number is one, 0 too."""
     experiment_name: str = "experiment_name"
-    """Name of the folder that the run writes under the output root."""
-    model_name: ColorizerName = "resnet"
-    """Architecture of the colorizer."""
+    """Folder of this run under the output root."""
     dataset_name: str = "placeholder"
-    """Data set to train on: placeholder, or the path of an own folder or tar of pictures."""
+    """placeholder, cifar10, places100, places205, places365, or the path of an own folder or tar."""
+    dataset_root_path: Path = Path("data")
+    """Where data sets lie, each in a folder of its name."""
+    use_dataset_archive: Annotated[bool, tyro.conf.FlagConversionOff] = False
+    """Read <name>.tar in place of the folder."""
     output_root_path: Path = Path("output")
-    """Where the folders of experiments lie."""
+    """Where the folders of runs lie."""
     max_epochs: int = 5
     """Passes over the training pictures."""
     train_batch_size: int = 100
-    """Pictures in a training step."""
+    """Pictures in a training step, all processes together."""
     val_batch_size: int = 100
     """Pictures in a validation step."""
     batch_output_frequency: int = 1
-    """Refresh the numbers beside the progress bar every so many batches."""
-    max_images: int = 10
-    """Validation pictures that are colorized and kept after each epoch."""
+    """Batches between two looks at the loss."""
 
     image_size: int = 32
     """Side of the pictures in pixels."""
-    loss: Loss = "mse"
-    """What is minimized: squared, absolute or Huber's error of a and b."""
-    learning_rate: float = 2e-3
-    """Peak of Adam's learning rate."""
-    schedule: Schedule = "one-cycle"
-    """Learning rate over time: up and down once, or constant as in the seed."""
     precision: Precision = "auto"
-    """bfloat16 computes most layers in 16 bits; auto does so where the processor has instructions for it."""
+    """auto: bfloat16 where the hardware has it."""
+    compile: bool = False
+    """Compile the networks; pays off in long runs."""
+    accumulation_steps: int = 1
+    """Cut each batch into so many parts, to save memory."""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1, mps."""
+    resume: bool = False
+    """Go on from the run's last checkpoint."""
+    checkpoint_minutes: float = 10.0
+    """Checkpoint this often, and after each epoch."""
+    keep_every: int = 0
+    """Keep the weights of every so many epochs; 0: last, best."""
 
     def __post_init__(self) -> None:
-        choices = {
-            "model_name": COLORIZER_NAMES,
-            "loss": get_args(Loss),
-            "schedule": get_args(Schedule),
-            "precision": get_args(Precision),
-        }
+        self._check_choices({"precision": get_args(Precision)})
+        check_name(self.dataset_name)
+        if self.use_dataset_archive and self.dataset_name in ("placeholder", "cifar10"):
+            raise ValueError(f"use_dataset_archive is for the Places data sets; {self.dataset_name} is no tar")
+        for name in (
+            "train_batch_size",
+            "val_batch_size",
+            "batch_output_frequency",
+            "image_size",
+            "accumulation_steps",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("max_epochs", "keep_every", "checkpoint_minutes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not self.experiment_name or Path(self.experiment_name).is_absolute() or ".." in self.experiment_name:
+            raise ValueError(
+                f"experiment_name must name a folder under the output root, got {self.experiment_name!r}"
+            )
+
+    def _check_choices(self, choices: dict[str, tuple[str, ...]]) -> None:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        check_name(self.dataset_name)
-        for name in ("train_batch_size", "val_batch_size", "batch_output_frequency", "image_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("max_epochs", "max_images"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
 
     @property
     def folder(self) -> Path:
         """Where the run writes: ``<output_root_path>/<experiment_name>``."""
         return self.output_root_path / self.experiment_name
 
+    def dataset(self, split: Split) -> PictureDataset:
+        """One split of the run's data set, at the run's size."""
+        return create_dataset(
+            self.dataset_name,
+            split,
+            size=self.image_size,
+            root=self.dataset_root_path,
+            archive=self.use_dataset_archive,
+        )
+
     def torch_device(self) -> torch.device:
-        """The device that ``device`` means on this machine.
+        """The device that ``device`` means on this machine, under ``torchrun`` this process's GPU.
 
         Raises:
             ValueError: a name torch does not know, or a device that is not here.
         """
         if self.device == "auto":
             accelerator = torch.accelerator.current_accelerator(check_available=True)
-            return accelerator if accelerator is not None else torch.device("cpu")
-        try:
-            device = torch.device(self.device)
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
-            raise ValueError(f"device {self.device!r} cannot be used here: {error}") from error
+            device = accelerator if accelerator is not None else torch.device("cpu")
+        else:
+            try:
+                device = torch.device(self.device)
+                torch.empty(0, device=device)
+            except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+                raise ValueError(f"device {self.device!r} cannot be used here: {error}") from error
+        if device.type == "cuda" and device.index is None:
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         return device
 
-    def uses_bfloat16(self) -> bool:
-        """Whether layers compute in bfloat16: as asked, or wherever that is faster."""
+    def dtype(self) -> torch.dtype:
+        """What layers compute in: as asked; with ``auto``, bfloat16 wherever that is faster.
+
+        Without its instructions a CPU emulates bfloat16, more slowly than it computes float32.
+        """
         if self.precision != "auto":
-            return self.precision == "bfloat16"
+            dtype: torch.dtype = getattr(torch, self.precision)
+            return dtype
         device = self.torch_device()
-        if device.type == "cuda":
-            return torch.cuda.is_bf16_supported(including_emulation=False) is True
-        # Without its instructions a CPU emulates bfloat16, slower than float32.
-        return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported() is True
+        fast = (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)) or (
+            device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        )
+        return torch.bfloat16 if fast else torch.float32
 
     def to_dict(self) -> dict[str, object]:
         """The options as JSON can hold them."""
         return {key: str(v) if isinstance(v, Path) else v for key, v in dataclasses.asdict(self).items()}
+
+    def check_continues(self, earlier: dict[str, object]) -> None:
+        """Refuse to resume a run under options with which it would not become the same run.
+
+        Raises:
+            ValueError: naming the first option that differs.
+        """
+        for name, value in self.to_dict().items():
+            if name not in _FREE_ON_RESUME and earlier.get(name) != value:
+                raise ValueError(
+                    f"cannot resume {self.folder}: it was started with {name} = {earlier.get(name)!r}, "
+                    f"not {value!r}; give the same options, or another experiment_name"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(RunOptions):
+    """Options of the training of a colorizer. Names and defaults of the seed's options are the seed's."""
+
+    model_name: ColorizerName = "resnet"
+    """Architecture of the colorizer."""
+    max_images: int = 10
+    """Validation pictures kept as coloured after each epoch."""
+    loss: Loss = "mse"
+    """Error of a and b that regression minimizes."""
+    l1_weight: float = 100.0
+    """λ: weight of the colours' L1 beside the adversarial loss."""
+    learning_rate: float | None = None
+    """Peak of Adam's learning rate; None: 2e-3, GANs 2e-4."""
+    schedule: Schedule = "auto"
+    """Learning rate over time; auto: one-cycle, GANs constant."""
+    ema: float = 0.0
+    """Decay of averaged weights, such as 0.999; 0: none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_choices({"model_name": COLORIZER_NAMES, "loss": get_args(Loss), "schedule": get_args(Schedule)})
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must lie in [0, 1), got {self.ema}")
+        for name in ("max_images", "l1_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

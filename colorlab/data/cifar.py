@@ -1,0 +1,47 @@
+"""CIFAR-10: 60,000 pictures of 32×32 pixels in ten classes, through torchvision.
+
+Reference: Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, 2009.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from torchvision.datasets import CIFAR10
+from torchvision.transforms import v2
+
+from colorlab.data.pictures import PictureDataset, Split
+
+
+@functools.lru_cache(maxsize=3)
+def cifar10(root: Path, split: Split, size: int) -> PictureDataset:
+    """The 50,000 training pictures, or the 10,000 test pictures, which serve as ``val`` too.
+
+    They are taken from ``<root>/cifar10``, where torchvision downloads them to (170 MB, checksum verified) if they
+    are missing.
+
+    Raises:
+        ValueError: they are neither there nor to be had.
+    """
+    folder = root / "cifar10"
+    try:
+        source = _open(folder, split)
+    except (URLError, OSError, RuntimeError) as error:
+        raise ValueError(
+            f"CIFAR-10 cannot be had ({error}): it is a download of 170 MB; by hand, put {CIFAR10.filename} from "
+            f"{CIFAR10.url} into {folder}"
+        ) from error
+    rgb = torch.from_numpy(source.data).movedim(-1, 1)
+    if size != 32:
+        rgb = v2.functional.resize(rgb, [size, size], antialias=True)
+    return PictureDataset(rgb.contiguous(), torch.tensor(source.targets), source.classes)
+
+
+def _open(folder: Path, split: Split) -> CIFAR10:
+    try:
+        return CIFAR10(folder, train=split == "train")
+    except RuntimeError:  # torchvision's word for "not there, or not what the checksum says"
+        return CIFAR10(folder, train=split == "train", download=True)

@@ -1,0 +1,133 @@
+"""Training a classifier in colour, the judge of semantic interpretability."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import LRScheduler, StepLR
+
+from colorlab.models import CLASSIFIER_NAMES, Classifier, ClassifierName, create_classifier, save_weights
+from colorlab.training.distributed import Processes, processes
+from colorlab.training.history import History
+from colorlab.training.learner import Learner, schedule
+from colorlab.training.loop import Run, progress
+from colorlab.training.options import RunOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierOptions(RunOptions):
+    """Options of the training of a classifier. Names and defaults of the seed's options are the seed's."""
+
+    classifier_name: ClassifierName = "vgg16"
+    """vgg16, as in the seed, or small, for two CPU cores at 32 pixels."""
+    pretrained: bool = True
+    """Let vgg16 start from ImageNet's weights (528 MB), its convolutions frozen."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_choices({"classifier_name": CLASSIFIER_NAMES})
+
+
+@dataclass(frozen=True)
+class ClassifierTraining:
+    """A run that has come to its end, or was stopped; see :class:`colorlab.training.Training`."""
+
+    model: Classifier
+    history: History
+    folder: Path
+    stopped: bool = False
+
+
+class Classification(Learner):
+    """Cross entropy. ``vgg16``: SGD 0.01, momentum 0.9, a tenth every 5 epochs; ``small``: SGD, one cycle to 0.1."""
+
+    def __init__(
+        self, options: ClassifierOptions, classes: tuple[str, ...], together: Processes, steps_per_epoch: int
+    ) -> None:
+        super().__init__(options, together)
+        network = create_classifier(options.classifier_name, classes, pretrained=options.pretrained)
+        self.network = self.place(network)
+        self.forward = self.callable_(self.network)
+        learning = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        self.schedule: LRScheduler
+        if options.classifier_name == "vgg16":
+            self.optimizer = torch.optim.SGD(learning, 0.01, momentum=0.9)
+            self.schedule = StepLR(self.optimizer, 5 * steps_per_epoch, gamma=0.1)
+        else:
+            self.optimizer = torch.optim.SGD(learning, 0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+            self.schedule = schedule(self.optimizer, "one-cycle", 0.1, steps_per_epoch * options.max_epochs)
+        self.parts |= {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
+
+    @property
+    def model(self) -> nn.Module:
+        """The classifier."""
+        return self.network
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the next step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def merit(self, row: Mapping[str, float]) -> float:
+        """Validation accuracy, as in the seed."""
+        return row["val_accuracy"]
+
+    def train_step(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
+        """``loss``: cross entropy in nats; ``accuracy``: share of pictures whose likeliest class is the right one."""
+        self.optimizer.zero_grad()
+        sums = {"loss": torch.zeros((), device=self.device), "accuracy": torch.zeros((), device=self.device)}
+        for part, part_labels in zip(self.parts_of(rgb), self.parts_of(labels), strict=True):
+            share = len(part) / len(rgb)
+            scores = self._scores(self.forward, part, part_labels)
+            self.scaler.scale(scores["loss"] * share).backward()  # type: ignore[no-untyped-call]
+            for name, value in scores.items():
+                sums[name] += value.detach() * share
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedule.step()
+        return sums
+
+    def scores(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
+        """``loss`` and ``accuracy`` as in training."""
+        return self._scores(self.network, rgb, labels)
+
+    def _scores(self, network: nn.Module, rgb: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        values = (rgb.to(self.device, non_blocking=True).float() / 255).contiguous(memory_format=self.layout)
+        labels = labels.to(self.device, non_blocking=True)
+        with self.autocast:
+            logits: Tensor = network(values).float()
+        return {
+            "loss": F.cross_entropy(logits, labels),
+            "accuracy": (logits.argmax(dim=1) == labels).float().mean(),
+        }
+
+
+def train_classifier(
+    options: ClassifierOptions | None = None, *, on_epoch: Callable[[History], None] | None = None
+) -> ClassifierTraining:
+    """Train a classifier; files and errors as :func:`colorlab.training.train`, without pictures.
+
+    ``best.safetensors`` is from the epoch with the highest validation accuracy.
+    """
+    options = options or ClassifierOptions()
+    with processes(options.torch_device()) as together:
+        trainset, valset = options.dataset("train"), options.dataset("val")
+        torch.manual_seed(options.seed)
+        learner = Classification(options, trainset.classes, together, -(-len(trainset) // options.train_batch_size))
+
+        def save(name: str, epoch: int) -> None:
+            facts = {"options": options.to_dict(), "classes": trainset.classes, "epoch": epoch}
+            save_weights(learner.network, options.folder / f"{name}.safetensors", facts)
+
+        history = History()
+        run = Run(options, learner, trainset, valset, history, together, save=save)
+        run.start()
+        with progress(run, options.classifier_name) as bar:
+            run.train(bar, on_epoch)
+        together.wait()
+        return ClassifierTraining(learner.network.eval(), history, options.folder, run.stopped)

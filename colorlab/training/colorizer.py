@@ -1,0 +1,141 @@
+"""Training a colorizer: which objective belongs to which name, and the files of a run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from colorlab import color
+from colorlab.data import PictureDataset
+from colorlab.models import Colorizer, has_discriminator, save_weights
+from colorlab.training.adversarial import Adversarial
+from colorlab.training.checkpoint import write_whole
+from colorlab.training.distributed import processes
+from colorlab.training.history import History
+from colorlab.training.loop import Run, progress
+from colorlab.training.options import TrainingOptions
+from colorlab.training.regression import Regression
+
+COLLAPSED = 0.1
+"""Outputs with less than this share of the truth's colourfulness have collapsed to grey."""
+
+
+class CollapseWarning(UserWarning):
+    """A generator has given up colour."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run that has come to its end, or was stopped.
+
+    Attributes:
+        model: the colorizer after the last batch, in ``eval()`` mode.
+        history: losses and pictures by epoch.
+        folder: where the run's files lie.
+        stopped: whether it was interrupted before its last epoch; ``resume`` goes on.
+    """
+
+    model: Colorizer
+    history: History
+    folder: Path
+    stopped: bool = False
+
+
+def train(options: TrainingOptions | None = None, *, on_epoch: Callable[[History], None] | None = None) -> Training:
+    """Train a colorizer and write the run's files.
+
+    Networks with a discriminator are trained adversarially, the others by regression. Under ``options.folder``:
+    ``options.json``; ``train_stats.csv``, the history's table; ``epochs/NNN.png``, the watched validation pictures
+    (grey, coloured, true in three rows); ``last.safetensors`` and ``best.safetensors``, the latter from the epoch
+    with the lowest validation loss; ``checkpoint.pt``, to resume from.
+
+    An interrupt (Ctrl-C, a notebook's stop button) ends the epoch after the current batch; what was learned is kept.
+
+    Args:
+        options: what to do; all defaults without.
+        on_epoch: called with the history after each epoch, to draw it, say.
+
+    Returns:
+        The trained model with its history. With the same options on the same machine, always the same, also when the
+        run was killed and resumed in between.
+
+    Raises:
+        ValueError: an option that cannot be had on this machine, or a folder that holds an unfinished run.
+        TrainingDivergedError: the loss became infinite or no number.
+    """
+    options = options or TrainingOptions()
+    device = options.torch_device()
+    with processes(device) as together:
+        trainset, valset = options.dataset("train"), options.dataset("val")
+        torch.manual_seed(options.seed)
+        steps = -(-len(trainset) // options.train_batch_size) * options.max_epochs
+        kind = Adversarial if has_discriminator(options.model_name) else Regression
+        learner = kind(options, together, steps)
+        history = History(truth=_watched(valset, options.max_images))
+
+        def save(name: str, epoch: int) -> None:
+            facts = {"options": options.to_dict(), "classes": trainset.classes, "epoch": epoch}
+            save_weights(cast("Colorizer", learner.model), options.folder / f"{name}.safetensors", facts)
+
+        def after_epoch(history: History) -> None:
+            keep_pictures(cast("Colorizer", learner.model), history, options.folder)
+            _warn_of_collapse(history)
+
+        run = Run(options, learner, trainset, valset, history, together, save=save, after_epoch=after_epoch)
+        run.start()
+        if together.writes and not history.pictures:
+            keep_pictures(cast("Colorizer", learner.model), history, options.folder)
+        with progress(run, options.model_name) as bar:
+            run.train(bar, on_epoch)
+        together.wait()
+        return Training(cast("Colorizer", learner.model.eval()), history, options.folder, run.stopped)
+
+
+@torch.inference_mode()
+def colorize_batch(model: Colorizer, rgb: Tensor) -> Tensor:
+    """Pictures of the network's own size, coloured: uint8 ``(N, 3, H, W)`` to the same; only their L is used."""
+    lightness, _ = color.split(color.rgb_to_lab(rgb))
+    lab = color.fit_to_gamut(color.join(lightness, model(lightness).float()))
+    return color.to_uint8(color.lab_to_rgb(lab))
+
+
+def keep_pictures(model: Colorizer, history: History, folder: Path) -> None:
+    """Colour the watched pictures as the model now does, for the history and as a file."""
+    truth = history.truth
+    if truth is None or len(truth) == 0:
+        return
+    model.eval()
+    coloured = colorize_batch(model, truth.to(next(model.parameters()).device)).cpu()
+    grey = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(truth) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)))
+    sheet = Image.fromarray(make_grid(torch.cat([grey, coloured, truth]), nrow=len(truth)).movedim(0, -1).numpy())
+    path = folder / "epochs" / f"{len(history.pictures):03d}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda unfinished: sheet.save(unfinished, format="PNG"))
+    history.pictures.append(coloured)
+
+
+def _watched(dataset: PictureDataset, count: int) -> Tensor:
+    """``count`` pictures spread evenly over the data set, so over its classes."""
+    count = min(count, len(dataset))
+    return dataset.rgb[torch.arange(count) * len(dataset) // max(1, count)]
+
+
+def _warn_of_collapse(history: History) -> None:
+    row = history.rows[-1]
+    if "val_colorfulness" not in row or row["val_colorfulness"] >= COLLAPSED * row["val_true_colorfulness"]:
+        return
+    warnings.warn(
+        f"after epoch {row['epoch']} the outputs are all but grey: colourfulness {row['val_colorfulness']:.1f}, "
+        f"where the truth has {row['val_true_colorfulness']:.1f}. If it stays so, look at d_real and d_fake: a "
+        "discriminator that is always right teaches nothing; lower the learning rate or raise l1_weight",
+        CollapseWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,88 @@
+"""A picture on its way into a widget: from a file or an upload to lightness, whole and for the preview."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorlab.inference import full_lightness
+from colorlab.pictures import SUFFIXES, Picture, read_picture
+
+PREVIEW_SIZE = 512
+"""Longer side, in pixels, that a preview has at most."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A picture on the bench.
+
+    Attributes:
+        name: what its owner calls it, such as ``holiday.jpg``.
+        lightness: ``(H, W)`` L in 0…100, full resolution.
+        alpha: ``(H, W)`` opacity, uint8, or ``None``.
+        small_lightness: ``lightness`` for the preview.
+        small_alpha: ``alpha`` for the preview.
+    """
+
+    name: str
+    lightness: Tensor
+    alpha: npt.NDArray[np.uint8] | None
+    small_lightness: Tensor
+    small_alpha: npt.NDArray[np.uint8] | None
+
+    @property
+    def dimensions(self) -> str:
+        """Width × height in pixels."""
+        height, width = self.lightness.shape
+        return f"{width}×{height}"
+
+
+def prepare(name: str, picture: Picture) -> Subject:
+    """All that the bench needs of a picture: its lightness and opacity, whole and for the preview."""
+    lightness = full_lightness(picture)
+    small = reduce(lightness)
+    small_alpha = None
+    if picture.alpha is not None:
+        height, width = small.shape
+        small_alpha = np.asarray(Image.fromarray(picture.alpha).resize((width, height)))
+    return Subject(name, lightness, picture.alpha, small, small_alpha)
+
+
+def reduce(lightness: Tensor, longest: int = PREVIEW_SIZE) -> Tensor:
+    """``(H, W)`` made smaller, without aliasing, until its longer side is ``longest``; never larger."""
+    height, width = lightness.shape
+    scale = min(1.0, longest / max(height, width))
+    if scale == 1:
+        return lightness
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return F.interpolate(lightness[None, None], size, mode="bilinear", antialias=True, align_corners=False)[0, 0]
+
+
+def read_upload(name: str, content: bytes) -> Picture:
+    """A picture from the bytes of a file that exists only in a browser.
+
+    Args:
+        name: the file's name there; it appears in messages and is never used as a path.
+        content: the file's bytes.
+
+    Raises:
+        ValueError: not a picture, or a damaged one; the sentence names the file.
+    """
+    suffix = Path(name).suffix.lower()
+    with tempfile.TemporaryDirectory() as folder:
+        # Through a file, since some kinds (16-bit TIFF) are only read from one.
+        path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
+        path.write_bytes(content)
+        try:
+            return read_picture(path)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(path), name)) from error
+        except Exception as error:  # bytes from anywhere: decoders raise what they like, and this is the last gate
+            raise ValueError(f"{name} is damaged: {error}") from error
