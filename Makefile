@@ -7,11 +7,12 @@ BIN := .venv/bin
 # of training would depend on the number of cores.
 QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup lab test notebooks format clean
+.PHONY: help setup lab test bench notebooks format clean
 
 help:
 	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
 	@echo "make test      all tests, the notebooks among them (make test ARGS=\"-k color\")"
+	@echo "make bench     pictures per second and peak memory of training (ARGS=\"resnet\" for one model)"
 	@echo "make notebooks run the notebooks and store their outputs (ARGS=notebooks/03_resnet.ipynb for one)"
 	@echo "make format    ruff's formatter and its safe fixes"
 	@echo "make setup     only the environment, in .venv"
@@ -28,13 +29,18 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint pins.txt --editable ".[dev]"
 	@touch $@
 
-# JupyterLab refuses to run as root unless told so, as it has to be in most containers.
+# JupyterLab refuses to run as root unless told so, as it has to be in most containers; and it drops uploads of more
+# than 10 MB without a word unless its message size is raised (here to 256 MiB).
 lab: setup
-	$(BIN)/python -m jupyterlab $$([ "$$(id -u)" = 0 ] && echo --allow-root) --ServerApp.root_dir=notebooks $(ARGS)
+	$(BIN)/python -m jupyterlab $$([ "$$(id -u)" = 0 ] && echo --allow-root) --ServerApp.root_dir=notebooks \
+		--ServerApp.tornado_settings='{"websocket_max_message_size": 268435456}' $(ARGS)
 
 test: setup
 	$(QUIET_THREADS) $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--numprocesses=2 --dist=loadfile $(ARGS)
+
+bench: setup
+	$(QUIET_THREADS) $(BIN)/python tests/benchmarks/training.py $(ARGS)
 
 notebooks: setup
 	$(QUIET_THREADS) $(BIN)/python tools/notebooks.py $(ARGS)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import torch
-from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
 PictureSource = str | Path | Image.Image | npt.NDArray[np.generic] | Tensor
@@ -25,6 +25,15 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp",
 """File endings taken as pictures when a folder is given."""
 
 _ORIENTATION = 274  # the tag's number in EXIF and TIFF
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Pillow keeps the upper byte of 16-bit colour. Told the other order of bytes, it keeps the lower one.
 _OTHER_ORDER = {
     f"{channels};16{order}": f"{channels};16{other}"
@@ -180,7 +189,9 @@ def _upright(array: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np
 def _from_pil(image: Image.Image, what: str) -> Picture:
     # 16-bit greys of a TIFF in which 0 is white, which Pillow inverts for 8 bits only.
     negative = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
-    image = ImageOps.exif_transpose(image)
+    # Not ImageOps.exif_transpose: it writes the EXIF data anew, and raises on damaged ones of a sound picture.
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    image = image if turn is None else image.transpose(turn)
     if image.width < 1 or image.height < 1:
         raise ValueError(f"{what} has no pixels: it is {image.width}×{image.height}")
     if image.mode.startswith("I") or image.mode == "F":

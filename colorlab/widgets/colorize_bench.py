@@ -66,6 +66,10 @@ def save_path(text: str) -> Path:
     return path.with_name(path.name + ".png")
 
 
+def _sample(name: str) -> Subject:
+    return prepare(name, read_picture(photograph(name)))
+
+
 class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Colour a picture in a notebook: ``ColorizeBench()`` as the last line of a cell.
 
@@ -103,7 +107,7 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self._settling = False
         self._make_controls(model, size)
         if picture in PHOTOGRAPHS:
-            self._put(self._sample(str(picture)), Source("sample", str(picture)))
+            self._put(_sample(str(picture)), Source("sample", str(picture)))
         else:
             path = Path(picture)
             self._own = prepare(path.name, read_picture(path))
@@ -116,8 +120,6 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         return (
             f"ColorizeBench(picture={self._subject.name!r}, model={self._shown.model!r}, {self._subject.dimensions})"
         )
-
-    # What a person sees ----------------------------------------------------------------------------------------
 
     def _make_controls(self, model: str, size: int) -> None:
         narrow = {"description_width": "auto"}
@@ -186,8 +188,6 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         own = [] if self._own is None else [(f"{self._own.name} (own)", Source("own", self._own.name))]
         return samples + own
 
-    # What a person does ----------------------------------------------------------------------------------------
-
     def _on_choice(self, _: object) -> None:
         if self._settling:
             return
@@ -198,7 +198,7 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             elif source.kind == "own" and self._own is not None:
                 self._put(self._own, source)
             else:
-                self._put(self._sample(source.name), source)
+                self._put(_sample(source.name), source)
 
     def _on_upload(self, change: Mapping[str, Any]) -> None:
         if self._settling or not change["new"]:
@@ -230,11 +230,6 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         except _SHOWN_ERRORS as error:
             self._say(f"{sentence(error)} Nothing was changed.")
         self._settle()
-
-    # What then happens -----------------------------------------------------------------------------------------
-
-    def _sample(self, name: str) -> Subject:
-        return prepare(name, read_picture(photograph(name)))
 
     def _put(self, subject: Subject, source: Source) -> None:
         """Another picture on the bench, with a file name of its own for the result."""

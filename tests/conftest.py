@@ -1,0 +1,12 @@
+"""Settings of all tests: one thread, figures into memory, no deadlines."""
+
+import matplotlib
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+# Not by the environment variable MPLBACKEND: notebook kernels that a test starts would inherit it.
+matplotlib.use("agg")
+# Drawn inputs are the same in every run, so that a failure in CI is a failure at home.
+settings.register_profile("colorlab", deadline=None, derandomize=True)
+settings.load_profile("colorlab")

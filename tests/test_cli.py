@@ -1,0 +1,318 @@
+"""``python -m colorlab colorize``: what it writes, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from skimage import data
+
+from colorlab import cli, pretrained
+from colorlab.inference import colorize
+from colorlab.models import ConstantColor, create_colorizer, save_weights
+
+CAT = data.chelsea()[::6, ::6]
+COFFEE = data.coffee()[::8, ::8]
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A folder to work in, with two photographs, one of them in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    Path("album").mkdir()
+    Image.fromarray(CAT).save("cat.jpg", quality=95)
+    Image.fromarray(COFFEE).save("album/coffee.png")
+    return tmp_path
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    """The exit status, what was printed, and what was complained about."""
+    status = cli.main(["colorize", *map(str, arguments)])
+    printed = capsys.readouterr()
+    return status, printed.out, printed.err
+
+
+def pixels(path: str | Path) -> np.ndarray:
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image)
+
+
+def complaints(err: str) -> list[str]:
+    return [line for line in err.splitlines() if line.startswith("colorlab: ")]
+
+
+def files(folder: str) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+
+
+# ---- the real thing, from the shell
+
+
+def test_from_the_shell_with_a_progress_bar(desk):
+    # A terminal, since the bar is not for files and pipes; 80 columns wide, which a new one is not.
+    script = (
+        "import fcntl, struct, sys, termios; fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0));"
+        "import runpy; sys.argv = ['colorlab', *sys.argv[1:]]; runpy.run_module('colorlab', run_name='__main__')"
+    )
+    terminal, end = os.openpty()
+    command = [sys.executable, "-c", script, "colorize", "cat.jpg", "missing.jpg", "album", "--output", "new/done"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end, text=True) as process:
+        os.close(end)
+        seen = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other end was closed
+            while block := os.read(terminal, 4096):
+                seen += block
+        out = process.stdout.read()
+    os.close(terminal)
+    err = seen.decode()
+    assert process.returncode == 1
+    assert out == "2 of 3 pictures colorized, in new/done\n"
+    assert "colorize: 100%" in err
+    assert "3/3" in err
+    assert "colorlab: missing.jpg does not exist" in err
+    assert "Traceback" not in err
+    assert files("new/done") == ["cat.png", "coffee.png"]
+    np.testing.assert_array_equal(pixels("new/done/coffee.png"), np.asarray(colorize(COFFEE)))
+
+
+def test_pictures_too_large_for_the_memory_are_named_and_the_others_done(desk):
+    Image.new("L", (6000, 4000), 128).save("large.png")
+    script = (
+        "import re, resource, sys; from pathlib import Path; from colorlab.cli import main; "
+        "used = int(re.search(r'VmSize:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) * 1024; "
+        "resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]) * 2**20,) * 2); sys.exit(main(sys.argv[2:]))"
+    )
+    if not Path("/proc/self/status").exists():
+        pytest.skip("this system does not tell how much address space a process takes")
+    command = [sys.executable, "-c", script, "150", "colorize", "large.png", "cat.jpg", "--output", "done"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    (sentence,) = complaints(done.stderr)
+    assert "there is not enough memory" in sentence
+    assert "large.png" in sentence
+    assert (done.returncode, done.stdout) == (1, "1 of 2 pictures colorized, in done\n")
+    assert files("done") == ["cat.png"]
+
+
+# ---- what is written
+
+
+def test_results_are_png_under_the_inputs_names(desk, capsys):
+    Image.fromarray(np.dstack([COFFEE, COFFEE[..., 0]])).save("album/see.through.webp", lossless=True)
+    assert run(capsys, "cat.jpg", "album/see.through.webp", "--output", "done")[0] == 0
+    assert files("done") == ["cat.png", "see.through.png"]
+    np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg")))
+    np.testing.assert_array_equal(pixels("done/see.through.png")[..., 3], COFFEE[..., 0])
+
+
+def test_the_best_weights_are_the_default(desk, capsys):
+    run(capsys, "cat.jpg", "--output", "default")
+    for name in pretrained.NAMES:
+        assert run(capsys, "cat.jpg", "--model-name", name, "--output", name)[0] == 0
+        np.testing.assert_array_equal(pixels(f"{name}/cat.png"), np.asarray(colorize("cat.jpg", name)))
+    np.testing.assert_array_equal(pixels("default/cat.png"), pixels(f"{pretrained.NAMES[0]}/cat.png"))
+
+
+def test_weights_of_your_own(desk, capsys):
+    torch.manual_seed(0)
+    model = create_colorizer("resnet")
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    save_weights(model, "mine/best.safetensors")
+    assert run(capsys, "cat.jpg", "--model-path", "mine/best.safetensors", "--output", "done")[0] == 0
+    np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg", model)))
+
+
+def test_the_working_size_is_an_option(desk, capsys):
+    run(capsys, "cat.jpg", "--size", 16, "--output", "done")
+    np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg", size=16)))
+
+
+def test_folders_give_the_pictures_in_them(desk, capsys):
+    Path("album/notes.txt").write_text("by the window")
+    Path("album/older").mkdir()
+    Image.fromarray(CAT).save("album/older/cat.png")
+    Image.fromarray(CAT).save("album/CAT.JPG")
+    status, out, err = run(capsys, "album", "--output", "done")
+    assert (status, complaints(err)) == (0, [])
+    assert files("done") == ["CAT.png", "coffee.png"]
+    assert out == "2 of 2 pictures colorized, in done\n"
+
+
+def test_a_second_run_replaces_the_results_of_the_first(desk, capsys):
+    for size in (16, 32):
+        assert run(capsys, "cat.jpg", "--output", "done", "--size", size)[0] == 0
+    np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg", size=32)))
+
+
+# ---- what is not written
+
+
+def test_what_cannot_be_read_is_named_and_the_others_are_done(desk, capsys):
+    Path("letter.jpg").write_text("Dear reader")
+    Path("empty.png").touch()
+    Path("cut.jpg").write_bytes(Path("cat.jpg").read_bytes()[:300])
+    Path("cut.tif").write_bytes(b"II*\0\x08\0\0\0")
+    Path("bare").mkdir()
+    bad = ["letter.jpg", "empty.png", "cut.jpg", "cut.tif", "missing.jpg", "bare", "long" * 100]
+    status, out, err = run(capsys, *bad[:3], "cat.jpg", *bad[3:], "album/coffee.png", "--output", "done")
+    assert status == 1
+    sentences = complaints(err)
+    assert len(sentences) == len(bad)
+    for name in bad:
+        assert sum(name in sentence for sentence in sentences) == 1
+    assert files("done") == ["cat.png", "coffee.png"]
+    assert out == "2 of 8 pictures colorized, in done\n"
+
+
+def test_two_pictures_of_one_name(desk, capsys):
+    Image.fromarray(COFFEE).save("album/cat.png")
+    status, out, err = run(capsys, "cat.jpg", "album/cat.png", "--output", "done")
+    assert status == 1
+    (sentence,) = complaints(err)
+    assert "album/cat.png" in sentence
+    assert "cat.png was already written" in sentence
+    assert out == "1 of 2 pictures colorized, in done\n"
+    np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg")))
+
+
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_no_picture_given_is_overwritten(desk, capsys, link):
+    # By its own result, or by that of another picture of its name, even where it comes later in the list.
+    Image.fromarray(COFFEE).save("album/cat.png")
+    target = "album"
+    if link is not None:
+        target = "done"
+        Path("done").mkdir()
+        getattr(Path("done/cat.png"), link)(Path("album/cat.png").absolute())
+    before = Path("album/cat.png").read_bytes()
+    status, out, err = run(capsys, "cat.jpg", "album/cat.png", "--output", target)
+    assert (status, out) == (1, f"0 of 2 pictures colorized, in {target}\n")
+    assert len(complaints(err)) == 2
+    for sentence, name in zip(complaints(err), ("cat.jpg", "album/cat.png"), strict=True):
+        assert sentence.startswith(f"colorlab: {name} is left out")
+        assert "--output" in sentence
+    assert Path("album/cat.png").read_bytes() == before
+
+
+def test_a_folder_into_itself_keeps_its_originals(desk, capsys):
+    Image.fromarray(CAT).save("album/coffee.jpg")
+    Image.fromarray(CAT).save("album/other.jpg")
+    before = Path("album/coffee.png").read_bytes()
+    assert run(capsys, "album", "--output", "album")[0] == 1
+    assert Path("album/coffee.png").read_bytes() == before
+    assert files("album") == ["coffee.jpg", "coffee.png", "other.jpg", "other.png"]
+
+
+def test_what_cannot_be_written_is_named_and_the_others_are_done(desk, capsys):
+    Path("done/coffee.png").mkdir(parents=True)
+    sources = ["album/coffee.png", "cat.jpg"]
+    expected = ["done/coffee.png"]
+    if Path("/dev/full").exists():
+        Image.fromarray(COFFEE).save("last.png")
+        Path("done/last.png.part").symlink_to("/dev/full")
+        sources.insert(0, "last.png")
+        expected.insert(0, "done/last.png")
+    status, _, err = run(capsys, *sources, "--output", "done")
+    assert status == 1
+    assert [sentence.split()[1] for sentence in complaints(err)] == expected
+    assert all("cannot be written" in sentence for sentence in complaints(err))
+    assert files("done") == ["cat.png"]
+
+
+# ---- options that cannot be followed: nothing is written
+
+
+def rubbish(kind: str) -> str:
+    path = Path(f"{kind}.safetensors")
+    if kind == "text":
+        path.write_text("weights")
+    elif kind == "empty":
+        path.touch()
+    elif kind == "pickle":
+        torch.save({"weight": torch.zeros(2)}, path)
+    elif kind == "picture":
+        Image.fromarray(CAT).save(path, format="PNG")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "foreign":
+        save_file({"weight": torch.zeros(2)}, path)
+    elif kind == "nameless":
+        save_weights(ConstantColor(), path)
+    elif kind == "cut":
+        save_weights(create_colorizer("resnet"), path)
+        path.write_bytes(path.read_bytes()[:-1000])
+    elif kind == "swapped":
+        save_weights(create_colorizer("resnet"), path, {"model_name": "unet32"})
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "kind", ["text", "empty", "pickle", "picture", "folder", "foreign", "nameless", "cut", "swapped", "missing"]
+)
+def test_weights_that_are_none(desk, capsys, kind):
+    path = rubbish(kind)
+    status, out, err = run(capsys, "cat.jpg", "--model-path", path, "--output", "done")
+    assert (status, out) == (1, "")
+    assert err.startswith("colorlab: ")
+    assert path in err or kind == "nameless"
+    assert not Path("done").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--model-name", "nonesuch"], ["nonesuch", *pretrained.NAMES]),
+        (["--model-name", pretrained.NAMES[0], "--model-path", "x"], ["--model-name", "--model-path"]),
+        (["--size", "0"], ["--size", "0"]),
+        (["--output", "cat.jpg"], ["--output", "cat.jpg"]),
+        (["--output", "cat.jpg/done"], ["--output", "cat.jpg/done"]),
+    ],
+)
+def test_options_that_make_no_sense(desk, capsys, options, named):
+    status, out, err = run(capsys, "cat.jpg", *options)
+    assert (status, out) == (1, "")
+    (sentence,) = err.splitlines()
+    assert sentence.startswith("colorlab: ")
+    for name in named:
+        assert name in sentence
+    assert sorted(os.listdir()) == ["album", "cat.jpg"]
+
+
+def test_no_pictures_at_all(desk, capsys):
+    status, out, err = run(capsys)
+    assert (status, out) == (1, "")
+    assert "at least one picture" in err
+    status, out, err = run(capsys, "missing.jpg", "--output", "done")
+    assert (status, out) == (1, "0 of 1 pictures colorized, in done\n")
+
+
+def test_unknown_options_end_with_2(desk, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, "cat.jpg", "--model-nam", "resnet")
+    assert caught.value.code == 2
+    assert "--model-name" in capsys.readouterr().err
+
+
+def test_help_names_every_option(capsys):
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, "--help")
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("IN [IN …]", "--output", "--model-name", "--model-path", "--size"):
+        assert option in text
+
+
+def test_the_shipped_index_is_json_of_names_and_hashes():
+    index = json.loads((Path(pretrained.__file__).parent / "shipped.json").read_text(encoding="utf-8"))
+    assert tuple(index) == pretrained.NAMES
+    assert all(len(digest) == 64 for digest in index.values())

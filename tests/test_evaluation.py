@@ -1,0 +1,163 @@
+"""Scores and baselines: against scikit-image, NumPy and SciPy, then against models whose errors are known."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import skimage
+import torch
+
+from colorlab import color
+from colorlab.data import PictureDataset, create_dataset
+from colorlab.evaluation import compare, grey, mean_colour, score, summary
+from colorlab.models import Colorizer, ConstantColor, create_colorizer
+
+ERRORS = ["mse", "mae"]
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return create_dataset("placeholder", "test")
+
+
+@pytest.fixture(scope="module")
+def few():
+    """Seven pictures of three classes, one of them grey."""
+    rgb = create_dataset("placeholder", "val", size=16).rgb[::29].clone()
+    rgb[3] = rgb[3, :1]
+    return PictureDataset(rgb, torch.tensor([0, 2, 1, 1, 0, 2, 2]), ("a", "b", "c"))
+
+
+class Oracle(Colorizer):
+    """Answers with the true colours of a data set, moved by a constant in Lab units."""
+
+    def __init__(self, dataset, shift=0.0):
+        super().__init__()
+        self.lightness, ab = color.split(color.rgb_to_lab(dataset.rgb))
+        self.ab = ab + shift / color.AB_SCALE
+
+    def predict(self, lightness):
+        same = (self.lightness[None] == lightness[:, None]).flatten(2).all(dim=2)
+        return self.ab[same.int().argmax(dim=1)]
+
+
+def lab_by_skimage(rgb):
+    return np.stack([skimage.color.rgb2lab(picture) for picture in rgb.movedim(1, -1).numpy()])
+
+
+# Outside truth
+
+
+def test_errors_agree_with_scikit_images_colours(few):
+    found = score(ConstantColor((12, -7)), few)
+    error = np.array([12, -7]) - lab_by_skimage(few.rgb)[..., 1:]
+    assert found["mse"].to_numpy() == pytest.approx((error**2).mean(axis=(1, 2, 3)), rel=1e-3)
+    assert found["mae"].to_numpy() == pytest.approx(np.abs(error).mean(axis=(1, 2, 3)), rel=1e-3)
+
+
+def test_psnr_agrees_with_scikit_image(few):
+    found = score(ConstantColor((30, 60)), few)["psnr"]
+    lab = lab_by_skimage(few.rgb)
+    lab[..., 1:] = (30, 60)  # outside the gamut wherever it is dark
+    fitted = color.fit_to_gamut(torch.from_numpy(lab).movedim(-1, 1)).movedim(1, -1).numpy()
+    coloured = np.rint(np.stack([skimage.color.lab2rgb(picture) for picture in fitted]) * 255).astype(np.uint8)
+    expected = [
+        skimage.metrics.peak_signal_noise_ratio(true.movedim(0, -1).numpy(), picture)
+        for true, picture in zip(few.rgb, coloured, strict=True)
+    ]
+    assert found.to_numpy() == pytest.approx(expected, abs=0.05)
+
+
+def test_mean_colour_agrees_with_scikit_image(few):
+    baseline = mean_colour(few)(torch.zeros(1, 1, 1, 1)).flatten() * color.AB_SCALE
+    assert baseline.tolist() == pytest.approx(lab_by_skimage(few.rgb)[..., 1:].mean(axis=(0, 1, 2)), abs=0.008)
+
+
+def test_means_and_errors_agree_with_scipy(few):
+    table = summary(compare({"grey": grey(), "shifted": Oracle(few, 5)}, few))
+    for name, model in {"grey": grey(), "shifted": Oracle(few, 5)}.items():
+        scores = score(model, few)
+        for column in ERRORS:
+            assert table.loc[name, column] == pytest.approx(scores[column].mean())
+            assert table.loc[name, f"{column}_se"] == pytest.approx(scipy.stats.sem(scores[column]), abs=1e-6)
+
+
+# Models whose errors are known
+
+
+def test_the_true_colours_have_no_error(few):
+    scores = score(Oracle(few), few)
+    assert scores[ERRORS].to_numpy() == pytest.approx(0, abs=1e-6)
+    assert np.isinf(scores["psnr"]).all()
+
+
+def test_colours_that_are_all_off_by_five_have_that_error(few):
+    scores = score(Oracle(few, shift=-5), few)
+    assert scores["mae"].to_numpy() == pytest.approx(5, rel=1e-4)
+    assert scores["mse"].to_numpy() == pytest.approx(25, rel=1e-4)
+
+
+def test_grey_is_right_about_grey_pictures_alone(few):
+    scores = score(grey(), few)
+    assert (scores["mse"] == 0).tolist() == [False, False, False, True, False, False, False]
+    assert np.isinf(scores["psnr"]).tolist() == (scores["mse"] == 0).tolist()
+
+
+def test_no_constant_colour_has_a_lower_squared_error_than_the_mean(dataset):
+    def mse(model):
+        return score(model, dataset)["mse"].mean()
+
+    mean = mean_colour(dataset)
+    a, b = (mean(torch.zeros(1, 1, 1, 1)).flatten() * color.AB_SCALE).tolist()
+    for other in (grey(), ConstantColor((a + 1, b)), ConstantColor((a, b - 1))):
+        assert mse(mean) < mse(other)
+
+
+# Tables
+
+
+def test_a_row_for_each_picture_in_the_data_sets_order(few):
+    scores = score(grey(), few)
+    assert scores["label"].tolist() == ["a", "c", "b", "b", "a", "c", "c"]
+    for i in range(len(few)):
+        alone = score(grey(), PictureDataset(few.rgb[i : i + 1], few.labels[i : i + 1], few.classes))
+        assert alone["mae"].item() == pytest.approx(scores["mae"][i])
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+def test_scores_do_not_depend_on_the_batch_size(few, batch_size):
+    torch.manual_seed(0)
+    model = create_colorizer("resnet").train()
+    torch.nn.init.normal_(model.head[-2].weight, std=0.01)
+    whole = score(model, few)
+    parts = score(model, few, batch_size=batch_size)
+    assert parts[ERRORS].to_numpy() == pytest.approx(whole[ERRORS].to_numpy(), rel=1e-3)
+    assert torch.allclose(mean_colour(few, batch_size=batch_size).ab, mean_colour(few).ab)
+
+
+def test_comparing_puts_the_models_tables_under_each_other(dataset):
+    models = {"mean colour": mean_colour(dataset), "grey": grey()}
+    table = compare(models, dataset)
+    assert table["model"].tolist() == ["mean colour"] * len(dataset) + ["grey"] * len(dataset)
+    assert table["mse"].to_numpy()[-len(dataset) :].tolist() == score(grey(), dataset)["mse"].tolist()
+    assert summary(table).index.tolist() == list(models)
+    assert summary(table)["n"].tolist() == [len(dataset)] * 2
+
+
+def test_infinite_psnr_is_left_out_of_its_mean_and_nothing_else(few):
+    scores = compare({"grey": grey()}, few)
+    row = summary(scores).loc["grey"]
+    finite = scores["psnr"][np.isfinite(scores["psnr"])]
+    assert len(finite) == len(few) - 1
+    assert row["psnr"] == pytest.approx(finite.mean())
+    assert row["psnr_se"] == pytest.approx(scipy.stats.sem(finite))
+    assert row["mse"] == pytest.approx(scores["mse"].mean())
+    assert row["n"] == len(few)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_model_is_left_in_the_mode_it_came_in(few, training):
+    model = create_colorizer("resnet").train(training)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    score(model, few)
+    assert model.training == training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

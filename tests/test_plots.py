@@ -1,0 +1,185 @@
+"""Figures: what is drawn is what was given, in colours that everybody can tell apart."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import warnings
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from PIL import Image
+from skimage.color import lab2rgb, rgb2lab
+from traitlets.config import Config
+
+from colorlab import plots
+from colorlab.training import History
+
+PHOTO = torch.arange(3 * 4 * 6, dtype=torch.uint8).reshape(3, 4, 6)
+
+
+def history(epochs: int) -> History:
+    rows = [{"epoch": i, "train_loss": 1 / i, "val_loss": 2 / i, "val_mae": 3 / i} for i in range(1, epochs + 1)]
+    pictures = [torch.full((5, 3, 8, 8), i, dtype=torch.uint8) for i in range(epochs + 1)]
+    return History(rows=rows, truth=torch.full((5, 3, 8, 8), 200, dtype=torch.uint8), pictures=pictures)
+
+
+def rendered(figure: Figure) -> np.ndarray:
+    """The figure's pixels; drawing also finds what only fails when drawn."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return np.asarray(Image.open(file).convert("RGB"))
+
+
+# ---- outside truth
+
+
+def test_the_palette_is_okabe_and_itos():
+    published = {to_hex(colour).upper() for colour in matplotlib.color_sequences["okabe_ito"]}
+    assert set(plots.PALETTE) == published
+    assert len(plots.PALETTE) == 8
+
+
+@pytest.mark.parametrize("lightness", [0, 20, 50, 75, 97])
+def test_the_slice_of_the_gamut_is_scikit_images(lightness):
+    picture = plots.gamut(lightness, pixels=45)
+    axis = np.linspace(-110, 110, 45)
+    a, b = np.meshgrid(axis, -axis)
+    lab = np.dstack([np.full_like(a, lightness), a, b])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of colours that no light has
+        rgb = lab2rgb(lab)
+    # Inside is what comes back from clipped RGB; a rim where the two may decide differently is left out.
+    error = np.abs(rgb2lab(rgb) - lab).max(axis=-1)
+    inside, outside = error < 1e-4, error > 0.1
+    assert inside.any()
+    assert outside.any()
+    np.testing.assert_allclose(picture[inside], rgb[inside] * 255, atol=0.51)
+    assert (picture[outside] == 235).all()
+
+
+# ---- what is drawn is what was given
+
+
+def test_pictures_are_drawn_as_they_are():
+    array = PHOTO.movedim(0, -1).numpy()
+    grey = array[..., 0]
+    row = [PHOTO, array, Image.fromarray(array), PHOTO[:1], grey, Image.fromarray(grey)]
+    figure = plots.pictures({"first": row, "second": torch.stack([PHOTO] * 6)}, titles="abcdef")
+    drawn = [axis.images[0].get_array() for axis in figure.axes]
+    for image in [*drawn[:3], *drawn[6:]]:
+        np.testing.assert_array_equal(image, array)
+    for image in drawn[3:6]:
+        np.testing.assert_array_equal(image, np.repeat(grey[..., None], 3, axis=2))
+    assert [axis.get_title() for axis in figure.axes[:6]] == list("abcdef")
+    assert [figure.axes[i].get_ylabel() for i in (0, 6)] == ["first", "second"]
+    assert figure.get_figwidth() == plots.WIDTH
+    assert rendered(figure).std() > 0
+
+
+def test_pictures_in_ragged_rows_or_with_too_few_titles_are_refused():
+    with pytest.raises(ValueError, match=r"equally many pictures, got \[2, 1\]"):
+        plots.pictures({"a": [PHOTO, PHOTO], "b": [PHOTO]})
+    with pytest.raises(ValueError, match="zip"):
+        plots.pictures({"a": [PHOTO, PHOTO]}, titles=["one"])
+
+
+@pytest.mark.parametrize("epochs", [1, 5])
+def test_losses(epochs):
+    record = history(epochs)
+    figure = plots.losses(record)
+    (axis,) = figure.axes
+    for line, column in zip(axis.lines, ("train_loss", "val_loss"), strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), record.table().index)
+        np.testing.assert_array_equal(line.get_ydata(), record.table()[column])
+    # Told apart without colour as well.
+    assert len({line.get_linestyle() for line in axis.lines}) == len({line.get_marker() for line in axis.lines}) == 2
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["training", "validation"]
+    assert rendered(figure).std() > 0
+
+
+def test_epochs_are_rows_from_before_training_to_the_truth():
+    figure = plots.epochs(history(2), count=3)
+    assert len(figure.axes) == 4 * 3
+    rows = figure.axes[::3]
+    assert [axis.get_ylabel() for axis in rows] == ["before", "epoch 1", "epoch 2", "truth"]
+    assert [axis.images[0].get_array()[0, 0, 0] for axis in rows] == [0, 1, 2, 200]
+
+
+def test_a_history_without_pictures_is_told_why():
+    with pytest.raises(ValueError, match="max_images"):
+        plots.epochs(History(rows=history(1).rows))
+
+
+def test_lines_hold_their_series_each_in_its_own_way():
+    x = torch.arange(4)
+    series = {f"series {i}": (x, x * i) for i in range(8)}
+    figure = plots.lines(series, xlabel="here", ylabel="there")
+    (axis,) = figure.axes
+    for (name, (_, y)), line in zip(series.items(), axis.lines, strict=True):
+        assert line.get_label() == name
+        np.testing.assert_array_equal(line.get_ydata(), y)
+    looks = [(line.get_color(), line.get_linestyle()) for line in axis.lines]
+    assert all(one != other for one, other in itertools.combinations(looks, 2))
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("here", "there")
+    assert rendered(figure).std() > 0
+
+
+def test_means_have_bars_of_two_standard_errors():
+    table = pd.DataFrame({"mae": [9.0, 7.0], "mae_se": [0.5, 0.25]}, index=["grey", "resnet"])
+    figure = plots.means(table, "mae", xlabel="mean absolute error")
+    (axis,) = figure.axes
+    bars = [container.lines[2][0].get_segments()[0][:, 0].tolist() for container in axis.containers]
+    assert bars == [[8.0, 10.0], [6.5, 7.5]]
+    assert rendered(figure).std() > 0
+
+
+def test_gamut_slices_and_moves():
+    figure = plots.gamut_slices([20, 50, 80])
+    assert [axis.get_title() for axis in figure.axes] == ["L = 20", "L = 50", "L = 80"]
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), plots.gamut(50))
+    assert rendered(figure).std() > 0
+
+    lab = torch.tensor([[50.0, 100.0, 0.0], [50.0, 0.0, -100.0]]).T.unsqueeze(1)
+    shorter, darker = lab * torch.tensor([1, 0.5, 0.5]).view(3, 1, 1), lab - torch.tensor([2.5, 0, 0]).view(3, 1, 1)
+    figure = plots.gamut_moves(lab, {"shorter": shorter, "darker": darker})
+    assert [axis.get_title() for axis in figure.axes] == [
+        "shorter: L changes by up to 0.0",
+        "darker: L changes by up to 2.5",
+    ]
+    assert rendered(figure).std() > 0
+
+
+def test_figures_belong_to_no_pyplot_state():
+    before = plt.get_fignums()
+    plots.losses(history(2))
+    plots.pictures({"row": [PHOTO]})
+    assert plt.get_fignums() == before
+
+
+# ---- in a notebook
+
+
+def test_show_gives_a_picture_with_its_alternative_text_and_caption():
+    InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    figure = plots.pictures({"row": [PHOTO]})
+    try:
+        with capture_output() as captured:
+            plots.show(figure, alt="a test chart", caption="Figure 1: a chart")
+    finally:
+        InteractiveShell.clear_instance()
+    (shown,) = captured.outputs
+    assert shown.metadata["image/png"]["alt"] == "a test chart"
+    png = shown.data["image/png"]
+    image = Image.open(io.BytesIO(base64.b64decode(png) if isinstance(png, str) else png))
+    np.testing.assert_array_equal(np.asarray(image.convert("RGB")), rendered(plots.pictures({"row": [PHOTO]})))
+    assert captured.stdout == "Figure 1: a chart\n"

@@ -1,0 +1,273 @@
+"""Training: the default run learns something, its files say what happened, and it can be had again."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.special
+import scipy.stats
+import torch
+from PIL import Image
+
+from colorlab import color
+from colorlab.data import create_dataset
+from colorlab.evaluation import compare, grey, mean_colour, score
+from colorlab.models import create_colorizer, describe_weights, load_weights
+from colorlab.training import OBJECTIVES, TrainingOptions, train
+
+
+@pytest.fixture(scope="module")
+def default_run(tmp_path_factory):
+    """All defaults; only its files lie elsewhere."""
+    return train(TrainingOptions(output_root_path=tmp_path_factory.mktemp("output")))
+
+
+def tiny(folder, **options):
+    """Options of a run of a second: 8 pixels, two epochs."""
+    return TrainingOptions(
+        **{"output_root_path": folder, "image_size": 8, "max_epochs": 2, "max_images": 2, **options}
+    )
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory):
+    return train(tiny(tmp_path_factory.mktemp("tiny")))
+
+
+@pytest.fixture(scope="module")
+def restless_run(tmp_path_factory):
+    """So high a constant learning rate that epochs go up and down."""
+    folder = tmp_path_factory.mktemp("restless")
+    return train(tiny(folder, max_epochs=4, learning_rate=0.03, schedule="constant", precision="float32"))
+
+
+def weights(model):
+    return torch.cat([tensor.flatten().double() for tensor in model.state_dict().values()])
+
+
+def steady(history):
+    """The columns of a history that a second run must repeat."""
+    return history.table().drop(columns="pictures_per_second")
+
+
+# The default run
+
+
+@pytest.fixture(scope="module")
+def held_out_scores(default_run):
+    models = {"trained": default_run.model, "grey": grey()}
+    models["mean colour"] = mean_colour(create_dataset("placeholder", "train"))
+    return compare(models, create_dataset("placeholder", "test"))
+
+
+@pytest.mark.parametrize("baseline", ["grey", "mean colour"])
+@pytest.mark.parametrize("error", ["mse", "mae"])
+def test_the_default_run_beats_the_baselines_on_held_out_regions(held_out_scores, baseline, error):
+    by_model = {name: rows[error].to_numpy() for name, rows in held_out_scores.groupby("model")}
+    # Picture by picture, since some pictures are hard for all: 99 % interval of the mean difference.
+    difference = by_model["trained"] - by_model[baseline]
+    interval = scipy.stats.bootstrap((difference,), np.mean, confidence_level=0.99, rng=0).confidence_interval
+    assert interval.high < 0
+
+
+def test_a_run_writes_its_files(default_run):
+    files = {path.relative_to(default_run.folder).as_posix() for path in default_run.folder.rglob("*")}
+    epochs = range(TrainingOptions().max_epochs + 1)
+    assert files >= {"options.json", "train_stats.csv", "last.safetensors", "best.safetensors"}
+    assert {name for name in files if name.startswith("epochs/")} == {f"epochs/{n:03d}.png" for n in epochs}
+
+
+def test_the_options_are_written_as_they_were(default_run):
+    written = json.loads((default_run.folder / "options.json").read_text())
+    assert written.keys() == {field.name for field in dataclasses.fields(TrainingOptions)}
+    defaults = {**written, "output_root_path": "output"}
+    assert defaults == TrainingOptions().to_dict()
+    assert default_run.folder.as_posix() == f"{written['output_root_path']}/{written['experiment_name']}"
+
+
+def test_the_history_is_a_table_with_a_row_an_epoch(default_run):
+    table = default_run.history.table()
+    assert table.index.tolist() == [1, 2, 3, 4, 5]
+    assert {"train_loss", "val_loss", "val_mae", "learning_rate", "pictures_per_second"} <= set(table)
+    assert table["train_loss"].is_monotonic_decreasing
+    assert np.isfinite(table.to_numpy()).all()
+    written = pd.read_csv(default_run.folder / "train_stats.csv", index_col="epoch")
+    pd.testing.assert_frame_equal(written, table)
+
+
+def test_the_watched_pictures_show_every_class_and_start_grey(default_run):
+    truth, pictures = default_run.history.truth, default_run.history.pictures
+    valset = create_dataset("placeholder", "val")
+    shown = {valset.labels[(valset.rgb == picture).flatten(1).all(dim=1)][0].item() for picture in truth}
+    assert len(shown) == len(valset.classes)
+    chroma = [color.rgb_to_lab(epoch)[:, 1:].abs().mean().item() for epoch in pictures]
+    assert len(chroma) == 6
+    # 8-bit grey is exactly neutral.
+    assert chroma[0] == 0
+    assert min(chroma[1:]) > 1
+
+
+def test_a_sheet_shows_grey_coloured_and_true(default_run):
+    truth, pictures = default_run.history.truth, default_run.history.pictures
+    sheet = np.array(Image.open(default_run.folder / "epochs" / "005.png"))
+    # Tiles of 32 pixels with a border of 2.
+    tiles = sheet[2:, 2:].reshape(3, 34, 10, 34, 3)[:, :32, :, :32].transpose(0, 2, 4, 1, 3)
+    first, second, third = torch.from_numpy(tiles)
+    assert torch.equal(third, truth)
+    assert torch.equal(second, pictures[-1])
+    assert torch.equal(first, first[:, :1].expand_as(first))
+    lightness = color.rgb_to_lab(truth)[:, 0]
+    for row in (first, second):
+        assert (color.rgb_to_lab(row)[:, 0] - lightness).abs().max() < 1
+
+
+def test_the_last_weights_are_those_of_the_returned_model(default_run):
+    assert not default_run.model.training
+    loaded = load_weights(default_run.folder / "last.safetensors")
+    assert torch.equal(weights(loaded), weights(default_run.model))
+
+
+def test_weights_say_how_they_were_trained(default_run):
+    about = describe_weights(default_run.folder / "last.safetensors")
+    assert about["model_name"] == "resnet"
+    assert about["options"] == json.loads((default_run.folder / "options.json").read_text())
+    assert about["classes"] == list(create_dataset("placeholder", "test").classes)
+    assert about["epoch"] == 5
+
+
+# What the numbers mean
+
+
+def test_best_weights_are_from_the_epoch_with_the_lowest_validation_loss(restless_run):
+    folder, table = restless_run.folder, restless_run.history.table()
+    assert describe_weights(folder / "best.safetensors")["epoch"] == table["val_loss"].idxmin()
+    # Losses are in network units, 110 Lab units each.
+    valset = create_dataset("placeholder", "val", size=8)
+    best = score(load_weights(folder / "best.safetensors"), valset)
+    assert best["mse"].mean() / color.AB_SCALE**2 == pytest.approx(table["val_loss"].min(), rel=1e-3)
+    last = score(load_weights(folder / "last.safetensors"), valset)
+    assert last["mae"].mean() == pytest.approx(table["val_mae"].iloc[-1], rel=1e-3)
+
+
+def test_the_learning_rate_rises_and_falls_once_or_not_at_all(default_run, restless_run):
+    once = default_run.history.table()["learning_rate"]
+    assert once.max() == pytest.approx(2e-3, rel=0.1)
+    assert (np.sign(once.diff().dropna()).diff().dropna() != 0).sum() == 1
+    assert once.iloc[-1] < 0.01 * once.iloc[0]
+    assert restless_run.history.table()["learning_rate"].tolist() == pytest.approx([0.03] * 4)
+
+
+@pytest.mark.parametrize("name", ["mse", "l1", "huber"])
+def test_objectives_agree_with_numpy_and_scipy(name):
+    generator = torch.Generator().manual_seed(0)
+    predicted, target = torch.randn(2, 4, 2, 5, 6, generator=generator) / 10
+    error = (predicted - target).numpy()
+    expected = {
+        "mse": np.mean(error**2),
+        "l1": np.mean(np.abs(error)),
+        # Twice Huber's, so that it starts as the square; a line beyond 5.5 Lab units.
+        "huber": np.mean(2 * scipy.special.huber(5.5 / 110, error)),
+    }
+    assert OBJECTIVES[name](predicted, target).item() == pytest.approx(expected[name], rel=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "precision"), [("l1", "float32"), ("huber", "bfloat16")])
+def test_every_loss_and_precision_learns(tmp_path, loss, precision):
+    losses = train(tiny(tmp_path, loss=loss, precision=precision)).history.table()["train_loss"]
+    assert losses[2] < 0.9 * losses[1]
+
+
+def test_unet32_beats_grey_after_an_epoch(tmp_path):
+    run = train(tiny(tmp_path, model_name="unet32", image_size=16, max_epochs=1))
+    valset = create_dataset("placeholder", "val", size=16)
+    assert score(run.model, valset)["mse"].mean() < 0.9 * score(grey(), valset)["mse"].mean()
+    assert torch.equal(weights(load_weights(run.folder / "last.safetensors")), weights(run.model))
+
+
+# It can be had again
+
+
+def test_the_same_seed_gives_the_same_run(tiny_run, tmp_path):
+    torch.rand(7)  # what was drawn before a run does not matter
+    again = train(tiny(tmp_path))
+    assert torch.equal(weights(again.model), weights(tiny_run.model))
+    pd.testing.assert_frame_equal(steady(again.history), steady(tiny_run.history), check_exact=True)
+    for name in ("000.png", "001.png", "002.png"):
+        assert (again.folder / "epochs" / name).read_bytes() == (tiny_run.folder / "epochs" / name).read_bytes()
+
+
+def test_another_seed_gives_another_run(tiny_run, tmp_path):
+    other = train(tiny(tmp_path, seed=1))
+    assert not torch.equal(weights(other.model), weights(tiny_run.model))
+
+
+def test_watching_does_not_change_what_is_learned(tiny_run, tmp_path):
+    options = tiny(tmp_path, max_images=0, batch_output_frequency=3)
+    rows = []
+
+    def watch(history):
+        torch.rand(3)
+        rows.append((len(history.table()), len(pd.read_csv(options.folder / "train_stats.csv"))))
+
+    run = train(options, on_epoch=watch)
+    assert torch.equal(weights(run.model), weights(tiny_run.model))
+    assert rows == [(1, 1), (2, 2)]
+    assert not list(run.folder.rglob("*.png"))
+
+
+def test_no_epochs_give_an_untrained_model(tmp_path):
+    run = train(tiny(tmp_path, max_epochs=0))
+    torch.manual_seed(0)
+    assert torch.equal(weights(run.model), weights(create_colorizer("resnet")))
+    assert run.history.table().empty
+
+
+@pytest.mark.parametrize("batch_size", [137, 5000])
+def test_neither_a_last_batch_of_one_nor_a_single_batch_is_in_the_way(tmp_path, batch_size):
+    options = {"train_batch_size": batch_size, "val_batch_size": batch_size, "image_size": 16}
+    assert len(create_dataset("placeholder", "train", size=16)) % 137 == 1
+    table = train(tiny(tmp_path, max_epochs=1, **options)).history.table()
+    assert 0 < table["train_loss"][1] < 1
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"model_name": "alexnet"}, r"model_name must be one of resnet, .*unet32.*, got 'alexnet'"),
+        ({"dataset_name": "imagenet"}, r"'imagenet'.* placeholder|placeholder.* 'imagenet'"),
+        ({"loss": "l2"}, r"loss must be one of mse, l1, huber, got 'l2'"),
+        ({"schedule": "step"}, r"schedule must be one of .*one-cycle, .*constant, got 'step'"),
+        ({"precision": "int8"}, r"precision must be one of auto, float32, .*, got 'int8'"),
+        ({"train_batch_size": 0}, r"train_batch_size must be at least 1, got 0"),
+        ({"val_batch_size": -1}, r"val_batch_size must be at least 1, got -1"),
+        ({"image_size": 0}, r"image_size must be at least 1, got 0"),
+        ({"max_epochs": -1}, r"max_epochs must not be negative, got -1"),
+        ({"max_images": -1}, r"max_images must not be negative, got -1"),
+        ({"learning_rate": 0.0}, r"learning_rate must be positive, got 0"),
+        ({"learning_rate": float("nan")}, r"learning_rate must be positive, got nan"),
+    ],
+)
+def test_an_impossible_option_is_named_with_what_is_possible(option, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingOptions(**option)
+
+
+def test_options_do_not_change_under_a_run():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TrainingOptions().seed = 1
+
+
+def test_a_device_that_is_not_here_is_named_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used here"):
+        train(tiny(tmp_path / "new", device="abacus"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_size_that_the_network_cannot_take_is_answered_with_the_possible_ones(tmp_path):
+    with pytest.raises(ValueError, match=r"resnet takes heights and widths that are multiples of 8.* got 12×12"):
+        train(tiny(tmp_path, image_size=12))

@@ -1,0 +1,35 @@
+"""Draw ``docs/colorized.png``, the README's picture, with the weights that ship.
+
+.venv/bin/python tools/readme_picture.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import ImageOps
+
+from colorlab import colorize, plots, pretrained
+from colorlab.data.placeholder import photograph
+
+PHOTOGRAPHS = ("astronaut", "cat", "coffee", "motorcycle", "rocket")
+SIZE = (320, 240)
+
+
+def main() -> None:
+    """One column per photograph: as given, coloured by each network, the truth."""
+    originals = [photograph(name) for name in PHOTOGRAPHS]
+    rows = {"given": [picture.convert("L") for picture in originals]}
+    for name in pretrained.NAMES:
+        rows[name] = [colorize(picture, name) for picture in rows["given"]]
+    rows["truth"] = originals
+    for name, row in rows.items():
+        rows[name] = [ImageOps.fit(picture, SIZE) for picture in row]
+    figure = plots.pictures(rows)
+    target = Path(__file__).parent.parent / "docs" / "colorized.png"
+    figure.savefig(target, dpi=110, pil_kwargs={"optimize": True})
+    print(f"{target.name}: {target.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
