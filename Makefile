@@ -7,12 +7,13 @@ BIN := .venv/bin
 # of training would depend on the number of cores.
 QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup lab test bench notebooks format clean
+.PHONY: help setup lab test bench weights notebooks format clean
 
 help:
 	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
 	@echo "make test      all tests, the notebooks among them (make test ARGS=\"-k color\")"
 	@echo "make bench     pictures per second and peak memory of training (ARGS=\"resnet\" for one model)"
+	@echo "make weights   train the weights that ship, from the pictures in COLORLAB_REAL_DATA (ARGS=resnet for one)"
 	@echo "make notebooks run the notebooks and store their outputs (ARGS=notebooks/03_resnet.ipynb for one)"
 	@echo "make format    ruff's formatter and its safe fixes"
 	@echo "make setup     only the environment, in .venv"
@@ -41,6 +42,9 @@ test: setup
 
 bench: setup
 	$(QUIET_THREADS) $(BIN)/python tests/benchmarks/training.py $(ARGS)
+
+weights: setup
+	$(QUIET_THREADS) $(BIN)/python tools/train_weights.py $(ARGS)
 
 notebooks: setup
 	$(QUIET_THREADS) $(BIN)/python tools/notebooks.py $(ARGS)

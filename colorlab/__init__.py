@@ -7,6 +7,7 @@ it is used.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "colorize"]
 
+_ROOMS = frozenset(
+    {"color", "data", "models", "training", "evaluation", "pretrained", "pictures", "inference", "plots", "widgets"}
+)
+
 
 def __getattr__(name: str) -> object:
     # `import colorlab` must stay quick, and torch takes a second.
     if name == "colorize":
-        from colorlab.inference import colorize
-
-        return colorize
+        return importlib.import_module("colorlab.inference").colorize
+    if name in _ROOMS:
+        return importlib.import_module(f"colorlab.{name}")
     raise AttributeError(f"module 'colorlab' has no attribute {name!r}")

@@ -16,7 +16,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from colorlab import pictures, pretrained
 from colorlab.evaluation import compare, grey, mean_colour, summary
-from colorlab.inference import WORKING_SIZE, colorize
+from colorlab.inference import colorize
 from colorlab.models import Colorizer, load_weights
 from colorlab.training import (
     ClassifierOptions,
@@ -39,8 +39,14 @@ class ColorizeOptions:
     """Weights that ship with colorlab; without it, the best of them."""
     model_path: Path | None = None
     """Weights of your own, such as output/experiment_name/best.safetensors."""
-    size: int = WORKING_SIZE
-    """Colour is predicted on size × size pixels, in the picture's own shape."""
+    size: int | None = None
+    """Predict colour on size × size pixels, in the picture's own shape; by default as the model was trained."""
+
+    def __post_init__(self) -> None:
+        if self.model_name is not None and self.model_path is not None:
+            raise ValueError("give either --model-name or --model-path, not both")
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"--size must be at least 1 pixel, got {self.size}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,13 +164,9 @@ def _is_first_process() -> bool:
 
 def run_colorize(options: ColorizeOptions) -> int:
     """Colour every picture that can be read, and name each that cannot."""
-    if options.model_name is not None and options.model_path is not None:
-        raise ValueError("give either --model-name or --model-path, not both")
     model = load_weights(options.model_path) if options.model_path else pretrained.load(options.model_name)
     if not options.pictures:
         raise ValueError("name at least one picture or folder to colorize")
-    if options.size < 1:
-        raise ValueError(f"--size must be at least 1 pixel, got {options.size}")
     try:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -219,7 +221,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _colorize_file(source: Path, target: Path, model: Colorizer, size: int) -> None:
+def _colorize_file(source: Path, target: Path, model: Colorizer, size: int | None) -> None:
     # Under its final name a picture is always whole.
     unfinished = target.with_name(target.name + ".part")
     try:

@@ -21,15 +21,10 @@ from colorlab import color, pretrained
 from colorlab.models import Colorizer
 from colorlab.pictures import Picture, PictureSource, read_picture
 
-WORKING_SIZE = 128
-"""Default side, in pixels, of the square with the area at which colour is predicted."""
-
 _STRIP_PIXELS = 2**19
 
 
-def colorize(
-    picture: PictureSource, model: Colorizer | str | None = None, *, size: int = WORKING_SIZE
-) -> Image.Image:
+def colorize(picture: PictureSource, model: Colorizer | str | None = None, *, size: int | None = None) -> Image.Image:
     """Colour a picture; if it has colour already, only its lightness is looked at.
 
     Args:
@@ -38,8 +33,9 @@ def colorize(
             applied, an embedded colour profile converted to sRGB, transparency kept.
         model: a colorizer, the name of weights that ship (:data:`colorlab.pretrained.NAMES`), or ``None`` for
             the best of them.
-        size: the working size in pixels: colour is predicted on ``size²`` pixels in the picture's own shape.
-            Smaller pictures are not enlarged. Networks like the size they were trained at.
+        size: the working size in pixels: colour is predicted on ``size²`` pixels in the picture's own shape; by
+            default the size that the model was trained at (:attr:`Colorizer.working_size
+            <colorlab.models.Colorizer.working_size>`), where it is at its best. Smaller pictures are not enlarged.
 
     Returns:
         An RGB picture of the input's size, RGBA where the input was transparent. Its L is the input's up to
@@ -63,7 +59,7 @@ def full_lightness(picture: Picture) -> Tensor:
     return lightness
 
 
-def predict_ab(lightness: Tensor, model: Colorizer, *, size: int = WORKING_SIZE) -> Tensor:
+def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None) -> Tensor:
     """The model's colours for a picture, at working size.
 
     Args:
@@ -74,6 +70,7 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int = WORKING_SIZE)
     Returns:
         ``(2, h, w)`` float32 on the CPU: a and b in Lab units, h/w as near H/W as whole pixels allow.
     """
+    size = model.working_size if size is None else size
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel, got {size}")
     height, width = lightness.shape

@@ -272,13 +272,11 @@ def test_weights_that_are_none(desk, capsys, kind):
     ("options", "named"),
     [
         (["--model-name", "nonesuch"], ["nonesuch", *pretrained.NAMES]),
-        (["--model-name", pretrained.NAMES[0], "--model-path", "x"], ["--model-name", "--model-path"]),
-        (["--size", "0"], ["--size", "0"]),
         (["--output", "cat.jpg"], ["--output", "cat.jpg"]),
         (["--output", "cat.jpg/done"], ["--output", "cat.jpg/done"]),
     ],
 )
-def test_options_that_make_no_sense(desk, capsys, options, named):
+def test_options_that_cannot_be_met(desk, capsys, options, named):
     status, out, err = run(capsys, "cat.jpg", *options)
     assert (status, out) == (1, "")
     (sentence,) = err.splitlines()
@@ -286,6 +284,22 @@ def test_options_that_make_no_sense(desk, capsys, options, named):
     for name in named:
         assert name in sentence
     assert sorted(os.listdir()) == ["album", "cat.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--model-name", pretrained.NAMES[0], "--model-path", "x"], ["--model-name", "--model-path"]),
+        (["--size", "0"], ["--size", "0"]),
+    ],
+)
+def test_options_that_make_no_sense_end_with_2(desk, capsys, options, named):
+    with pytest.raises(SystemExit) as caught:
+        run(capsys, "cat.jpg", *options)
+    assert caught.value.code == 2
+    answer = " ".join(capsys.readouterr().err.split())
+    for name in named:
+        assert name in answer
 
 
 def test_no_pictures_at_all(desk, capsys):

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 import colorlab
 from colorlab import color, pretrained
-from colorlab.inference import WORKING_SIZE, colorize, full_lightness, predict_ab, render
+from colorlab.inference import colorize, full_lightness, predict_ab, render
 from colorlab.models import Colorizer, ConstantColor
 from colorlab.pictures import read_picture
 
@@ -166,7 +166,8 @@ def test_prediction_is_made_at_the_working_size_in_the_pictures_own_shape():
         ((600, 800), 120, (104, 139)),
         ((2, 800), 20, (1, 400)),
         ((50, 40), 120, (50, 40)),  # smaller pictures are not enlarged
-        ((WORKING_SIZE, WORKING_SIZE), WORKING_SIZE, (WORKING_SIZE, WORKING_SIZE)),
+        ((120, 120), 120, (120, 120)),
+        ((1000, 1000), None, (64, 64)),  # the model's own working size
     ):
         probe = Probe()
         ab = predict_ab(torch.rand(height, width) * 100, probe, size=size)

@@ -75,7 +75,7 @@ def test_is_valid_and_carries_no_trace_of_a_machine(notebook):
         for output in cell.get("outputs", []):
             assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {}), cell.id
             assert "image/svg+xml" not in output.get("data", {}), cell.id
-    stored = json.dumps(notebook)
+    stored = "\n".join(cell.source + (text_of(cell) if cell.cell_type == "code" else "") for cell in notebook.cells)
     assert not re.search(r"/(?:home|root|work|tmp|Users)/", stored), "a path of the machine it ran on"
 
 

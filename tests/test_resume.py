@@ -24,7 +24,7 @@ from colorlab.training.checkpoint import load_state, save_state
 
 # Its server has one thread and has imported torch already: a child that trains is there at once.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["colorlab.training"])
+PROCESSES.set_forkserver_preload(["colorlab.training", "pytest", __name__])
 
 REGRESSION = {"model_name": "resnet", "image_size": 8}
 AVERAGED = {**REGRESSION, "ema": 0.9, "schedule": "cosine", "loss": "huber"}
@@ -156,7 +156,7 @@ def train_until_a_rename(options, number, state):
 
 
 def test_a_run_killed_inside_the_writing_of_any_file_goes_on(a_run):
-    few = {"max_epochs": 2, "train_batch_size": 20}
+    few = {"max_epochs": 1, "train_batch_size": 20}
     straight = a_run("straight", **few)
     train(straight)
     leftovers = set()
@@ -170,8 +170,7 @@ def test_a_run_killed_inside_the_writing_of_any_file_goes_on(a_run):
         leftovers |= {path.name for path in options.folder.rglob("*.part")}
         train(options)
         assert_same_outcome(options.folder, straight.folder)
-    assert {"checkpoint.pt.part", "train_stats.csv.part", "last.safetensors.part"} <= leftovers
-    assert number > 14
+    assert {"checkpoint.pt.part", "last.safetensors.part", "best.safetensors.part"} <= leftovers
 
 
 def test_a_checkpoint_is_the_old_one_or_the_new_one(tmp_path):
@@ -206,7 +205,8 @@ def save_until_a_rename(path, state):
 
 
 def interrupt(history):
-    signal.raise_signal(signal.SIGINT)
+    if len(history.rows) == 1:
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_an_interrupt_ends_the_epoch_and_keeps_what_was_learned(a_run):
@@ -275,7 +275,9 @@ def test_a_loss_that_is_no_number_is_named_and_the_last_good_state_kept(a_run, m
 
     monkeypatch.setitem(OBJECTIVES, "mse", failing)
     options = a_run()
-    with pytest.raises(TrainingDivergedError, match=r"epoch 2, batch 3, at a learning rate of \d.*; the last good") as it:
+    with pytest.raises(
+        TrainingDivergedError, match=r"epoch 2, batch 3, at a learning rate of \d.*; the last good"
+    ) as it:
         train(options)
     assert str(options.folder / "checkpoint.pt") in str(it.value)
     assert "\n" not in str(it.value)
@@ -389,7 +391,7 @@ def unfinished(a_run):
 )
 def test_a_resume_that_would_be_another_run_is_refused(a_run, unfinished, option, value):
     before = {path: path.read_bytes() for path in unfinished.folder.rglob("*") if path.is_file()}
-    with pytest.raises(ValueError, match="cannot resume .* it was started with") as refused:
+    with pytest.raises(ValueError, match=r"cannot resume .* it was started with") as refused:
         train(dataclasses.replace(unfinished, resume=True, **{option: value}))
     message = str(refused.value)
     assert f"{option} = {getattr(unfinished, option)!r}, not {value!r}" in message

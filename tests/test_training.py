@@ -38,9 +38,9 @@ def tiny_run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def restless_run(tmp_path_factory):
-    """So high a constant learning rate that epochs go up and down."""
+    """Three epochs of which the first is the best: batch norm's statistics are late while weights move fast."""
     folder = tmp_path_factory.mktemp("restless")
-    return train(tiny(folder, max_epochs=4, learning_rate=0.03, schedule="constant", precision="float32"))
+    return train(tiny(folder, max_epochs=3, schedule="constant", precision="float32"))
 
 
 def weights(model):
@@ -142,6 +142,7 @@ def test_weights_say_how_they_were_trained(default_run):
 
 def test_best_weights_are_from_the_epoch_with_the_lowest_validation_loss(restless_run):
     folder, table = restless_run.folder, restless_run.history.table()
+    assert table["val_loss"].idxmin() != table.index[-1]  # else this test could not fail
     assert describe_weights(folder / "best.safetensors")["epoch"] == table["val_loss"].idxmin()
     # Losses are in network units, 110 Lab units each.
     valset = create_dataset("placeholder", "val", size=8)
@@ -156,7 +157,7 @@ def test_the_learning_rate_rises_and_falls_once_or_not_at_all(default_run, restl
     assert once.max() == pytest.approx(2e-3, rel=0.1)
     assert (np.sign(once.diff().dropna()).diff().dropna() != 0).sum() == 1
     assert once.iloc[-1] < 0.01 * once.iloc[0]
-    assert restless_run.history.table()["learning_rate"].tolist() == pytest.approx([0.03] * 4)
+    assert restless_run.history.table()["learning_rate"].tolist() == pytest.approx([2e-3] * 3)
 
 
 @pytest.mark.parametrize("name", ["mse", "l1", "huber"])

@@ -28,6 +28,7 @@ class BatchOrder(Sampler[BatchRequest]):
     Args:
         length: pictures in the data set.
         batch_size: pictures in a batch, those of all processes together; the last batch may be smaller.
+            In training, one picture that would be a batch alone is left out.
         seed: decides order and flips, together with the epoch; ``None`` is the data set's order, unflipped.
         rank: which of ``processes`` this is; each gets every ``processes``-th picture of each batch.
         processes: how many processes share a batch. Pictures that cannot be shared evenly are left out.
@@ -42,8 +43,11 @@ class BatchOrder(Sampler[BatchRequest]):
     ) -> None:
         if batch_size < processes:
             raise ValueError(f"batch_size must be at least 1 for each of {processes} processes, got {batch_size}")
-        self.length = length - length % processes
         self.batch_size = batch_size - batch_size % processes
+        left_over = length % self.batch_size
+        # Batch norm has nothing to compare a single picture with.
+        alone = left_over == processes and seed is not None and length > self.batch_size
+        self.length = length - length % processes - (processes if alone else 0)
         self.seed = seed
         self.rank, self.processes = rank, processes
         self.epoch = 0

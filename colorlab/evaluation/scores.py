@@ -47,7 +47,7 @@ def score(model: Colorizer, dataset: PictureDataset, *, batch_size: int = 100) -
         squared = (coloured.double() - rgb.double()).square().mean(dim=(1, 2, 3))
         columns["psnr"].append(10 * (255**2 / squared).log10())
     model.train(was_training)
-    table = pd.DataFrame({name: torch.cat(values).numpy() for name, values in columns.items()})
+    table = pd.DataFrame({name: torch.cat(values).double().numpy() for name, values in columns.items()})
     table.insert(0, "label", [dataset.classes[i] for i in dataset.labels.tolist()])
     return table
 

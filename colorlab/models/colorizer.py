@@ -26,6 +26,9 @@ class Colorizer(nn.Module, ABC):
     smallest: int = 1
     """... and at least this."""
 
+    working_size: int = 64
+    """Side in pixels of the square pictures it was trained on; on much larger ones networks see other things."""
+
     def forward(self, lightness: Tensor) -> Tensor:
         """Colours for a batch of greys.
 

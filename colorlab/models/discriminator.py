@@ -30,13 +30,17 @@ class Discriminator(nn.Module, ABC):
         Raises:
             ValueError: pictures smaller than the layers can take.
         """
+        self.check_input(lightness)
+        return self.judge(lightness, ab)
+
+    def check_input(self, lightness: Tensor) -> None:
+        """Refuse what the layers cannot take, saying what they can."""
         height, width = lightness.shape[-2:]
         if min(height, width) < self.smallest:
             raise ValueError(
                 f"the discriminator of {self.name} takes pictures from {self.smallest} pixels on; "
                 f"got {height}×{width}"
             )
-        return self.judge(lightness, ab)
 
     @abstractmethod
     def judge(self, lightness: Tensor, ab: Tensor) -> Tensor:

@@ -52,6 +52,7 @@ def save_weights(
         tensors[key] = tensor.detach().to("cpu", wanted).contiguous()
     header = {
         "model_name": model.name,
+        **({"working_size": model.working_size} if isinstance(model, Colorizer) else {}),
         "ranges": _RANGES,
         "versions": {"colorlab": colorlab.__version__, "torch": str(torch.__version__)},
         **(facts or {}),
@@ -96,7 +97,9 @@ def load_weights(path: str | Path) -> Colorizer:
         ValueError: the file is damaged, of another kind, of an unknown model, or its tensors are not that model's.
     """
     header = describe_weights(path)
-    return _load(path, header, lambda: create_colorizer(header["model_name"]))
+    model = _load(path, header, lambda: create_colorizer(header["model_name"]))
+    model.working_size = header.get("working_size", model.working_size)
+    return model
 
 
 def load_classifier(path: str | Path) -> Classifier:

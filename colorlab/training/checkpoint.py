@@ -40,8 +40,15 @@ def load_state(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: the file is damaged, or holds more than tensors and plain values.
     """
+    refusal = f"{path} is no checkpoint of colorlab's, or is damaged; remove it to begin anew"
+    # Anything else torch would take for a bare pickle.
+    if not zipfile.is_zipfile(path):
+        raise ValueError(refusal)
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no checkpoint of colorlab's, or is damaged: {error}") from error
+    # torch's own words on it take many lines; the cause keeps them.
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(refusal) from error
+    if not isinstance(state, dict) or "epoch" not in state:
+        raise ValueError(refusal)
     return state

@@ -79,6 +79,8 @@ def train(options: TrainingOptions | None = None, *, on_epoch: Callable[[History
         steps = -(-len(trainset) // options.train_batch_size) * options.max_epochs
         kind = Adversarial if has_discriminator(options.model_name) else Regression
         learner = kind(options, together, steps)
+        learner.check_size(options.image_size)
+        cast("Colorizer", learner.model).working_size = options.image_size
         history = History(truth=_watched(valset, options.max_images))
 
         def save(name: str, epoch: int) -> None:

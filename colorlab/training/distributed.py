@@ -39,6 +39,10 @@ class Processes:
             dist.all_reduce(value)
         return value
 
+    def any(self, wish: bool) -> bool:
+        """Whether one process at least has the wish; all are told the same."""
+        return bool(self.total(torch.tensor(float(wish))))
+
     def wait(self) -> None:
         """Until all processes are here."""
         if self.count > 1:
@@ -60,7 +64,8 @@ def processes(device: torch.device) -> Iterator[Processes]:
         return
     joined_here = not dist.is_initialized()
     if joined_here:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        # Statistics and wishes are shared on the CPU, which nccl does not know.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), dist.get_world_size())
     finally:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from colorlab import color
+from colorlab.models import Colorizer, Discriminator
 from colorlab.training.distributed import Processes, with_global_batch_norm
 from colorlab.training.options import RunOptions
 
@@ -99,6 +100,17 @@ class Learner(ABC):
         if self.processes.count > 1:
             network = with_global_batch_norm(network)
         return network.to(self.device).to(memory_format=self.layout)
+
+    def check_size(self, size: int) -> None:
+        """Refuse pictures of a size that the networks cannot take, before anything is written.
+
+        Raises:
+            ValueError: with the sizes that can be taken.
+        """
+        lightness = torch.zeros(1, 1, size, size, device="meta")
+        for part in self.parts.values():
+            if isinstance(part, Colorizer | Discriminator):
+                part.check_input(lightness)
 
     def callable_(self, network: nn.Module) -> nn.Module:
         """What to call for outputs with gradients: compiled if asked for, gradients averaged over processes."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from colorlab.data import PictureDataset, create_loader
@@ -165,20 +164,21 @@ class Run:
                 # In float64 and on the CPU, so that a resumed epoch adds up to the same.
                 sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)) + value.cpu().double() * len(rgb)
             if position.batch % self.options.batch_output_frequency == 0:
-                self._check_finite(sums)
+                self._check_finite(sums.values())
                 bar.set_postfix(loss=f"{float(sums['loss']) / position.seen:.5f}", refresh=False)
             bar.update(len(rgb) * self.processes.count)
             position.sums = {name: float(value) for name, value in sums.items()}
             position.seconds += time.perf_counter() - began
-            if stop.made:
+            # A signal reaches processes at different batches, or only one of them; they stop after the same one.
+            if self.processes.any(stop.made):
                 self.stopped = True
                 break
             if time.perf_counter() - saved > 60 * self.options.checkpoint_minutes:
-                self._check_finite(sums)
+                self._check_finite([*sums.values(), *self._weights()])
                 self._save_state()
                 saved = time.perf_counter()
             began = time.perf_counter()
-        self._check_finite(sums)
+        self._check_finite([*sums.values(), *self._weights()])
         if self.stopped:
             # What goes on later must not know of the evaluation below.
             self._save_state()
@@ -189,6 +189,7 @@ class Run:
         row: dict[str, float] = {"epoch": position.epoch}
         row |= self._means("train", position.sums or {}, position.seen)
         row |= self._validate()
+        self._check_finite(torch.tensor(value) for value in row.values())
         speed = position.seen * self.processes.count / position.seconds
         row |= {"learning_rate": self.learner.learning_rate, "pictures_per_second": speed}
         history.rows.append(row)
@@ -221,8 +222,14 @@ class Run:
         total = self.processes.total(torch.tensor([*sums.values(), count], dtype=torch.float64)).tolist()
         return {f"{kind}_{name}": value / max(1, total[-1]) for name, value in zip(sums, total, strict=False)}
 
-    def _check_finite(self, sums: Mapping[str, Tensor]) -> None:
-        if all(math.isfinite(float(value)) for value in sums.values()):
+    def _weights(self) -> Iterator[Tensor]:
+        """What a checkpoint must not spoil: the step after a finite loss can still end in no number."""
+        for part in self.learner.parts.values():
+            if isinstance(part, nn.Module):
+                yield from part.parameters()
+
+    def _check_finite(self, values: Iterable[Tensor]) -> None:
+        if all(bool(value.isfinite().all()) for value in values):
             return
         kept = f"the last good state is in {self.checkpoint}" if self.checkpoint.exists() else "nothing was saved yet"
         raise TrainingDivergedError(

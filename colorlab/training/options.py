@@ -76,6 +76,8 @@ class RunOptions:
     """Keep the weights of every so many epochs; 0: last, best."""
 
     def __post_init__(self) -> None:
+        for name in ("output_root_path", "dataset_root_path"):
+            object.__setattr__(self, name, Path(getattr(self, name)))  # strings are welcome in notebooks
         self._check_choices({"precision": get_args(Precision)})
         check_name(self.dataset_name)
         if self.use_dataset_archive and self.dataset_name in ("placeholder", "cifar10"):

@@ -20,13 +20,13 @@ from traitlets import link
 
 from colorlab import pretrained
 from colorlab.data.placeholder import PHOTOGRAPHS, photograph
-from colorlab.inference import WORKING_SIZE, predict_ab, render
+from colorlab.inference import predict_ab, render
 from colorlab.models import Colorizer
 from colorlab.pictures import SUFFIXES, read_picture
 from colorlab.widgets.markup import picture_html, sentence, status_html
 from colorlab.widgets.subject import PREVIEW_SIZE, Subject, prepare, read_upload
 
-WORKING_SIZES = (64, 96, 128, 192, 256, 384, 512)
+WORKING_SIZES = (32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Working sizes to choose from."""
 
 # What is shown to the user rather than raised. RuntimeError is how torch says that memory does not suffice.
@@ -45,7 +45,7 @@ class Choice(NamedTuple):
 
     source: Source
     model: str
-    size: int
+    size: int | None
 
 
 def save_path(text: str) -> Path:
@@ -81,7 +81,7 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             Jupyter servers drop uploads above 10 MB without a word unless set otherwise; a path has no limit.
         model: the model to begin with; ``None`` is the best that ships.
         models: name → colorizer: models of your own, offered beside :data:`colorlab.pretrained.NAMES`.
-        size: the working size to begin with, as in :func:`colorlab.colorize`.
+        size: the working size to begin with, as in :func:`colorlab.colorize`; by default each model's own.
 
     Raises:
         ValueError: a picture that cannot be read, an unknown model, a size below 1.
@@ -93,7 +93,7 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         model: str | None = None,
         *,
         models: Mapping[str, Colorizer] | None = None,
-        size: int = WORKING_SIZE,
+        size: int | None = None,
     ) -> None:
         super().__init__()
         # Models by name, each loaded when it is first chosen.
@@ -121,7 +121,7 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             f"ColorizeBench(picture={self._subject.name!r}, model={self._shown.model!r}, {self._subject.dimensions})"
         )
 
-    def _make_controls(self, model: str, size: int) -> None:
+    def _make_controls(self, model: str, size: int | None) -> None:
         narrow = {"description_width": "auto"}
         self.picture = ipywidgets.Dropdown(
             options=self._pictures(), description="Picture", style=narrow, layout={"width": "222px"}
@@ -133,7 +133,10 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             options=list(self._networks), value=model, description="Model", style=narrow, layout={"width": "160px"}
         )
         self.size = ipywidgets.Dropdown(
-            options=[(f"{side} px", side) for side in sorted({*WORKING_SIZES, size})],
+            options=[
+                ("as trained", None),
+                *((f"{side} px", side) for side in sorted({*WORKING_SIZES, *([] if size is None else [size])})),
+            ],
             value=size,
             description="Working size",
             style=narrow,
@@ -238,13 +241,14 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
 
     def _show(self, subject: Subject, source: Source) -> None:
         """Predict colours, then put everything on the bench at once; an error on the way leaves it as it was."""
-        name, size = str(self.model.value), int(self.size.value)
+        name, size = str(self.model.value), self.size.value
         self._say(f"Colouring {subject.name} with {name} …")
         network = self._networks[name]
         if network is None:
             network = self._networks[name] = pretrained.load(name)
         ab = predict_ab(subject.lightness, network, size=size)
         self._subject, self._ab, self._shown = subject, ab, Choice(source, name, size)
+        self._side = network.working_size if size is None else size
         self.before.value = picture_html(
             render(subject.small_lightness, ab, alpha=subject.small_alpha, chroma=0),
             alt=f"{subject.name} without colour: its lightness",
@@ -253,14 +257,14 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self._draw_after()
 
     def _draw_after(self) -> None:
-        subject, (_, model, size), chroma = self._subject, self._shown, float(self.chroma.value)
+        subject, model, chroma = self._subject, self._shown.model, float(self.chroma.value)
         self.after.value = picture_html(
             render(subject.small_lightness, self._ab, alpha=subject.small_alpha, chroma=chroma),
             alt=f"{subject.name} in the colours that {model} predicts, chroma gain {chroma:.2f}",
             caption=f"After: coloured by {model}",
         )
         self._say(
-            f"{subject.name}, {subject.dimensions} pixels, coloured by {model} at working size {size} px, "
+            f"{subject.name}, {subject.dimensions} pixels, coloured by {model} at working size {self._side} px, "
             f"chroma gain {chroma:.2f}."
         )
 
