@@ -11,12 +11,12 @@ import tarfile
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from safetensors.torch import load_file
 from torchvision.datasets import CIFAR10
 
 import colorlab
 from colorlab.data import create_dataset
-from colorlab.data.placeholder import PICTURES_PER_CLASS, photograph, placeholder
+from colorlab.data.placeholder import PHOTOGRAPHS, PICTURES_PER_CLASS, photograph, placeholder
 from colorlab.models import COLORIZER_NAMES, create_colorizer, load_weights
 from colorlab.training import TrainingOptions, train
 from colorlab.training.checkpoint import load_state
@@ -28,22 +28,22 @@ KINDS = ["placeholder", "cifar10", "places tree", "places tar", "own folder"]
 
 def photographs(count, side=48):
     """Different squares of photographs, as PIL images."""
-    cat, coffee = photograph("cat"), photograph("coffee")
+    sources = [photograph("astronaut"), photograph("cat")]
     for number in range(count):
-        source = (cat, coffee)[number % 2]
+        source = sources[number % 2]
         yield source.crop((number * 7, 0, number * 7 + 200, 200)).resize((side, side))
 
 
 def write_cifar10(root, monkeypatch):
-    """CIFAR-10 as Toronto publishes it, five training batches, one test batch and a file of names; 4 + 2 pictures."""
+    """CIFAR-10 as Toronto publishes it, five training batches, one test batch and a file of names; 2 + 1 pictures."""
     folder = root / "cifar10" / CIFAR10.base_folder
     folder.mkdir(parents=True)
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     meta = {"label_names": names, "num_cases_per_batch": 10_000, "num_vis": 3072}
     written = {"batches.meta": meta}
-    pictures = photographs(6, side=32)
-    sizes = {"data_batch_1": 1, "data_batch_2": 1, "data_batch_3": 1, "data_batch_4": 1, "data_batch_5": 0}
-    for name, count in {**sizes, "test_batch": 2}.items():
+    pictures = photographs(3, side=32)
+    sizes = {"data_batch_1": 1, "data_batch_2": 1, "data_batch_3": 0, "data_batch_4": 0, "data_batch_5": 0}
+    for name, count in {**sizes, "test_batch": 1}.items():
         data = [np.asarray(next(pictures)).transpose(2, 0, 1).reshape(3072) for _ in range(count)]
         written[name] = {
             "batch_label": f"{name}, tiny",
@@ -62,14 +62,13 @@ def write_cifar10(root, monkeypatch):
 
 
 def write_places(root):
-    """``places365/{train,val,test}/<class>/<picture>``, 4 + 2 + 2 pictures."""
-    pictures = photographs(8)
-    for split, count in (("train", 2), ("val", 1), ("test", 1)):
+    """``places365/{train,val,test}/<class>/<picture>``, 2 + 2 + 2 pictures."""
+    pictures = photographs(6)
+    for split in ("train", "val", "test"):
         for name in ("abbey", "zen_garden"):
             folder = root / "places365" / split / name
             folder.mkdir(parents=True)
-            for number in range(count):
-                next(pictures).save(folder / f"{number:08d}.jpg", quality=95)
+            next(pictures).save(folder / "00000001.jpg", quality=95)
 
 
 def archive_places(root):
@@ -80,9 +79,9 @@ def archive_places(root):
 
 
 def write_own(root):
-    """Pictures beside each other, whose names alone decide their split: 4 + 1 + 1."""
+    """Pictures beside each other, whose names alone decide their split: 2 + 1 + 1."""
     (root / "holidays").mkdir()
-    for number, picture in zip((1, 2, 4, 5, 3, 25), photographs(6), strict=True):
+    for number, picture in zip((1, 2, 3, 25), photographs(4), strict=True):
         picture.save(root / "holidays" / f"IMG_{number:04d}.jpg", quality=95)
 
 
@@ -92,24 +91,26 @@ def data(request, tmp_path, monkeypatch):
     root = tmp_path / "data"
     root.mkdir()
     if request.param == "placeholder":
-        # One picture a class, of 120 and 25.
+        # One picture each of two photographs, of 120 or 25 of eight.
         placeholder.cache_clear()
+        for name in list(PHOTOGRAPHS)[2:]:
+            monkeypatch.delitem(PHOTOGRAPHS, name)
         for split in PICTURES_PER_CLASS:
             monkeypatch.setitem(PICTURES_PER_CLASS, split, 1)
-        yield {"dataset_name": "placeholder"}, (8, 8)
+        yield {"dataset_name": "placeholder"}, (2, 2)
         placeholder.cache_clear()
     elif request.param == "cifar10":
         write_cifar10(root, monkeypatch)
-        yield {"dataset_name": "cifar10", "dataset_root_path": root}, (4, 2)
+        yield {"dataset_name": "cifar10", "dataset_root_path": root}, (2, 1)
     elif request.param == "places tree":
         write_places(root)
-        yield {"dataset_name": "places365", "dataset_root_path": root}, (4, 2)
+        yield {"dataset_name": "places365", "dataset_root_path": root}, (2, 2)
     elif request.param == "places tar":
         archive_places(root)
-        yield {"dataset_name": "places365", "dataset_root_path": root, "use_dataset_archive": True}, (4, 2)
+        yield {"dataset_name": "places365", "dataset_root_path": root, "use_dataset_archive": True}, (2, 2)
     else:
         write_own(root)
-        yield {"dataset_name": str(root / "holidays")}, (4, 1)
+        yield {"dataset_name": str(root / "holidays")}, (2, 1)
     shutil.rmtree(tmp_path)  # checkpoints of the large networks take 700 MB
 
 
@@ -122,6 +123,8 @@ def power_cut(history):
         raise PowerCutError
 
 
+# A step is not enough to leave grey far behind.
+@pytest.mark.filterwarnings("ignore::colorlab.training.CollapseWarning")
 @pytest.mark.parametrize("model_name", COLORIZER_NAMES)
 def test_trains_goes_on_and_colours(model_name, data, tmp_path):
     named, (pictures, validated) = data
@@ -132,7 +135,7 @@ def test_trains_goes_on_and_colours(model_name, data, tmp_path):
         model_name=model_name,
         image_size=SIZES[model_name],
         max_epochs=2,
-        train_batch_size=8,
+        train_batch_size=2,
         max_images=1,
         learning_rate=0.01,
         schedule="constant",
@@ -141,7 +144,7 @@ def test_trains_goes_on_and_colours(model_name, data, tmp_path):
     with pytest.raises(PowerCutError):
         train(options, on_epoch=power_cut)
     assert load_state(options.folder / "checkpoint.pt")["epoch"] == 2
-    after_one = load_weights(options.folder / "last.safetensors").state_dict()
+    after_one = load_file(options.folder / "last.safetensors")
 
     training = train(dataclasses.replace(options, resume=True))
     table = training.history.table()
@@ -153,7 +156,7 @@ def test_trains_goes_on_and_colours(model_name, data, tmp_path):
     moved = [name for name, p in model.named_parameters() if not torch.equal(p, after_one[name])]
     # All kernels, or at least all but those that a grey start keeps still for a step.
     assert len(moved) > 0.5 * len(list(model.parameters()))
-    picture = np.asarray(photograph("coffee").crop((0, 0, 50, 40)))
+    picture = np.asarray(photograph("cat").crop((0, 0, 50, 40)))
     painted = np.asarray(colorlab.colorize(picture, model, size=32))
     assert painted.shape == picture.shape
     grey = np.asarray(colorlab.colorize(picture, create_colorizer("resnet").eval(), size=32))

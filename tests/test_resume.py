@@ -26,7 +26,7 @@ from colorlab.training.checkpoint import load_state, save_state
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["colorlab.training", "pytest", __name__])
 
-REGRESSION = {"model_name": "resnet", "image_size": 8}
+REGRESSION = {"model_name": "resnet", "image_size": 16}
 AVERAGED = {**REGRESSION, "ema": 0.9, "schedule": "cosine", "loss": "huber"}
 ADVERSARIAL = {"model_name": "nazerigan32", "image_size": 32, "max_epochs": 2, "train_batch_size": 24}
 
@@ -386,7 +386,7 @@ def unfinished(a_run):
         ("precision", "float16"),
         ("accumulation_steps", 2),
         ("dataset_name", "placeholder"),
-        ("image_size", 16),
+        ("image_size", 24),
     ],
 )
 def test_a_resume_that_would_be_another_run_is_refused(a_run, unfinished, option, value):

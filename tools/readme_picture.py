@@ -9,25 +9,25 @@ from pathlib import Path
 
 from PIL import ImageOps
 
-from colorlab import colorize, plots, pretrained
+from colorlab import colorize, plots
 from colorlab.data.placeholder import photograph
 
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "motorcycle", "rocket")
-SIZE = (320, 240)
+SIZE = (280, 210)
 
 
 def main() -> None:
     """One column per photograph: as given, coloured by each network, the truth."""
     originals = [photograph(name) for name in PHOTOGRAPHS]
     rows = {"given": [picture.convert("L") for picture in originals]}
-    for name in pretrained.NAMES:
-        rows[name] = [colorize(picture, name) for picture in rows["given"]]
+    for title, name in {"knows these": "resnet-placeholder", "knows others": "resnet"}.items():
+        rows[title] = [colorize(picture, name) for picture in rows["given"]]
     rows["truth"] = originals
     for name, row in rows.items():
         rows[name] = [ImageOps.fit(picture, SIZE) for picture in row]
     figure = plots.pictures(rows)
     target = Path(__file__).parent.parent / "docs" / "colorized.png"
-    figure.savefig(target, dpi=110, pil_kwargs={"optimize": True})
+    figure.savefig(target, dpi=100, pil_kwargs={"optimize": True})
     print(f"{target.name}: {target.stat().st_size / 1e3:.0f} kB")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -46,6 +47,8 @@ def create_dataset(
 def check_name(name: str) -> None:
     """Refuse what is neither the name of a data set nor the path of an own one."""
     if name not in DATASET_NAMES and "/" not in name and not Path(name).exists():
+        nearest = difflib.get_close_matches(name, DATASET_NAMES, n=1)
         raise ValueError(
             f"no data set {name!r}; there are {', '.join(DATASET_NAMES)}, or the path of a folder or tar of pictures"
+            + (f"; did you mean {nearest[0]}?" if nearest else "")
         )

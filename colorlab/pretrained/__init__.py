@@ -11,7 +11,7 @@ from colorlab.models import Colorizer, load_weights
 
 _FOLDER = Path(__file__).parent
 
-# name → SHA-256 of <name>.safetensors, the best colorizer first; written by tools/ship_weights.py.
+# name → SHA-256 of <name>.safetensors, the best colorizer first; written by tools/train_weights.py.
 _SHIPPED: dict[str, str] = json.loads((_FOLDER / "shipped.json").read_text(encoding="utf-8"))
 
 NAMES: tuple[str, ...] = tuple(_SHIPPED)

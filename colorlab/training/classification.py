@@ -21,7 +21,7 @@ from colorlab.training.options import RunOptions
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierOptions(RunOptions):
-    """Options of the training of a classifier. Names and defaults of the seed's options are the seed's."""
+    """Train a classifier. The seed's options have the seed's names and defaults."""
 
     classifier_name: ClassifierName = "vgg16"
     """vgg16, as in the seed, or small, for two CPU cores at 32 pixels."""

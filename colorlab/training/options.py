@@ -172,7 +172,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions(RunOptions):
-    """Options of the training of a colorizer. Names and defaults of the seed's options are the seed's."""
+    """Train a colorizer. The seed's options have the seed's names and defaults."""
 
     model_name: ColorizerName = "resnet"
     """Architecture of the colorizer."""
