@@ -131,6 +131,7 @@ class Run:
                     f"{earlier['options']['max_epochs']}; go on with resume, remove the folder, or give another "
                     "experiment_name"
                 )
+        self.processes.wait()  # until all have read what may now be taken away
         if self.processes.writes:
             folder.mkdir(parents=True, exist_ok=True)
             if self.position == Position():
