@@ -36,7 +36,7 @@ class ColorizeOptions:
     output: Path = Path("colorized")
     """Folder to write to; made if missing."""
     model_name: str | None = None
-    """Weights that ship with colorlab; without it, the best of them."""
+    """Weights that ship with colorlab; by default the first of them."""
     model_path: Path | None = None
     """Weights of your own, such as output/experiment_name/best.safetensors."""
     size: int | None = None
@@ -184,6 +184,11 @@ def run_colorize(options: ColorizeOptions) -> int:
                 raise ValueError(f"{source} is left out: {target} was already written for a picture of the same name")
             if _identity(target) in originals:
                 raise ValueError(f"{source} is left out: its result would overwrite {target}; give another --output")
+            if target.exists() and target.parent.resolve() == source.parent.resolve():
+                raise ValueError(
+                    f"{source} is left out: beside it lies another {target.name}, which its result would overwrite; "
+                    "give another --output"
+                )
             _colorize_file(source, target, model, options.size)
         except (ValueError, OSError) as error:
             failures += 1

@@ -32,7 +32,7 @@ def colorize(picture: PictureSource, model: Colorizer | str | None = None, *, si
             ``1|3|4×H×W``. Arrays and tensors are uint8, uint16, bool, or float in 0…1. EXIF orientation is
             applied, an embedded colour profile converted to sRGB, transparency kept.
         model: a colorizer, the name of weights that ship (:data:`colorlab.pretrained.NAMES`), or ``None`` for
-            the best of them.
+            the default among them.
         size: the working size in pixels: colour is predicted on ``size²`` pixels in the picture's own shape; by
             default the size that the model was trained at (:attr:`Colorizer.working_size
             <colorlab.models.Colorizer.working_size>`), where it is at its best. Smaller pictures are not enlarged.

@@ -330,3 +330,12 @@ def test_the_shipped_index_is_json_of_names_and_hashes():
     index = json.loads((Path(pretrained.__file__).parent / "shipped.json").read_text(encoding="utf-8"))
     assert tuple(index) == pretrained.NAMES
     assert all(len(digest) == 64 for digest in index.values())
+
+
+def test_another_picture_beside_the_original_is_not_overwritten(desk, capsys):
+    Image.open("cat.jpg").rotate(90).save("cat.png")
+    before = Path("cat.png").read_bytes()
+    status, _, err = run(capsys, "cat.jpg", "--output", ".")
+    assert status == 1
+    assert "cat.png" in err
+    assert Path("cat.png").read_bytes() == before

@@ -16,7 +16,7 @@ PACKAGE = Path(colorlab.__file__).parent
 
 # Lowest first: a module imports from its own room and from those before it.
 ROOMS = (
-    "color", "data", "models", "training", "evaluation", "pretrained", "pictures", "inference", "plots", "widgets",
+    "color", "pictures", "data", "models", "training", "evaluation", "pretrained", "inference", "plots", "widgets",
     "exercises", "cli",
 )  # fmt: skip
 

@@ -12,10 +12,12 @@ import torch
 from PIL import Image
 
 from colorlab import color
-from colorlab.data import create_dataset
+from colorlab.data import BatchOrder, create_dataset
 from colorlab.evaluation import compare, grey, mean_colour, score
 from colorlab.models import create_colorizer, describe_weights, load_weights
 from colorlab.training import OBJECTIVES, TrainingOptions, train
+from colorlab.training.distributed import Processes
+from colorlab.training.loop import steps_per_epoch
 
 
 @pytest.fixture(scope="module")
@@ -272,3 +274,17 @@ def test_a_device_that_is_not_here_is_named_before_anything_is_written(tmp_path)
 def test_a_size_that_the_network_cannot_take_is_answered_with_the_possible_ones(tmp_path):
     with pytest.raises(ValueError, match=r"resnet takes heights and widths that are multiples of 8.* got 12×12"):
         train(tiny(tmp_path, image_size=12))
+
+
+@pytest.mark.parametrize(("pictures", "batch_size", "processes"), [(960, 25, 2), (41, 20, 1), (100, 100, 3)])
+def test_schedules_know_how_many_steps_an_epoch_has(pictures, batch_size, processes):
+    options = TrainingOptions(train_batch_size=batch_size)
+    order = BatchOrder(pictures, batch_size, seed=0, rank=processes - 1, processes=processes)
+    assert steps_per_epoch(options, pictures, Processes(count=processes)) == len(list(order))
+
+
+def test_a_new_run_clears_what_a_finished_one_left(tmp_path):
+    train(TrainingOptions(output_root_path=str(tmp_path), max_epochs=2, image_size=8, keep_every=1, max_images=1))
+    folder = train(TrainingOptions(output_root_path=tmp_path, max_epochs=1, image_size=8, max_images=1)).folder
+    assert sorted(p.name for p in (folder / "epochs").iterdir()) == ["000.png", "001.png"]
+    assert not list(folder.glob("epoch-*"))

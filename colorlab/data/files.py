@@ -23,8 +23,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from colorlab.data.pictures import PictureDataset, Split
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+from colorlab.pictures import SUFFIXES, read_picture
 
 # A picture's name inside the folder or tar, and what opens it.
 _Entry = tuple[PurePosixPath, Callable[[], Image.Image]]
@@ -47,19 +46,21 @@ def picture_files(path: Path, split: Split, size: int) -> PictureDataset:
         pictures: list[Tensor] = []
         folders: list[str] = []
         unreadable: list[str] = []
+        everywhere: set[str] = set()
         for name, opener in _entries(path):
+            everywhere.add(name.parent.name)
             if _split_of(name) != wanted:
                 continue
             try:
                 pictures.append(_square(opener, size))
                 folders.append(name.parent.name)
-            # Pillow answers damage with any of these.
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            except Exception:  # a damaged file makes decoders raise anything, from TypeError to zlib.error
                 unreadable.append(str(name))
         if unreadable:
             print(f"{path}: left out {len(unreadable)} unreadable files, first {unreadable[0]}", file=sys.stderr)
         if pictures:
-            classes = sorted(set(folders))
+            # Of all splits together: a class without pictures in this one must not renumber the others.
+            classes = sorted(everywhere)
             index = {name: i for i, name in enumerate(classes)}
             return PictureDataset(torch.stack(pictures), torch.tensor([index[f] for f in folders]), classes)
     raise ValueError(f"{path} holds no pictures for {split!r}; it needs {split}/<class>/<picture>, or just pictures")
@@ -102,7 +103,10 @@ def _tar_entries(path: Path) -> Iterator[_Entry]:
 
 def _square(opener: Callable[[], Image.Image], size: int) -> Tensor:
     with opener() as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
+        rgb = read_picture(image).rgb
+    if rgb.dtype != np.uint8:
+        rgb = (rgb / 257).round().astype(np.uint8)
+    upright = Image.fromarray(np.ascontiguousarray(rgb))
     if upright.size != (size, size):
         upright = ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(upright)).movedim(-1, 0)

@@ -1,7 +1,7 @@
 """Batches of uint8 pictures, in an order that can be taken up again anywhere.
 
 Order and flips are no stream of random numbers but a function of (seed, epoch, batch): so training that was killed in
-the middle of an epoch goes on with exactly the batches that were left, whatever the number of workers or processes.
+the middle of an epoch goes on with exactly the batches that were left, whatever the number of processes.
 """
 
 from __future__ import annotations

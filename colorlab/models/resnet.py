@@ -23,7 +23,7 @@ class ResNetColorizer(Colorizer):
 
     The seed's architecture, trained towards another target: the seed learned (ab + 128)/255, whose grey is 0.5;
     here grey is 0 (:func:`colorlab.color.split`), where the last layer starts, which lowered the squared error
-    by 8 to 10 % at equal training.
+    by 8 to 10 % after 600 steps on CIFAR-10.
     """
 
     name = "resnet"

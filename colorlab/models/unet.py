@@ -92,7 +92,7 @@ class UNet(Colorizer):
 
     The seed's architecture, trained towards another target: the seed asked its tanh, which starts at 0, for
     (ab + 128)/255, where 0 means the deepest blue-green and grey is 0.5. Here grey is 0
-    (:func:`colorlab.color.split`), which lowered the squared error by 35 to 40 % at equal training.
+    (:func:`colorlab.color.split`), which lowered the squared error by 35 to 40 % after 500 steps on CIFAR-10.
     """
 
     def __init__(self, name: str, description: UNetDescription) -> None:

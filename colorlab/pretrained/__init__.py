@@ -11,18 +11,18 @@ from colorlab.models import Colorizer, load_weights
 
 _FOLDER = Path(__file__).parent
 
-# name → SHA-256 of <name>.safetensors, the best colorizer first; written by tools/train_weights.py.
+# name → SHA-256 of <name>.safetensors, the default first; written by tools/train_weights.py.
 _SHIPPED: dict[str, str] = json.loads((_FOLDER / "shipped.json").read_text(encoding="utf-8"))
 
 NAMES: tuple[str, ...] = tuple(_SHIPPED)
-"""What :func:`load` knows, the best first."""
+"""What :func:`load` knows, the default first: of those with the least error, the most colourful."""
 
 
 def load(name: str | None = None) -> Colorizer:
     """A colorizer with the weights that ship, in ``eval()`` mode on the CPU.
 
     Args:
-        name: one of :data:`NAMES`; ``None`` is the best of them.
+        name: one of :data:`NAMES`; ``None`` is the first.
 
     Raises:
         ValueError: an unknown name, or a file whose SHA-256 is not the one it was shipped with.
@@ -31,7 +31,7 @@ def load(name: str | None = None) -> Colorizer:
     if name not in _SHIPPED:
         raise ValueError(
             f"no weights named {name!r} ship with colorlab; there are {', '.join(NAMES)}. "
-            "Weights of your own are loaded by colorlab.models.load_weights(path)"
+            "Weights of your own are loaded by --model-path, or colorlab.models.load_weights(path)"
         )
     path = _FOLDER / f"{name}.safetensors"
     check(path, _SHIPPED[name])

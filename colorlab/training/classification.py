@@ -15,16 +15,16 @@ from colorlab.models import CLASSIFIER_NAMES, Classifier, ClassifierName, create
 from colorlab.training.distributed import Processes, processes
 from colorlab.training.history import History
 from colorlab.training.learner import Learner, schedule
-from colorlab.training.loop import Run, progress
+from colorlab.training.loop import Run, progress, steps_per_epoch
 from colorlab.training.options import RunOptions
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierOptions(RunOptions):
-    """Train a classifier. The seed's options have the seed's names and defaults."""
+    """Train a classifier."""
 
     classifier_name: ClassifierName = "vgg16"
-    """vgg16, as in the seed, or small, for two CPU cores at 32 pixels."""
+    """vgg16, or small, for two CPU cores at 32 pixels."""
     pretrained: bool = True
     """Let vgg16 start from ImageNet's weights (528 MB), its convolutions frozen."""
 
@@ -118,7 +118,8 @@ def train_classifier(
     with processes(options.torch_device()) as together:
         trainset, valset = options.dataset("train"), options.dataset("val")
         torch.manual_seed(options.seed)
-        learner = Classification(options, trainset.classes, together, -(-len(trainset) // options.train_batch_size))
+        steps = steps_per_epoch(options, len(trainset), together)
+        learner = Classification(options, trainset.classes, together, steps)
 
         def save(name: str, epoch: int) -> None:
             facts = {"options": options.to_dict(), "classes": trainset.classes, "epoch": epoch}

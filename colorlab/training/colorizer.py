@@ -20,7 +20,7 @@ from colorlab.training.adversarial import Adversarial
 from colorlab.training.checkpoint import write_whole
 from colorlab.training.distributed import processes
 from colorlab.training.history import History
-from colorlab.training.loop import Run, progress
+from colorlab.training.loop import Run, progress, steps_per_epoch
 from colorlab.training.options import TrainingOptions
 from colorlab.training.regression import Regression
 
@@ -76,7 +76,7 @@ def train(options: TrainingOptions | None = None, *, on_epoch: Callable[[History
     with processes(device) as together:
         trainset, valset = options.dataset("train"), options.dataset("val")
         torch.manual_seed(options.seed)
-        steps = -(-len(trainset) // options.train_batch_size) * options.max_epochs
+        steps = steps_per_epoch(options, len(trainset), together) * options.max_epochs
         kind = Adversarial if has_discriminator(options.model_name) else Regression
         learner = kind(options, together, steps)
         learner.check_size(options.image_size)

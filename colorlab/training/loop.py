@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from colorlab.data import PictureDataset, create_loader
+from colorlab.data import BatchOrder, PictureDataset, create_loader
 from colorlab.training.checkpoint import load_state, save_state, write_text
 from colorlab.training.distributed import Processes
 from colorlab.training.history import History
@@ -135,8 +135,18 @@ class Run:
         if self.processes.writes:
             folder.mkdir(parents=True, exist_ok=True)
             if self.position == Position():
-                self.checkpoint.unlink(missing_ok=True)  # of a finished run, whose place this one takes
+                self._clear()
             write_text(folder / "options.json", json.dumps(self.options.to_dict(), indent=2) + "\n")
+
+    def _clear(self) -> None:
+        """Remove what a finished run left in the folder, whose place this one takes."""
+        if self.options.resume:
+            print(
+                f"there is nothing to resume in {self.options.folder}; starting from the beginning", file=sys.stderr
+            )
+        for pattern in ("checkpoint.pt", "train_stats.csv", "*.safetensors", "epochs/*.png"):
+            for left_over in self.options.folder.glob(pattern):
+                left_over.unlink()
 
     def train(self, bar: tqdm, on_epoch: Callable[[History], None] | None) -> None:
         """All epochs that are left.
@@ -199,7 +209,8 @@ class Run:
             self.after_epoch(history)
             write_text(self.options.folder / "train_stats.csv", history.table().to_csv())
             self.save("last", position.epoch)
-            if self.learner.merit(row) == best:
+            # A partial epoch, which its continuation forgets, is the best only for want of a whole one.
+            if self.learner.merit(row) == best and (not self.stopped or len(history.rows) == 1):
                 self.save("best", position.epoch)
             if self.options.keep_every and position.epoch % self.options.keep_every == 0:
                 self.save(f"epoch-{position.epoch:03d}", position.epoch)
@@ -270,9 +281,13 @@ class Run:
             torch.cuda.set_rng_state_all(state["random_cuda"])
 
 
+def steps_per_epoch(options: RunOptions, pictures: int, processes: Processes) -> int:
+    """Batches in an epoch, which schedules need to know before a :class:`Run` is made."""
+    return len(BatchOrder(pictures, options.train_batch_size, options.seed, processes=processes.count))
+
+
 def progress(run: Run, label: str) -> tqdm:
     """One bar for the whole run: what is asked while waiting is when it will be done."""
     total = run.options.max_epochs * run.order.length
     done = (run.position.epoch - 1) * run.order.length + run.position.seen * run.processes.count
-    file = None if run.processes.writes else sys.stderr
-    return tqdm(total=total, initial=done, unit="picture", desc=label, file=file, disable=not run.processes.writes)
+    return tqdm(total=total, initial=done, unit="picture", desc=label, disable=not run.processes.writes)

@@ -172,7 +172,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions(RunOptions):
-    """Train a colorizer. The seed's options have the seed's names and defaults."""
+    """Train a colorizer."""
 
     model_name: ColorizerName = "resnet"
     """Architecture of the colorizer."""

@@ -78,7 +78,7 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
 
     Args:
         picture: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a picture file.
-            Jupyter servers drop uploads above 10 MB without a word unless set otherwise; a path has no limit.
+            Jupyter servers drop uploads above 10 MB without a word unless set otherwise, as `make lab` does.
         model: the model to begin with; ``None`` is the best that ships.
         models: name → colorizer: models of your own, offered beside :data:`colorlab.pretrained.NAMES`.
         size: the working size to begin with, as in :func:`colorlab.colorize`; by default each model's own.
@@ -165,7 +165,7 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             description="Save", icon="save", tooltip="Save at full resolution", layout={"width": "120px"}
         )
         # Of a larger upload the kernel never hears, so that it could not say a word about it.
-        hint = ipywidgets.HTML('up to 10 MB; larger: <code>ColorizeBench("photo.tif")</code>')
+        hint = ipywidgets.HTML('some servers drop uploads above 10 MB; then: <code>ColorizeBench("photo.tif")</code>')
         wrapped = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px"}
         self.children = (
             ipywidgets.HBox([self.picture, self.upload, hint], layout=wrapped),
