@@ -290,6 +290,7 @@ def test_vgg16_without_imagenet_learns_throughout():
 
 def test_weights_that_cannot_be_had_are_named_with_the_ways_out(tmp_path, monkeypatch):
     # No network, which a proxy that nobody answers makes sure of.
+    monkeypatch.setattr("urllib.request._opener", None)  # or urllib would keep the proxy for all later tests
     for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)

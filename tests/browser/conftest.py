@@ -157,6 +157,8 @@ def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def _wait_for(server: subprocess.Popen[bytes], runtime: Path, token: str, log: Path) -> str:
     """The address of the server as soon as it answers."""
+    # Without proxies: urllib keeps those that it met in the environment first, if only during another test.
+    local = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if server.poll() is not None:
@@ -164,7 +166,7 @@ def _wait_for(server: subprocess.Popen[bytes], runtime: Path, token: str, log: P
         for file in runtime.glob("jpserver-*.json"):
             try:
                 url = str(json.loads(file.read_text(encoding="utf-8"))["url"])
-                with urllib.request.urlopen(f"{url}api/status?token={token}", timeout=5):
+                with local.open(f"{url}api/status?token={token}", timeout=5):
                     return url
             except (ValueError, urllib.error.URLError, TimeoutError):
                 pass  # half-written, or not listening yet
