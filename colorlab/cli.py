@@ -40,7 +40,7 @@ class ColorizeOptions:
     model_path: Path | None = None
     """Weights of your own, such as output/experiment_name/best.safetensors."""
     size: int | None = None
-    """Predict colour on size × size pixels, in the picture's own shape; by default as the model was trained."""
+    """Predict colour on size × size pixels, in the picture's own shape; by default the model's own size."""
 
     def __post_init__(self) -> None:
         if self.model_name is not None and self.model_path is not None:

@@ -34,8 +34,8 @@ def colorize(picture: PictureSource, model: Colorizer | str | None = None, *, si
         model: a colorizer, the name of weights that ship (:data:`colorlab.pretrained.NAMES`), or ``None`` for
             the default among them.
         size: the working size in pixels: colour is predicted on ``size²`` pixels in the picture's own shape; by
-            default the size that the model was trained at (:attr:`Colorizer.working_size
-            <colorlab.models.Colorizer.working_size>`), where it is at its best. Smaller pictures are not enlarged.
+            default the model's own (:attr:`Colorizer.working_size <colorlab.models.Colorizer.working_size>`). Smaller
+            pictures are not enlarged.
 
     Returns:
         An RGB picture of the input's size, RGBA where the input was transparent. Its L is the input's up to

@@ -27,7 +27,8 @@ class Colorizer(nn.Module, ABC):
     """... and at least this."""
 
     working_size: int = 64
-    """Side in pixels of the square pictures it was trained on; on much larger ones networks see other things."""
+    """Side in pixels of the squares on which it does best: those it was trained on, unless a comparison of sizes
+    chose another (the cards of the weights say so). On much larger ones networks see other things."""
 
     def forward(self, lightness: Tensor) -> Tensor:
         """Colours for a batch of greys.

@@ -134,7 +134,7 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         )
         self.size = ipywidgets.Dropdown(
             options=[
-                ("as trained", None),
+                ("model's own", None),
                 *((f"{side} px", side) for side in sorted({*WORKING_SIZES, *([] if size is None else [size])})),
             ],
             value=size,
