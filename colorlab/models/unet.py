@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from colorlab.models.colorizer import Colorizer, start_grey
+from colorlab.models.layers import Contract, Expand, concatenate
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class UNet(Colorizer):
         for layer in description.contracting:
             self.down.append(
                 nn.Sequential(
-                    nn.Conv2d(channels, layer.channels, kernel_size=4, stride=layer.stride, padding=1),
+                    Contract(channels, layer.channels, layer.stride),
                     nn.LeakyReLU(0.2, inplace=True),
                     nn.BatchNorm2d(layer.channels),
                 )
@@ -116,7 +116,7 @@ class UNet(Colorizer):
         for layer, bridge in zip(description.expanding, bridges, strict=True):
             self.up.append(
                 nn.Sequential(
-                    nn.ConvTranspose2d(channels, layer.channels, kernel_size=4, stride=layer.stride, padding=1),
+                    Expand(channels, layer.channels, layer.stride),
                     nn.ReLU(inplace=True),
                     nn.BatchNorm2d(layer.channels),
                 )
@@ -135,6 +135,6 @@ class UNet(Colorizer):
         for up in self.up:
             x = up(x)
             if twins:
-                x = torch.cat([x, twins.pop()], dim=1)
+                x = concatenate(x, twins.pop())
         ab: Tensor = self.to_ab(x)
         return ab.tanh()
