@@ -7,12 +7,13 @@ from typing import Literal, get_args
 
 from colorlab.models.cgan import ConvDiscriminator, ConvGenerator
 from colorlab.models.colorizer import Colorizer
+from colorlab.models.colorlab import ColorlabColorizer
 from colorlab.models.discriminator import Discriminator
 from colorlab.models.nazeri import nazeri_discriminator32, nazeri_discriminator224
 from colorlab.models.resnet import ResNetColorizer
 from colorlab.models.unet import UNET32, UNET224, UNet
 
-ColorizerName = Literal["resnet", "unet32", "unet224", "nazerigan32", "nazerigan224", "cgan"]
+ColorizerName = Literal["resnet", "unet32", "unet224", "nazerigan32", "nazerigan224", "cgan", "colorlab"]
 COLORIZER_NAMES: tuple[ColorizerName, ...] = get_args(ColorizerName)
 
 _COLORIZERS: dict[str, Callable[[], Colorizer]] = {
@@ -22,6 +23,7 @@ _COLORIZERS: dict[str, Callable[[], Colorizer]] = {
     "nazerigan32": lambda: UNet("nazerigan32", UNET32),
     "nazerigan224": lambda: UNet("nazerigan224", UNET224),
     "cgan": ConvGenerator,
+    "colorlab": ColorlabColorizer,
 }
 
 _DISCRIMINATORS: dict[str, Callable[[], Discriminator]] = {

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from colorlab import color
-from colorlab.models import create_colorizer, create_discriminator
+from colorlab.models import create_discriminator
 from colorlab.training.distributed import Processes
-from colorlab.training.learner import Learner, schedule
+from colorlab.training.learner import Learner, begin_colorizer, schedule
 from colorlab.training.options import TrainingOptions
 
 REAL, FAKE = 0.9, 0.0
@@ -41,7 +41,7 @@ class Adversarial(Learner):
     def __init__(self, options: TrainingOptions, processes: Processes, steps: int) -> None:
         super().__init__(options, processes)
         self.l1_weight = options.l1_weight
-        self.generator = self.place(create_colorizer(options.model_name))
+        self.generator = self.place(begin_colorizer(options))
         self.discriminator = self.place(create_discriminator(options.model_name))
         self.paint = self.callable_(self.generator)
         self.judge = self.callable_(self.discriminator)
@@ -65,6 +65,14 @@ class Adversarial(Learner):
     def learning_rate(self) -> float:
         """That of the next step, the same for both."""
         return float(self.optimizers[0].param_groups[0]["lr"])
+
+    def merit(self, row: Mapping[str, float]) -> float:
+        """The error as a share of grey's, and how far colourfulness is from the truth's: grey has 2, the truth 0.
+
+        The error alone would keep the dullest epoch, which is what the discriminator is there against.
+        """
+        missing = abs(1 - row["val_colorfulness"] / max(1e-6, row["val_true_colorfulness"]))
+        return -(row["val_mae"] / max(1e-6, row["val_grey_mae"]) + missing)
 
     def train_step(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
         """Both networks learn from a batch.
@@ -119,8 +127,9 @@ class Adversarial(Learner):
         """Validation means.
 
         Returns:
-            ``loss``, the L1 of a and b in network units; ``mae``, the same in Lab units; ``colorfulness`` and
-            ``true_colorfulness`` of the painted and the real pictures (:func:`colorlab.color.colorfulness`).
+            ``loss``, the L1 of a and b in network units; ``mae``, the same in Lab units, and ``grey_mae``, that of
+            grey; ``colorfulness`` and ``true_colorfulness`` of the painted and the real pictures
+            (:func:`colorlab.color.colorfulness`).
         """
         lightness, ab = self.pairs(rgb)
         with self.autocast:
@@ -130,6 +139,7 @@ class Adversarial(Learner):
         return {
             "loss": l1,
             "mae": l1 * color.AB_SCALE,
+            "grey_mae": ab.abs().mean() * color.AB_SCALE,
             "colorfulness": color.colorfulness(painted).mean(),
             "true_colorfulness": color.colorfulness(rgb.to(self.device)).mean(),
         }

@@ -55,7 +55,8 @@ def train(options: TrainingOptions | None = None, *, on_epoch: Callable[[History
     Networks with a discriminator are trained adversarially, the others by regression. Under ``options.folder``:
     ``options.json``; ``train_stats.csv``, the history's table; ``epochs/NNN.png``, the watched validation pictures
     (grey, coloured, true in three rows); ``last.safetensors`` and ``best.safetensors``, the latter from the epoch
-    with the lowest validation loss; ``checkpoint.pt``, to resume from.
+    of the highest merit (:meth:`Regression.merit`, the lowest validation loss; :meth:`Adversarial.merit`);
+    ``checkpoint.pt``, to resume from.
 
     An interrupt (Ctrl-C, a notebook's stop button) ends the epoch after the current batch; what was learned is kept.
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from colorlab import color
-from colorlab.models import Colorizer, Discriminator
+from colorlab.models import Colorizer, Discriminator, create_colorizer, load_weights
 from colorlab.training.distributed import Processes, with_global_batch_norm
-from colorlab.training.options import RunOptions
+from colorlab.training.options import RunOptions, TrainingOptions
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -123,8 +123,27 @@ class Learner(ABC):
         return lightness.contiguous(memory_format=self.layout), ab
 
     def parts_of(self, rgb: Tensor) -> tuple[Tensor, ...]:
-        """The batch cut for gradient accumulation."""
-        return rgb.chunk(self.options.accumulation_steps)
+        """The batch cut for gradient accumulation, into equal parts of at least two: batch norm compares pictures."""
+        return rgb.tensor_split(max(1, min(self.options.accumulation_steps, len(rgb) // 2)))
+
+
+def begin_colorizer(options: TrainingOptions) -> Colorizer:
+    """The colorizer that training starts with: random, or from ``options.initial_weights``.
+
+    Raises:
+        ValueError: these are the weights of another architecture.
+    """
+    model = create_colorizer(options.model_name)
+    if options.initial_weights is not None:
+        earlier = load_weights(options.initial_weights)
+        try:
+            model.load_state_dict(earlier.state_dict())
+        except RuntimeError as error:
+            raise ValueError(
+                f"initial_weights {options.initial_weights} are those of {earlier.name}, which "
+                f"{options.model_name} cannot take over"
+            ) from error
+    return model
 
 
 def schedule(optimizer: torch.optim.Optimizer, name: str, peak: float, steps: int) -> LRScheduler:

@@ -163,37 +163,43 @@ class Run:
     def _train_epoch(self, bar: tqdm, stop: StopRequest) -> None:
         position = self.position
         self.order.epoch, self.order.start = position.epoch, position.batch
-        saved = time.perf_counter()
-        sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in (position.sums or {}).items()}
-        began = time.perf_counter()
+        saved = began = time.perf_counter()
+        unread: list[tuple[Mapping[str, Tensor], int]] = []
         for rgb, labels in self.train_loader:
             self.learner.train()
-            statistics = self.learner.train_step(rgb, labels)
+            unread.append((self.learner.train_step(rgb, labels), len(rgb)))
             position.batch += 1
             position.seen += len(rgb)
-            for name, value in statistics.items():
-                # In float64 and on the CPU, so that a resumed epoch adds up to the same.
-                sums[name] = sums.get(name, torch.zeros((), dtype=torch.float64)) + value.cpu().double() * len(rgb)
             if position.batch % self.options.batch_output_frequency == 0:
-                self._check_finite(sums.values())
-                bar.set_postfix(loss=f"{float(sums['loss']) / position.seen:.5f}", refresh=False)
+                self._read(unread)
+                bar.set_postfix(loss=f"{(position.sums or {})['loss'] / position.seen:.5f}", refresh=False)
             bar.update(len(rgb) * self.processes.count)
-            position.sums = {name: float(value) for name, value in sums.items()}
             position.seconds += time.perf_counter() - began
             # A signal reaches processes at different batches, or only one of them; they stop after the same one.
             if self.processes.any(stop.made):
                 self.stopped = True
                 break
             if time.perf_counter() - saved > 60 * self.options.checkpoint_minutes:
-                self._check_finite([*sums.values(), *self._weights()])
+                self._read(unread)
+                self._check_finite(self._weights())
                 self._save_state()
                 saved = time.perf_counter()
             began = time.perf_counter()
-        self._check_finite([*sums.values(), *self._weights()])
+        self._read(unread)
+        self._check_finite(self._weights())
         if self.stopped:
             # What goes on later must not know of the evaluation below.
             self._save_state()
         self._finish_epoch()
+
+    def _read(self, unread: list[tuple[Mapping[str, Tensor], int]]) -> None:
+        """Add statistics of batches to those of the epoch; until then the device may be ahead of this process."""
+        sums = self.position.sums = dict(self.position.sums or {})
+        for statistics, pictures in unread:
+            for name, value in statistics.items():
+                sums[name] = sums.get(name, 0.0) + float(value) * pictures
+        unread.clear()
+        self._check_finite(torch.tensor(value) for value in sums.values())
 
     def _finish_epoch(self) -> None:
         position, history = self.position, self.history

@@ -15,7 +15,7 @@ from colorlab.data import PictureDataset, Split, create_dataset
 from colorlab.data.names import check_name
 from colorlab.models import COLORIZER_NAMES, ColorizerName
 
-Loss = Literal["mse", "l1", "huber"]
+Loss = Literal["mse", "l1", "huber", "colorful"]
 Schedule = Literal["auto", "one-cycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -186,6 +186,8 @@ class TrainingOptions(RunOptions):
     """Peak of Adam's learning rate; None: 2e-3, GANs 2e-4."""
     schedule: Schedule = "auto"
     """Learning rate over time; auto: one-cycle, GANs constant."""
+    initial_weights: Path | None = None
+    """Weights (.safetensors) to go on from; None: random ones."""
     ema: float = 0.0
     """Decay of averaged weights, such as 0.999; 0: none."""
 

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorlab import color
-from colorlab.models import create_colorizer
 from colorlab.training.distributed import Processes
-from colorlab.training.learner import Learner, schedule
+from colorlab.training.learner import Learner, begin_colorizer, schedule
 from colorlab.training.objectives import OBJECTIVES
 from colorlab.training.options import TrainingOptions
 
@@ -21,7 +20,7 @@ class Regression(Learner):
 
     def __init__(self, options: TrainingOptions, processes: Processes, steps: int) -> None:
         super().__init__(options, processes)
-        self.network = self.place(create_colorizer(options.model_name))
+        self.network = self.place(begin_colorizer(options))
         self.forward = self.callable_(self.network)
         self.objective = OBJECTIVES[options.loss]
         peak = options.learning_rate or 2e-3
