@@ -265,6 +265,24 @@ def test_colorfulness_in_the_history_is_that_of_the_pictures(learned, tiny):
     assert row["val_colorfulness"] == pytest.approx(painted, rel=1e-3)
 
 
+def test_the_best_epoch_is_not_the_dullest():
+    """Grey comes to 2 by its error and its want of colour; less error or more colour is better, too much is not."""
+
+    def merit(mae, colorfulness):
+        row = {"val_mae": mae, "val_grey_mae": 10.0, "val_colorfulness": colorfulness, "val_true_colorfulness": 40.0}
+        return learner().merit(row)
+
+    assert merit(10, 0) == -2
+    assert merit(0, 40) == 0
+    assert merit(9, 12) < merit(9.5, 24)  # the error alone has it the other way round
+    assert merit(9, 80) < merit(9, 40)
+
+
+def test_the_history_of_a_game_knows_the_error_of_grey(learned, tiny):
+    _, ab = color.split(color.rgb_to_lab(tiny("learned").dataset("val").rgb))
+    assert learned.history.table().loc[1, "val_grey_mae"] == pytest.approx(110 * ab.abs().mean().item(), rel=1e-4)
+
+
 def test_outputs_that_collapsed_to_grey_are_warned_of(tiny):
     # A learning rate of nearly nothing: the generator stays at grey, where it starts.
     with pytest.warns(CollapseWarning, match=r"after epoch 1 .* all but grey: colourfulness 0\.\d, where") as seen:

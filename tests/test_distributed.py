@@ -200,9 +200,11 @@ def statistics(folder):
     return pd.read_csv(folder / "train_stats.csv", index_col="epoch").drop(columns="pictures_per_second")
 
 
-def test_torchrun_trains_one_run(options):
-    alone = train(dataclasses.replace(options, experiment_name="alone"))
-    shared = dataclasses.replace(options, experiment_name="shared")
+@pytest.mark.parametrize(("model", "size"), [("resnet", 16), ("nazerigan32", 32)])
+def test_torchrun_trains_one_run(options, model, size):
+    options = dataclasses.replace(options, model_name=model, image_size=size)
+    alone = train(dataclasses.replace(options, experiment_name=f"{model}-alone"))
+    shared = dataclasses.replace(options, experiment_name=f"{model}-shared")
     done = torchrun("colorizer", *as_arguments(shared))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Written to") == 1

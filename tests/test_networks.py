@@ -34,6 +34,7 @@ COLORIZERS = {
     "nazerigan32": 6_297_026,
     "nazerigan224": 41_957_826,
     "cgan": 7_822_342,
+    "colorlab": 2_257_922,  # not published: the project's own
 }
 DISCRIMINATORS = {"nazerigan32": 2_760_513, "nazerigan224": 15_350_593, "cgan": 16_758_848}
 # Sizes: multiples of the first, from the second on.
@@ -44,6 +45,7 @@ SIZES = {
     "nazerigan32": (16, 16),
     "nazerigan224": (32, 96),
     "cgan": (32, 32),
+    "colorlab": (16, 32),
 }
 SMALLEST_JUDGED = {"nazerigan32": 32, "nazerigan224": 160, "cgan": 224}
 
@@ -71,7 +73,7 @@ def discriminators():
 # Names and sizes
 
 
-def test_the_colorizers_are_the_seeds(colorizers):
+def test_the_colorizers_are_the_seeds_and_the_projects_own(colorizers):
     assert tuple(COLORIZERS) == COLORIZER_NAMES
     assert {name: count(network) for name, network in colorizers.items()} == COLORIZERS
     assert [network.name for network in colorizers.values()] == list(COLORIZERS)

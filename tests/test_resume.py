@@ -229,6 +229,15 @@ def test_an_interrupt_ends_the_epoch_and_keeps_what_was_learned(a_run):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_stopped_epoch_is_not_the_best_of_a_run(a_run):
+    """Its continuation does not know it: weights called best must be those of a row that stays."""
+    options = a_run()
+    assert train(options, on_epoch=interrupt).stopped
+    assert describe_weights(options.folder / "best.safetensors")["epoch"] == 1
+    table = train(dataclasses.replace(options, resume=True)).history.table()
+    assert describe_weights(options.folder / "best.safetensors")["epoch"] == table["val_loss"].idxmin()
+
+
 def test_interrupts_from_outside_end_a_run_whole(a_run):
     # In a process of its own, at whatever moment the signal finds it; again and again until the run is complete.
     straight = a_run("straight")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from PIL import Image
 from colorlab import color
 from colorlab.data import BatchOrder, create_dataset
 from colorlab.evaluation import compare, grey, mean_colour, score
-from colorlab.models import create_colorizer, describe_weights, load_weights
+from colorlab.models import create_colorizer, describe_weights, load_weights, save_weights
 from colorlab.training import OBJECTIVES, TrainingOptions, train
 from colorlab.training.distributed import Processes
 from colorlab.training.loop import steps_per_epoch
@@ -162,7 +163,7 @@ def test_the_learning_rate_rises_and_falls_once_or_not_at_all(default_run, restl
     assert restless_run.history.table()["learning_rate"].tolist() == pytest.approx([2e-3] * 3)
 
 
-@pytest.mark.parametrize("name", ["mse", "l1", "huber"])
+@pytest.mark.parametrize("name", ["mse", "l1", "huber", "colorful"])
 def test_objectives_agree_with_numpy_and_scipy(name):
     generator = torch.Generator().manual_seed(0)
     predicted, target = torch.randn(2, 4, 2, 5, 6, generator=generator) / 10
@@ -172,6 +173,13 @@ def test_objectives_agree_with_numpy_and_scipy(name):
         "l1": np.mean(np.abs(error)),
         # Twice Huber's, so that it starts as the square; a line beyond 5.5 Lab units.
         "huber": np.mean(2 * scipy.special.huber(5.5 / 110, error)),
+        # The same, where chroma is 10 as much as it is, more where it is higher.
+        "colorful": np.mean(
+            2
+            * scipy.special.huber(5.5 / 110, error)
+            * (10 + 110 * np.hypot(*target.numpy().swapaxes(0, 1))[:, None])
+            / 20
+        ),
     }
     assert OBJECTIVES[name](predicted, target).item() == pytest.approx(expected[name], rel=1e-5)
 
@@ -235,6 +243,52 @@ def test_neither_a_last_batch_of_one_nor_a_single_batch_is_in_the_way(tmp_path, 
     assert 0 < table["train_loss"][1] < 1
 
 
+def test_a_batch_of_odd_size_is_accumulated_without_a_picture_alone(tmp_path):
+    """Batch norm cannot learn from one picture: 3 in 2 parts would be 2 and 1."""
+    options = {"train_batch_size": 3, "accumulation_steps": 2, "max_epochs": 1, "image_size": 8}
+    source = tmp_path / "pictures" / "train"
+    source.mkdir(parents=True)
+    for number, picture in enumerate(create_dataset("placeholder", "train", size=8).rgb[::300]):
+        Image.fromarray(picture.movedim(0, -1).numpy()).save(source / f"{number}.png")
+    shutil.copytree(source, source.with_name("val"))
+    assert np.isfinite(
+        train(tiny(tmp_path, dataset_name=str(source.parent), **options)).history.rows[0]["train_loss"]
+    )
+
+
+def test_looking_less_often_changes_nothing_but_that(tiny_run, tmp_path):
+    seldom = train(tiny(tmp_path, batch_output_frequency=1000))
+    pd.testing.assert_frame_equal(steady(seldom.history), steady(tiny_run.history), check_exact=True)
+
+
+# It can begin elsewhere
+
+
+def test_a_run_goes_on_from_given_weights(tiny_run, tmp_path):
+    given = tiny_run.folder / "last.safetensors"
+    untouched = train(tiny(tmp_path, initial_weights=given, max_epochs=0))
+    assert torch.equal(weights(untouched.model), weights(tiny_run.model))
+    tuned = train(tiny(tmp_path, initial_weights=given, experiment_name="tuned", max_epochs=1))
+    assert tuned.history.table().loc[1, "train_loss"] < tiny_run.history.table().loc[1, "train_loss"]
+
+
+def test_a_generator_goes_on_from_the_regression_of_its_architecture(tmp_path):
+    torch.manual_seed(1)
+    save_weights(create_colorizer("unet32"), tmp_path / "unet32.safetensors")
+    options = {"model_name": "nazerigan32", "image_size": 32, "max_epochs": 0}
+    game = train(tiny(tmp_path, initial_weights=tmp_path / "unet32.safetensors", **options))
+    assert torch.equal(weights(game.model), weights(load_weights(tmp_path / "unet32.safetensors")))
+
+
+def test_weights_of_another_architecture_are_refused(tiny_run, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"initial_weights .*last\.safetensors are those of resnet, which unet32 cannot"
+    ):
+        train(
+            tiny(tmp_path, model_name="unet32", image_size=16, initial_weights=tiny_run.folder / "last.safetensors")
+        )
+
+
 # Mistakes
 
 
@@ -243,7 +297,7 @@ def test_neither_a_last_batch_of_one_nor_a_single_batch_is_in_the_way(tmp_path, 
     [
         ({"model_name": "alexnet"}, r"model_name must be one of resnet, .*unet32.*, got 'alexnet'"),
         ({"dataset_name": "imagenet"}, r"'imagenet'.* placeholder|placeholder.* 'imagenet'"),
-        ({"loss": "l2"}, r"loss must be one of mse, l1, huber, got 'l2'"),
+        ({"loss": "l2"}, r"loss must be one of mse, l1, huber, colorful, got 'l2'"),
         ({"schedule": "step"}, r"schedule must be one of .*one-cycle, .*constant, got 'step'"),
         ({"precision": "int8"}, r"precision must be one of auto, float32, .*, got 'int8'"),
         ({"train_batch_size": 0}, r"train_batch_size must be at least 1, got 0"),

@@ -71,15 +71,17 @@ class ColorlabColorizer(Colorizer):
         Raises:
             ValueError: a state of something else.
         """
-        state = dict(features)
-        # A grey picture is red = green = blue = about L/100, half of (lightness + 1): three kernels become one.
-        kernel = state.pop("0.weight", torch.zeros(0))
+        original = squeezenet1_1(weights=None).features
         try:
-            state["0.bias"] = state["0.bias"] + (kernel.sum(dim=(2, 3)) * ((0.5 - _MEAN) / _DEVIATION)).sum(dim=1)
-            state["0.weight"] = (kernel / (2 * _DEVIATION.view(1, 3, 1, 1))).sum(dim=1, keepdim=True)
-            self.encoder.load_state_dict(state)
-        except (KeyError, IndexError, RuntimeError) as error:
+            original.load_state_dict(dict(features))
+        except RuntimeError as error:
             raise ValueError("features must be the state of torchvision's squeezenet1_1().features") from error
+        state = original.state_dict()
+        # A grey picture is red = green = blue = about L/100, half of (lightness + 1): three kernels become one.
+        kernel = state["0.weight"]
+        state["0.weight"] = (kernel / (2 * _DEVIATION.view(1, 3, 1, 1))).sum(dim=1, keepdim=True)
+        state["0.bias"] = state["0.bias"] + (kernel.sum(dim=(2, 3)) * ((0.5 - _MEAN) / _DEVIATION)).sum(dim=1)
+        self.encoder.load_state_dict(state)
 
 
 def _double(inputs: int, outputs: int) -> nn.Sequential:
