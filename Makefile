@@ -1,19 +1,22 @@
 # Every target sets up .venv by itself. PYTHON=python3.12 picks another interpreter (3.11 or newer).
 PYTHON ?= python3
 ARGS ?=
+# Which of tests/benchmarks to run.
+BENCH ?= $(basename $(notdir $(wildcard tests/benchmarks/*.py)))
 BIN := .venv/bin
 
 # One thread a process: with more, two busy cores make torch's CPU operations collapse, and results
 # of training would depend on the number of cores.
 QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup lab test bench weights notebooks format clean
+.PHONY: help setup lab test bench weights sheet notebooks format clean
 
 help:
 	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
 	@echo "make test      all tests, the notebooks among them (make test ARGS=\"-k color\")"
-	@echo "make bench     pictures per second and peak memory of training (ARGS=\"resnet\" for one model)"
+	@echo "make bench     all benchmarks (BENCH=training for one, with ARGS=resnet for one model)"
 	@echo "make weights   train the weights that ship, from the pictures in COLORLAB_REAL_DATA (ARGS=resnet for one)"
+	@echo "make sheet     24 photographs as the weights that ship colour them, from COLORLAB_REAL_DATA, in output/"
 	@echo "make notebooks run the notebooks and store their outputs (ARGS=notebooks/03_resnet.ipynb for one)"
 	@echo "make format    ruff's formatter and its safe fixes"
 	@echo "make setup     only the environment, in .venv"
@@ -41,10 +44,13 @@ test: setup
 		--numprocesses=2 --dist=loadfile $(ARGS)
 
 bench: setup
-	$(QUIET_THREADS) $(BIN)/python tests/benchmarks/training.py $(ARGS)
+	for name in $(BENCH); do $(QUIET_THREADS) $(BIN)/python tests/benchmarks/$$name.py $(ARGS) || exit 1; done
 
 weights: setup
 	$(QUIET_THREADS) $(BIN)/python tools/train_weights.py $(ARGS)
+
+sheet: setup
+	$(QUIET_THREADS) $(BIN)/python tools/train_weights.py sheet
 
 notebooks: setup
 	$(QUIET_THREADS) $(BIN)/python tools/notebooks.py $(ARGS)
