@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,23 @@ from tqdm import tqdm
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from colorlab import pictures, pretrained
-from colorlab.evaluation import compare, grey, mean_colour, summary
+from colorlab.data.check import CheckOptions, run_check
+from colorlab.data.download import DownloadOptions, run_download
+from colorlab.evaluation import compare, grey, leaderboard, mean_colour, summary, tasks
+from colorlab.evaluation.options import (
+    GenerationOptions,
+    LeaderboardOptions,
+    MSEOptions,
+    PSOptions,
+    SetOptions,
+    SIOptions,
+)
 from colorlab.inference import colorize
 from colorlab.models import Colorizer, load_weights
 from colorlab.training import (
     ClassifierOptions,
+    CollapseWarning,
+    History,
     TrainingDivergedError,
     TrainingOptions,
     train,
@@ -49,24 +62,22 @@ class ColorizeOptions:
             raise ValueError(f"--size must be at least 1 pixel, got {self.size}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluationOptions:
-    """Not in this version yet; the names are taken for it."""
-
-
-def _task(options: type, name: str) -> Any:  # noqa: ANN401  a type, made at run time
-    return Annotated[options, tyro.conf.subcommand(name)]
+def _task(options: Any, name: str, description: str | None = None) -> Any:  # noqa: ANN401  a type, made at run time
+    return Annotated[options, tyro.conf.subcommand(name, description=description)]
 
 
 _Task = (
     _task(TrainingOptions, "colorizer")
     | _task(ClassifierOptions, "classifier")
     | _task(ColorizeOptions, "colorize")
-    | _task(EvaluationOptions, "eval-gen")
-    | _task(EvaluationOptions, "eval-mse")
-    | _task(EvaluationOptions, "eval-ps")
-    | _task(EvaluationOptions, "eval-si")
+    | _task(GenerationOptions, "eval-gen")
+    | _task(MSEOptions, "eval-mse")
+    | _task(PSOptions, "eval-ps")
+    | _task(SIOptions, "eval-si")
+    | _task(LeaderboardOptions, "eval-all")
+    | _task(_task(CheckOptions, "check") | _task(DownloadOptions, "download"), "data", "Look after data sets.")
 )
+_NAMES = ("colorizer", "classifier", "colorize", "eval-gen", "eval-mse", "eval-ps", "eval-si", "eval-all", "data")
 
 
 def _choices_with_nearest() -> ConstructorRegistry:
@@ -99,13 +110,20 @@ def _choices_with_nearest() -> ConstructorRegistry:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one task. The exit status is 0 if all was done, 1 if something failed, 2 for options that make no sense."""
+    """Run one task. The exit status is 0 if all was done, 1 if something failed, 2 for an unknown task or option."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given and not given[0].startswith("-") and given[0] not in _NAMES:
+        nearest = difflib.get_close_matches(given[0], _NAMES, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        print(f"colorlab: no task {given[0]!r}; there are {', '.join(_NAMES)}{hint}", file=sys.stderr)
+        return 2
+    warnings.showwarning = _show_warning
     try:
         options = tyro.cli(
             _Task,
             prog="colorlab",
             description="Learn automatic image colorization, and do it.",
-            args=arguments,
+            args=given,
             compact_help=True,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
             registry=_choices_with_nearest(),
@@ -116,7 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_colorizer(options)
         if isinstance(options, ClassifierOptions):
             return run_classifier(options)
-        raise ValueError("the evaluation tasks are not in this version yet; training prints a comparison")
+        if isinstance(options, CheckOptions):
+            return run_check(options)
+        if isinstance(options, DownloadOptions):
+            return run_download(options)
+        return run_evaluation(options)
     except (ValueError, OSError, TrainingDivergedError) as error:
         print(f"colorlab: {error}", file=sys.stderr)
         return 1
@@ -125,12 +147,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:  # noqa: ANN401
+    """A warning as a line of its own, not at the end of a progress bar."""
+    name = "colorlab" if category is CollapseWarning else category.__name__
+    tqdm.write(f"{name}: {message}", file=sys.stderr)
+
+
 def run_colorizer(options: TrainingOptions) -> int:
     """Train, then compare with the baselines on the data set's test pictures."""
     training = train(options)
     if not _is_first_process():
         return 0
-    print(training.history.table().round(5).to_string())
+    _print_history(training.history)
     testset = options.dataset("test")
     models = {
         "grey": grey(),
@@ -149,8 +177,13 @@ def run_classifier(options: ClassifierOptions) -> int:
     training = train_classifier(options)
     if not _is_first_process():
         return 0
-    print(training.history.table().round(5).to_string())
+    _print_history(training.history)
     return _end(training.folder, training.stopped)
+
+
+def _print_history(history: History) -> None:
+    if history.rows:
+        print(history.table().round(5).to_string())
 
 
 def _end(folder: Path, stopped: bool) -> int:
@@ -160,6 +193,67 @@ def _end(folder: Path, stopped: bool) -> int:
 
 def _is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
+
+
+def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptions | LeaderboardOptions) -> int:
+    """Write the evaluation set, or score it, or score models without it."""
+    if isinstance(options, GenerationOptions):
+        weights = _weights_of(options) if options.eval_type == "colorized" else None
+        folders = tasks.generate(options, weights)
+        print("Written to " + ", ".join(map(str, folders)) + (f", with the weights {weights}" if weights else ""))
+        return _hint(options)
+    if isinstance(options, LeaderboardOptions):
+        models = {name: _weights_named(name) for name in options.models or pretrained.NAMES}
+        board = leaderboard(tasks.evaluate_all(options, models))
+        # There are more scores than models.
+        print(f"Means over pictures ± standard errors, the best first\n{board.T.to_string()}")
+        return _end(options.folder, stopped=False)
+    if isinstance(options, MSEOptions):
+        print(tasks.evaluate_mse(options).to_string())
+        print("(mse: of a and b in Lab units; mse_seed: of both divided by 255; _se: standard error)")
+    elif isinstance(options, PSOptions):
+        print(tasks.evaluate_ps(options).to_string())
+        print("(mean distance to the originals; _se: standard error)")
+    else:
+        print(tasks.evaluate_si(options).to_string())
+        print("(accuracies with their 95 % intervals after Wilson; p_grey: of McNemar's test against grey)")
+    _end(options.folder, stopped=False)
+    return _hint(options)
+
+
+def _hint(options: SetOptions) -> int:
+    """Say what the default leaves out, which is the seed's."""
+    if options.eval_type != "colorized":
+        print(f"This was --eval-type {options.eval_type}; colorized takes in the greys and a model's pictures")
+    return 0
+
+
+def _weights_of(options: GenerationOptions) -> Path:
+    """The file that the options mean: the one named, the model's in the folder named, or else the one that ships."""
+    if options.model_path.is_file():
+        return options.model_path
+    path = options.model_path / f"{options.model}.safetensors"
+    if path.is_file():
+        return path
+    if options.model_path != GenerationOptions.model_path:
+        raise ValueError(f"there are no weights at {path}")
+    if options.model not in pretrained.NAMES:
+        raise ValueError(f"there are no weights at {path}, and those that ship are {', '.join(pretrained.NAMES)}")
+    pretrained.load(options.model)  # which checks that the file is the one that was shipped
+    return Path(pretrained.__file__).with_name(path.name)
+
+
+def _weights_named(name: str) -> Colorizer:
+    """Weights that ship, or those in a file."""
+    if name in pretrained.NAMES:
+        return pretrained.load(name)
+    if name.endswith(".safetensors"):
+        return load_weights(name)
+    nearest = difflib.get_close_matches(name, pretrained.NAMES, n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    raise ValueError(
+        f"{name!r} in --models is neither a .safetensors file nor one of {', '.join(pretrained.NAMES)}{hint}"
+    )
 
 
 def run_colorize(options: ColorizeOptions) -> int:

@@ -20,6 +20,7 @@ Notebook ``01_lab_colour_space`` derives all of this step by step.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -41,15 +42,45 @@ _FROM_WHITE_RELATIVE = torch.linalg.inv(_TO_WHITE_RELATIVE)
 _FORWARD: list[list[float]] = _TO_WHITE_RELATIVE.tolist()
 _BACKWARD: list[list[float]] = _FROM_WHITE_RELATIVE.tolist()
 
-_DELTA = 6 / 29  # where CIE 1976 passes from the cube root to a line
+# Where the sRGB curve passes from a line to a power: there the two meet, which the standard rounds to 0.04045.
+_KNEE = 0.0404482362771082
+_LINEAR_KNEE = _KNEE / 12.92
+_DELTA = 6 / 29  # where CIE 1976 passes from a line to the cube root
 _SLOPE = 1 / (3 * _DELTA**2)
-_OFFSET = 4 / 29
+
+# Pixels converted at once on one thread: what lies between the steps then stays in the processor's cache.
+_PIECE = 2**14
 
 # How far outside [0, 1] linear light may lie and still count as inside the gamut: the rounding of
 # float32 on the way through Lab, 1/25 of an 8-bit step at the dark end.
 _GAMUT_TOLERANCE = 1e-5
 
 
+def _piece_by_piece(convert: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A conversion that takes a batch some pictures at a time, which on one thread of a CPU doubles its speed.
+
+    What comes out is the same to the bit. The batch is converted at once where gradients are asked for; in compiled
+    code, which takes all steps in one pass anyway; and by several threads, which would have to wait for each other
+    after every step of every piece.
+    """
+
+    @functools.wraps(convert)
+    def converted(pictures: Tensor) -> Tensor:
+        needs_gradient = pictures.requires_grad and torch.is_grad_enabled()
+        in_pieces = pictures.dim() > 3 and pictures.device.type == "cpu" and not needs_gradient
+        if not in_pieces or torch.compiler.is_compiling() or torch.get_num_threads() > 1:
+            return convert(pictures)
+        result = torch.empty(pictures.shape, dtype=torch.promote_types(pictures.dtype, torch.float32))
+        together = max(1, _PIECE // max(1, pictures.shape[-2:].numel()))
+        pieces, places = (torch.split(batch.flatten(0, -4), together) for batch in (pictures, result))
+        for piece, place in zip(pieces, places, strict=True):
+            place.copy_(convert(piece))
+        return result
+
+    return converted
+
+
+@_piece_by_piece
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     r"""sRGB to CIE L\*a\*b\* (D65).
 
@@ -70,15 +101,15 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     Reference: IEC 61966-2-1:1999 (sRGB); CIE 15:2018, section 8.2.1 (L\*a\*b\*).
     """
     _check_picture(rgb, "rgb")
-    # Powers are taken channel by channel, since torch computes those of a tensor's last few elements
-    # otherwise than the rest, a bit apart: in one tensor of all channels, greys would not stay grey.
-    r, g, b = (_linear_light(channel) for channel in rgb.unbind(-3))
-    # A grey has r - g = b - g = 0, so that X, Y and Z come out identical to the last bit.
+    r, g, b = _linear_light(rgb).unbind(-3)
+    # A grey has r - g = b - g = 0, so that X, Y and Z come out identical to the last bit. (`add` with `alpha` adds so
+    # many times something: quicker than × and +, as it goes through memory only once.)
     red, blue = r - g, b - g
-    x, y, z = (_lab_curve(g + row[0] * red + row[2] * blue) for row in _FORWARD)
+    x, y, z = (_lab_curve(g.add(red, alpha=row[0]).add(blue, alpha=row[2])) for row in _FORWARD)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
 
 
+@_piece_by_piece
 def lab_to_rgb(lab: Tensor) -> Tensor:
     r"""CIE L\*a\*b\* (D65) to sRGB, clipped to 0…1.
 
@@ -101,8 +132,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
     Reference: as :func:`rgb_to_lab`.
     """
-    # Channel by channel for the reason given in `rgb_to_lab`.
-    return torch.stack([_srgb_curve(channel) for channel in _lab_to_linear(lab).unbind(-3)], dim=-3).clamp(0, 1)
+    return torch.stack([_srgb_curve(channel) for channel in _lab_to_linear(lab)], dim=-3).clamp(0, 1)
 
 
 def to_uint8(rgb: Tensor) -> Tensor:
@@ -131,7 +161,7 @@ def join(lightness: Tensor, ab: Tensor) -> Tensor:
 
 def in_gamut(lab: Tensor) -> Tensor:
     """Which colours a screen can show: ``(…, H, W)`` bool for ``(…, 3, H, W)`` Lab."""
-    linear = _lab_to_linear(lab)
+    linear = torch.stack(_lab_to_linear(lab), dim=-3)
     low, high = linear.amin(dim=-3), linear.amax(dim=-3)
     return (low >= -_GAMUT_TOLERANCE) & (high <= 1 + _GAMUT_TOLERANCE)
 
@@ -208,46 +238,62 @@ def _check_picture(picture: Tensor, name: str) -> None:
         )
 
 
+# Each of these curves is a line up to some point and a power from there on. Both are taken of values clamped to
+# their own side, and what the line lacks up to that point, nothing on the other side, is added to the power. It is
+# quicker than to choose by `torch.where`, and keeps the gradient of the power away from black, where it is infinite.
+
+
 def _linear_light(rgb: Tensor) -> Tensor:
     """The sRGB curve undone: uint8 by a table of its 256 values, float by formula."""
     if rgb.dtype == torch.uint8:
-        return _linear_light_table(rgb.device)[rgb.int()]
+        table = _LINEAR_LIGHT_OF_LEVELS.to(rgb.device, non_blocking=True)
+        return table.index_select(0, rgb.int().flatten()).view(rgb.shape)
     if not rgb.is_floating_point():
         raise TypeError(f"rgb must be uint8 (0…255) or floating point (0…1), got {rgb.dtype}")
     rgb = rgb if rgb.dtype == torch.float64 else rgb.float()
     if rgb.device.type == "cpu" and not torch.compiler.is_compiling() and rgb.numel() and rgb.max() > 2:
         raise ValueError(f"float rgb must lie in 0…1, but reaches {rgb.max():.0f}; divide by 255, or pass uint8")
-    curved = ((rgb.clamp(min=0.04045) + 0.055) / 1.055).pow(2.4)
-    return torch.where(rgb > 0.04045, curved, rgb / 12.92)
-
-
-@functools.cache
-def _linear_light_table(device: torch.device) -> Tensor:
-    levels = torch.arange(256, dtype=torch.float64) / 255
-    return _linear_light(levels).float().to(device)
+    return _power((rgb.clamp(min=_KNEE) + 0.055) / 1.055, 2.4) + (rgb.clamp(max=_KNEE) - _KNEE) / 12.92
 
 
 def _srgb_curve(linear: Tensor) -> Tensor:
     """The inverse of :func:`_linear_light`, unclipped."""
-    curved = 1.055 * linear.clamp(min=0.0031308).pow(1 / 2.4) - 0.055
-    return torch.where(linear > 0.0031308, curved, 12.92 * linear)
+    curved = 1.055 * _power(linear.clamp(min=_LINEAR_KNEE), 1 / 2.4) - 0.055
+    return curved.add(linear.clamp(max=_LINEAR_KNEE) - _LINEAR_KNEE, alpha=12.92)
 
 
 def _lab_curve(relative: Tensor) -> Tensor:
     """X, Y or Z relative to white, bent as the eye does."""
-    curved = relative.clamp(min=_DELTA**3).pow(1 / 3)
-    return torch.where(relative > _DELTA**3, curved, _SLOPE * relative + _OFFSET)
+    curved = _power(relative.clamp(min=_DELTA**3), 1 / 3)
+    return curved.add(relative.clamp(max=_DELTA**3) - _DELTA**3, alpha=_SLOPE)
 
 
-def _lab_to_linear(lab: Tensor) -> Tensor:
-    """Lab to linear sRGB, unclipped; values outside 0…1 are colours outside the gamut."""
+def _inverse_lab_curve(curved: Tensor) -> Tensor:
+    cubed = curved.clamp(min=_DELTA) ** 3
+    return cubed.add(curved.clamp(max=_DELTA) - _DELTA, alpha=1 / _SLOPE)
+
+
+def _power(base: Tensor, exponent: float) -> Tensor:
+    """``base ** exponent`` of positive bases, by way of the logarithm, which on a CPU is several times as fast.
+
+    Also, torch's power rounds a tensor's last few elements otherwise than the rest: greys would not stay grey, and a
+    picture would depend on the batch it is in.
+    """
+    return base.log().mul_(exponent).exp_()
+
+
+def _lab_to_linear(lab: Tensor) -> list[Tensor]:
+    """Lab to linear red, green and blue, unclipped; values outside 0…1 are colours outside the gamut."""
     _check_picture(lab, "lab")
     if not lab.is_floating_point():
         raise TypeError(f"lab must be floating point, got {lab.dtype}")
     lab = lab if lab.dtype == torch.float64 else lab.float()
     lightness, a, b = lab.unbind(-3)
     fy = (lightness + 16) / 116
-    curved = torch.stack([fy + a / 500, fy, (fy - b / 200).clamp(min=0)], dim=-3)
-    x, y, z = torch.where(curved > _DELTA, curved**3, (curved - _OFFSET) / _SLOPE).unbind(-3)
+    x, y, z = (_inverse_lab_curve(curved) for curved in (fy + a / 500, fy, (fy - b / 200).clamp(min=0)))
     # As in the other direction: grey plus differences, so that greys stay grey to the last bit.
-    return torch.stack([y + row[0] * (x - y) + row[2] * (z - y) for row in _BACKWARD], dim=-3)
+    towards_x, towards_z = x - y, z - y
+    return [y.add(towards_x, alpha=row[0]).add(towards_z, alpha=row[2]) for row in _BACKWARD]
+
+
+_LINEAR_LIGHT_OF_LEVELS = _linear_light(torch.arange(256, dtype=torch.float64) / 255).float()

@@ -236,3 +236,46 @@ def _as_array(picture: Drawable) -> npt.NDArray[Any]:
     return np.repeat(
         array[..., None] if array.ndim == 2 else array, 3 if array.ndim == 2 or array.shape[2] == 1 else 1, 2
     )
+
+
+def intervals(table: pd.DataFrame, *, xlabel: str, mark: float | None = None) -> Figure:
+    """Estimates and their intervals, a line each; the intervals need not lie evenly about the estimates.
+
+    Args:
+        table: a row for each line; its first three columns are the estimate, the low and the high end, such as
+            :func:`colorlab.evaluation.differences` gives.
+        xlabel: what is estimated, with its unit.
+        mark: where to draw a vertical line to compare with, for instance 0.
+    """
+    figure = Figure(figsize=(WIDTH, 0.8 + 0.35 * len(table)), layout="constrained")
+    axis = figure.subplots()
+    for i, (name, row) in enumerate(table.iterrows()):
+        estimate, low, high = (float(value) for value in row.iloc[:3])
+        ends = [[estimate - low], [high - estimate]]
+        axis.errorbar([estimate], [str(name)], xerr=ends, color=PALETTE[i % 8], marker="o", capsize=4)
+    if mark is not None:
+        axis.axvline(mark, color="black", linewidth=1, linestyle="--")
+    axis.set(xlabel=xlabel)
+    axis.invert_yaxis()
+    axis.margins(y=0.15)
+    axis.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def correlations(table: pd.DataFrame, *, label: str) -> Figure:
+    """A square table of correlations as colours from orange (-1) over white (0) to purple (1), with their numbers.
+
+    Args:
+        table: correlations in -1…1, rows and columns of the same names.
+        label: of the colours.
+    """
+    figure = Figure(figsize=(WIDTH, 0.7 * WIDTH), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(table.to_numpy(dtype="float64"), cmap="PuOr", vmin=-1, vmax=1)
+    names = [str(name) for name in table.columns]
+    axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
+    axis.set_yticks(range(len(table)), [str(name) for name in table.index])
+    for (i, j), value in np.ndenumerate(table.to_numpy(dtype="float64")):
+        axis.text(j, i, f"{value:.1f}", ha="center", va="center", color="white" if abs(value) > 0.7 else "black")
+    figure.colorbar(image, ax=axis, label=label)
+    return figure

@@ -152,6 +152,63 @@ def test_convention_negative_z_counts_as_zero(lightness, beyond):
     assert (color.lab_to_rgb(lab) - by_skimage(skimage.color.lab2rgb, lab)).abs().max() < CLOSE
 
 
+# Precision, and what must make no difference
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_float32_is_as_good_as_float64_to_a_ten_thousandth_of_lab(dtype):
+    exact = color.rgb_to_lab(GRID.double() / 255)
+    assert (color.rgb_to_lab(GRID if dtype == torch.uint8 else GRID / 255) - exact).abs().max() < 1e-4
+    wild = random_lab()
+    assert (color.lab_to_rgb(wild.float()) - color.lab_to_rgb(wild)).abs().max() < 1e-5
+
+
+BATCHES = {
+    "rgb_to_lab of uint8": (color.rgb_to_lab, random_picture(torch.uint8, 90, 3, 37, 41)),
+    "rgb_to_lab of floats": (color.rgb_to_lab, random_picture(torch.float32, 90, 3, 37, 41)),
+    "lab_to_rgb": (color.lab_to_rgb, random_lab().float().flatten()[: 60 * 4551].reshape(60, 3, 37, 41)),
+}
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_picture_does_not_depend_on_its_batch_to_the_bit(name):
+    # Training repeats to the bit because of this. One thread converts such a batch piece by piece.
+    function, batch = BATCHES[name]
+    together = function(batch)
+    assert torch.equal(together, torch.cat([function(batch[:23]), function(batch[23:])]))
+    assert torch.equal(together.reshape(5, -1, *batch.shape[1:]), function(batch.reshape(5, -1, *batch.shape[1:])))
+    for picture, converted in zip(batch, together, strict=True):
+        assert torch.equal(function(picture), converted)
+    elsewhere = batch.movedim(1, -1).contiguous().movedim(-1, 1)
+    assert torch.equal(function(elsewhere), together)
+
+
+@pytest.mark.parametrize("name", ["rgb_to_lab of floats", "lab_to_rgb"])
+def test_asking_for_gradients_changes_no_value(name):
+    function, batch = BATCHES[name]
+    with_gradients = function(batch.clone().requires_grad_())
+    assert with_gradients.requires_grad
+    assert torch.equal(with_gradients, function(batch))
+    with torch.no_grad():
+        assert not function(batch.clone().requires_grad_()).requires_grad
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_compiling_captures_a_conversion_whole(name):
+    function, batch = BATCHES[name]
+    compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(batch), function(batch))
+
+
 # The whole domain
 
 

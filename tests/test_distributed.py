@@ -200,6 +200,7 @@ def statistics(folder):
     return pd.read_csv(folder / "train_stats.csv", index_col="epoch").drop(columns="pictures_per_second")
 
 
+@pytest.mark.filterwarnings("ignore::colorlab.training.CollapseWarning")  # after so few batches
 @pytest.mark.parametrize(("model", "size"), [("resnet", 16), ("nazerigan32", 32)])
 def test_torchrun_trains_one_run(options, model, size):
     options = dataclasses.replace(options, model_name=model, image_size=size)

@@ -22,7 +22,15 @@ from colorlab.training import TrainingOptions, train
 from colorlab.training.checkpoint import load_state
 
 # The smallest that networks and discriminators take, so that all of it runs on one core.
-SIZES = {"resnet": 32, "unet32": 32, "unet224": 96, "nazerigan32": 32, "nazerigan224": 160, "cgan": 224, "colorlab": 32}
+SIZES = {
+    "resnet": 32,
+    "unet32": 32,
+    "unet224": 96,
+    "nazerigan32": 32,
+    "nazerigan224": 160,
+    "cgan": 224,
+    "colorlab": 32,
+}
 KINDS = ["placeholder", "cifar10", "places tree", "places tar", "own folder"]
 
 

@@ -183,3 +183,28 @@ def test_show_gives_a_picture_with_its_alternative_text_and_caption():
     image = Image.open(io.BytesIO(base64.b64decode(png) if isinstance(png, str) else png))
     np.testing.assert_array_equal(np.asarray(image.convert("RGB")), rendered(plots.pictures({"row": [PHOTO]})))
     assert captured.stdout == "Figure 1: a chart\n"
+
+
+# ---- intervals and correlations
+
+
+def test_intervals_may_be_uneven_and_are_marked():
+    table = pd.DataFrame({"top1": [0.9, 0.5], "low": [0.7, 0.4], "high": [0.95, 0.6]}, index=["one", "two"])
+    figure = plots.intervals(table, xlabel="accuracy", mark=0.5)
+    (axis,) = figure.axes
+    bars = [container.lines[2][0].get_segments()[0][:, 0] for container in axis.containers]
+    np.testing.assert_allclose(bars, [[0.7, 0.95], [0.4, 0.6]])
+    assert axis.lines[-1].get_xdata() == [0.5, 0.5]
+    assert axis.get_xlabel() == "accuracy"
+    assert rendered(figure).std() > 0
+
+
+def test_correlations_name_rows_and_columns_and_show_their_numbers():
+    table = pd.DataFrame([[1.0, -0.25], [-0.25, 1.0]], index=["MAE", "PSNR"], columns=["MAE", "PSNR"])
+    figure = plots.correlations(table, label="rank correlation")
+    axis, bar = figure.axes
+    assert [text.get_text() for text in axis.texts] == ["1.0", "-0.2", "-0.2", "1.0"]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["MAE", "PSNR"]
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["MAE", "PSNR"]
+    assert bar.get_ylabel() == "rank correlation"
+    assert rendered(figure).std() > 0

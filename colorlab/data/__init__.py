@@ -5,5 +5,15 @@ from __future__ import annotations
 from colorlab.data.loading import BatchOrder, create_loader
 from colorlab.data.names import DATASET_NAMES, create_dataset
 from colorlab.data.pictures import Batch, PictureDataset, Split
+from colorlab.data.stored import Unreadable
 
-__all__ = ["DATASET_NAMES", "Batch", "BatchOrder", "PictureDataset", "Split", "create_dataset", "create_loader"]
+__all__ = [
+    "DATASET_NAMES",
+    "Batch",
+    "BatchOrder",
+    "PictureDataset",
+    "Split",
+    "Unreadable",
+    "create_dataset",
+    "create_loader",
+]

@@ -1,112 +1,108 @@
-"""An own folder of pictures, or a tar of one, as a data set held in memory.
-
-The layout is the seed's, ``{train,val,test}/<class>/<picture>``, with any folders above it; where one of ``val`` and
-``test`` is missing, the other serves as both. Without such folders the pictures are divided by a hash of their names,
-80 : 10 : 10, so that a picture stays where it is when others come or go. The class is the folder that a picture lies
-in.
-"""
+"""Where the files of pictures lie: a folder, or a tar (:mod:`colorlab.data.archive`). Names and bytes only."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import io
-import sys
-import tarfile
-from collections.abc import Callable, Iterator
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import get_args
 
 import numpy as np
-import torch
-from PIL import Image, ImageOps
-from torch import Tensor
+import numpy.typing as npt
 
-from colorlab.data.pictures import PictureDataset, Split
-from colorlab.pictures import SUFFIXES, read_picture
-
-# A picture's name inside the folder or tar, and what opens it.
-_Entry = tuple[PurePosixPath, Callable[[], Image.Image]]
+from colorlab.pictures import SUFFIXES
 
 
-@functools.lru_cache(maxsize=4)
-def picture_files(path: Path, split: Split, size: int) -> PictureDataset:
-    """The pictures of one split below a folder or in a tar, each reduced to ``size × size``.
+class PictureFiles(ABC):
+    """Files of pictures, by number.
 
-    The shorter side becomes ``size`` and the middle is kept. Files that are no readable pictures are left out, and
-    their number is said on standard error.
+    Two of them are equal if nothing has changed on the disk between them, as far as names, sizes and times tell.
+
+    Attributes:
+        path: of the folder or archive.
+        fingerprint: changes with its contents.
+        names: ``(N,)`` sorted names inside it, encoded, in one array: workers share it, where a list of strings would
+            be copied by each of them bit by bit.
+        left_out: members of an archive that are links, devices or lead out of it.
+    """
+
+    def __init__(self, path: Path, names: npt.NDArray[np.bytes_], fingerprint: str) -> None:
+        self.path = path
+        self.names = names
+        self.fingerprint = fingerprint
+        self.left_out: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, index: int) -> str:
+        """The name of a file inside the folder or archive, with ``/`` between folders."""
+        return os.fsdecode(self.names[index])
+
+    @abstractmethod
+    def read(self, index: int) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            OSError: it is gone, or cannot be opened.
+            ValueError: the archive has changed since it was opened.
+        """
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PictureFiles) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[Path, str]:
+        return self.path.absolute(), self.fingerprint
+
+
+class FolderFiles(PictureFiles):
+    """The pictures below a folder, by their endings. What begins with a dot is left out, folders too.
 
     Raises:
-        ValueError: there is no such folder or tar, or no pictures of that split in it.
+        ValueError: a folder in it cannot be opened.
     """
-    if not path.exists():
-        raise ValueError(f"there is no folder or tar at {path}")
-    stand_in = {"val": "test", "test": "val"}.get(split, split)
-    for wanted in (split, stand_in):
-        pictures: list[Tensor] = []
-        folders: list[str] = []
-        unreadable: list[str] = []
-        everywhere: set[str] = set()
-        for name, opener in _entries(path):
-            everywhere.add(name.parent.name)
-            if _split_of(name) != wanted:
-                continue
-            try:
-                pictures.append(_square(opener, size))
-                folders.append(name.parent.name)
-            except Exception:  # a damaged file makes decoders raise anything, from TypeError to zlib.error
-                unreadable.append(str(name))
-        if unreadable:
-            print(f"{path}: left out {len(unreadable)} unreadable files, first {unreadable[0]}", file=sys.stderr)
-        if pictures:
-            # Of all splits together: a class without pictures in this one must not renumber the others.
-            classes = sorted(everywhere)
-            index = {name: i for i, name in enumerate(classes)}
-            return PictureDataset(torch.stack(pictures), torch.tensor([index[f] for f in folders]), classes)
-    raise ValueError(f"{path} holds no pictures for {split!r}; it needs {split}/<class>/<picture>, or just pictures")
+
+    def __init__(self, path: Path) -> None:
+        found = sorted(_walk(path))
+        digest = hashlib.sha256("\n".join(f"{name!r} {facts}" for name, facts in found).encode())
+        super().__init__(path, encoded([name for name, _ in found]), digest.hexdigest())
+
+    def read(self, index: int) -> bytes:
+        """The bytes of a file."""
+        return (self.path / self.name(index)).read_bytes()
 
 
-def _split_of(name: PurePosixPath) -> str:
-    for part in name.parts[:-1]:
-        if part in get_args(Split):
-            return part
-    share = hashlib.sha256(str(name).encode()).digest()[0] / 256
-    return "train" if share < 0.8 else "val" if share < 0.9 else "test"
+def _walk(path: Path) -> list[tuple[str, tuple[int, int]]]:
+    found = []
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        try:
+            with os.scandir(path / inside) as entries:
+                for entry in entries:
+                    name = f"{inside}/{entry.name}" if inside else entry.name
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(name)
+                    elif is_picture_name(name) and entry.is_file():
+                        status = entry.stat()
+                        found.append((name, (status.st_size, status.st_mtime_ns)))
+        except OSError as error:
+            raise ValueError(f"the folder {path / inside} cannot be opened: {error.strerror}") from error
+    return found
 
 
-def _entries(path: Path) -> Iterator[_Entry]:
-    if path.is_file():
-        yield from _tar_entries(path)
-        return
-    for file in sorted(path.rglob("*")):
-        if file.suffix.lower() in SUFFIXES and file.is_file():
-            yield PurePosixPath(file.relative_to(path).as_posix()), functools.partial(Image.open, file)
+def is_picture_name(name: str) -> bool:
+    """Whether a file's ending is that of a picture."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
-def _tar_entries(path: Path) -> Iterator[_Entry]:
-    try:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                name = PurePosixPath(member.name)
-                # Links and devices are no files, and nothing is ever written under a member's name.
-                if not member.isfile() or name.suffix.lower() not in SUFFIXES:
-                    continue
-
-                def opener(member: tarfile.TarInfo = member) -> Image.Image:
-                    content = tar.extractfile(member)
-                    return Image.open(io.BytesIO(content.read() if content is not None else b""))
-
-                yield name, opener
-    except tarfile.TarError as error:
-        raise ValueError(f"{path} is not a tar that can be read: {error}") from error
-
-
-def _square(opener: Callable[[], Image.Image], size: int) -> Tensor:
-    with opener() as image:
-        rgb = read_picture(image).rgb
-    if rgb.dtype != np.uint8:
-        rgb = (rgb / 257).round().astype(np.uint8)
-    upright = Image.fromarray(np.ascontiguousarray(rgb))
-    if upright.size != (size, size):
-        upright = ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(upright)).movedim(-1, 0)
+def encoded(names: Sequence[str]) -> npt.NDArray[np.bytes_]:
+    """Names as one array of bytes."""
+    return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)

@@ -1,11 +1,13 @@
 """Batches of uint8 pictures, in an order that can be taken up again anywhere.
 
-Order and flips are no stream of random numbers but a function of (seed, epoch, batch): so training that was killed in
-the middle of an epoch goes on with exactly the batches that were left, whatever the number of processes.
+Order, flips and crops are no stream of random numbers but a function of (seed, epoch, batch): so training that was
+killed in the middle of an epoch goes on with exactly the batches that were left, whatever the number of processes and
+of loader workers.
 """
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,10 +18,14 @@ from colorlab.data.pictures import Batch, PictureDataset
 
 
 class BatchRequest(NamedTuple):
-    """What a batch is made of: which pictures, and which of them are flipped."""
+    """What a batch is made of: which pictures, which of them are flipped, and what decides how each is cut.
+
+    In validation nothing is flipped or cut at random; ``seeds`` is empty.
+    """
 
     indices: list[int]
     flips: list[bool]
+    seeds: list[int]
 
 
 class BatchOrder(Sampler[BatchRequest]):
@@ -63,22 +69,27 @@ class BatchOrder(Sampler[BatchRequest]):
             order = torch.randperm(self.length, generator=_generator(self.seed, self.epoch))
         for number, batch in enumerate(torch.split(order, self.batch_size)):
             if number >= self.start:
-                flips = torch.zeros(len(batch), dtype=torch.bool)
+                flips, seeds = torch.zeros(len(batch), dtype=torch.bool), torch.zeros(0, dtype=torch.int64)
                 if self.seed is not None:
                     # Drawn for the batch of all processes, so that how many they are makes no difference.
-                    flips = torch.rand(len(batch), generator=_generator(self.seed, self.epoch, number + 1)) < 0.5
+                    generator = _generator(self.seed, self.epoch, number + 1)
+                    flips = torch.rand(len(batch), generator=generator) < 0.5
+                    seeds = torch.randint(2**62, (len(batch),), generator=generator)
                 share = slice(self.rank, None, self.processes)
-                yield BatchRequest(batch[share].tolist(), flips[share].tolist())
+                yield BatchRequest(batch[share].tolist(), flips[share].tolist(), seeds[share].tolist())
 
 
 class _Batches(Dataset[Batch]):
-    """A data set whose items are whole batches, gathered by one indexing operation."""
+    """A data set whose items are whole batches."""
 
     def __init__(self, pictures: PictureDataset) -> None:
         self.pictures = pictures
 
     def __getitem__(self, request: BatchRequest) -> Batch:
-        rgb, labels = self.pictures.__getitems__(request.indices)
+        if request.seeds:
+            rgb, labels = self.pictures.pick_for_training(request.indices, request.seeds)
+        else:
+            rgb, labels = self.pictures.__getitems__(request.indices)
         if any(request.flips):
             rgb = torch.where(torch.tensor(request.flips)[:, None, None, None], rgb.flip(-1), rgb)
         return rgb, labels
@@ -92,21 +103,39 @@ def create_loader(
     rank: int = 0,
     processes: int = 1,
     pin_memory: bool = False,
+    workers: int = 0,
 ) -> tuple[DataLoader[Batch], BatchOrder]:
     """Batches ``(rgb, labels)``, uint8 ``(N, 3, H, W)`` and int64 ``(N,)``, and what decides their order.
 
     Args:
         dataset: what to draw from.
         batch_size: pictures in a batch of all processes together.
-        seed: draws the order anew each epoch and flips every other picture left to right; without one, the order is
-            the data set's and nothing is flipped.
+        seed: draws the order anew each epoch, flips every other picture left to right, and cuts pictures at random if
+            the data set says so; without one, the order is the data set's and nothing is flipped.
         rank: of this process, under ``torchrun``.
         processes: that share the data set.
         pin_memory: for quicker copies to a GPU.
+        workers: processes that read and decode pictures; for pictures in memory there is nothing to do for them.
     """
+    workers = workers if dataset.streamed else 0
     order = BatchOrder(len(dataset), batch_size, seed, rank=rank, processes=processes)
-    loader = DataLoader(_Batches(dataset), batch_size=None, sampler=order, pin_memory=pin_memory)
+    loader = DataLoader(
+        _Batches(dataset),
+        batch_size=None,
+        sampler=order,
+        pin_memory=pin_memory,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        worker_init_fn=_ignore_interrupts,
+        # Of its own, so that iterating takes nothing from torch's random numbers.
+        generator=torch.Generator(),
+    )
     return loader, order
+
+
+def _ignore_interrupts(worker: int) -> None:
+    """Ctrl-C reaches all processes of a terminal; what becomes of it is for the first of them to say."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _generator(*numbers: int) -> torch.Generator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -18,7 +18,8 @@ class PictureDataset(Dataset[Sample]):
     """Labelled pictures of one size, held in memory as uint8.
 
     A batch is gathered by one indexing operation (``__getitems__``, which a DataLoader calls with the indices
-    of a whole batch), not picture by picture.
+    of a whole batch), not picture by picture. :class:`colorlab.data.stored.StoredDataset` has the same interface and
+    reads its pictures from files when they are asked for.
 
     Args:
         rgb: ``(N, 3, H, W)`` uint8.
@@ -26,20 +27,52 @@ class PictureDataset(Dataset[Sample]):
         classes: the names of the classes, by index.
     """
 
+    streamed = False
+    """Whether pictures are read and decoded when they are asked for, so that loader workers have something to do."""
+
     def __init__(self, rgb: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
         if rgb.dtype != torch.uint8 or rgb.dim() != 4 or rgb.shape[1] != 3:
             raise ValueError(f"rgb must be uint8 (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}")
         if labels.shape != rgb.shape[:1]:
             raise ValueError(f"labels must be ({len(rgb)},), one for each picture, got {tuple(labels.shape)}")
-        self.rgb = rgb
+        self._rgb = rgb
         self.labels = labels
         self.classes = tuple(classes)
 
+    @property
+    def rgb(self) -> Tensor:
+        """All pictures, ``(N, 3, H, W)`` uint8."""
+        return self._rgb
+
     def __len__(self) -> int:
-        return len(self.rgb)
+        return len(self.labels)
 
     def __getitem__(self, index: int) -> Sample:
-        return self.rgb[index], int(self.labels[index])
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"picture {index} of {len(self)}")
+        rgb, labels = self.pick([index % len(self)])
+        return rgb[0], int(labels[0])
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        return self.rgb[indices], self.labels[indices]
+        return self.pick(indices)
+
+    def pick(self, indices: Sequence[int]) -> Batch:
+        """Some pictures, ``(n, 3, H, W)`` uint8, and their classes, ``(n,)``."""
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        return self._rgb[chosen], self.labels[chosen]
+
+    def pick_for_training(self, indices: list[int], seeds: list[int]) -> Batch:
+        """The same pictures as training sees them; each seed decides what chance decides about its picture.
+
+        In memory there are finished squares, of which nothing is left to be drawn. (Left and right are exchanged by
+        the loader, for all data sets.)
+        """
+        return self.__getitems__(indices)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """All pictures in their order, ``size`` at a time, never more of them in memory than those."""
+        for start in range(0, len(self), size):
+            yield self.pick(range(start, min(start + size, len(self))))
+
+    def report_unreadable(self) -> None:
+        """Say on standard error how many files could not be read, if there are more than at the last report."""

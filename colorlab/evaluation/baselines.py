@@ -17,7 +17,7 @@ def grey() -> ConstantColor:
 def mean_colour(dataset: PictureDataset, *, batch_size: int = 100) -> ConstantColor:
     """The mean a and b over all pixels of a data set (its training split, to be fair), for every pixel."""
     total, pictures = torch.zeros(2, dtype=torch.float64), 0
-    for rgb in torch.split(dataset.rgb, batch_size):
+    for rgb, _ in dataset.batches(batch_size):
         total += color.rgb_to_lab(rgb)[:, 1:].double().mean(dim=(2, 3)).sum(dim=0)
         pictures += len(rgb)
     return ConstantColor((total / max(1, pictures)).tolist())

@@ -2,77 +2,221 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
 
 from colorlab import color
 from colorlab.data import PictureDataset
+from colorlab.evaluation.definitions import SCORES, Score, Seen
+from colorlab.evaluation.perceptual import PerceptualDistance
 from colorlab.models import Colorizer
 
-SCORES = ("mse", "mae", "psnr")
+__all__ = ["DEFAULT", "SCORES", "Score", "coloured", "compare", "score", "score_pictures", "summary"]
+
+DEFAULT = ("mse", "mae", "psnr")
+"""The scores that are computed unless others are named: errors of the colours, all quick."""
+
+_NOT_SCORES = ("model", "picture", "label")
 
 
 @torch.inference_mode()
-def score(model: Colorizer, dataset: PictureDataset, *, batch_size: int = 100) -> pd.DataFrame:
-    r"""Every picture's errors under a colorizer that sees its L\*.
+def score_pictures(originals: Tensor, results: Tensor, scores: Sequence[str] = DEFAULT) -> dict[str, Tensor]:
+    """Scores of resulting pictures against their originals.
 
     Args:
-        model: used in ``eval()`` mode and left in the mode it came in.
-        dataset: pictures of a size that the model takes.
+        originals: ``(N, 3, H, W)`` uint8 RGB.
+        results: the same shape, on the same device.
+        scores: names out of :data:`SCORES`.
+
+    Returns:
+        Name → ``(N,)`` float64 on the CPU, in the order asked for; then what a :func:`summary` of them needs
+        (``auc_weight`` for ``auc_rebalanced``, ``colorfulness_gain`` for ``colorfulness_difference``).
+
+    Raises:
+        ValueError: an unknown score, or pictures that are not of one shape and uint8.
+    """
+    return _score(Seen(originals), Seen(results), with_needs(scores))
+
+
+def with_needs(scores: Sequence[str]) -> tuple[str, ...]:
+    """Checked names of scores, and after them those that a summary of them needs."""
+    unknown = [name for name in scores if name not in SCORES]
+    if unknown:
+        raise ValueError(f"no score {unknown[0]!r}; there are {', '.join(SCORES)}")
+    return tuple(dict.fromkeys([*scores, *(needed for name in scores for needed in SCORES[name].needs)]))
+
+
+def _score(original: Seen, result: Seen, scores: Sequence[str]) -> dict[str, Tensor]:
+    if original.rgb.shape != result.rgb.shape:
+        raise ValueError(
+            f"originals and results must have one shape, got {tuple(original.rgb.shape)} and "
+            f"{tuple(result.rgb.shape)}"
+        )
+    return {name: SCORES[name].measure(original, result).cpu().double() for name in scores}
+
+
+@torch.inference_mode()
+def coloured(model: Colorizer, rgb: Tensor) -> Tensor:
+    r"""Pictures as a colorizer gives them back: its a and b with the true L, fitted to the gamut, 8-bit.
+
+    Args:
+        model: as it stands; put it in ``eval()`` mode first.
+        rgb: ``(N, 3, H, W)`` uint8 on the model's device; the model sees their L\* alone.
+
+    Returns:
+        ``(N, 3, H, W)`` uint8.
+    """
+    return _coloured(model, color.rgb_to_lab(rgb))
+
+
+def _coloured(model: Colorizer, lab: Tensor) -> Tensor:
+    lightness, _ = color.split(lab)
+    predicted = model(lightness).float()
+    return color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(color.join(lightness, predicted))))
+
+
+@torch.inference_mode()
+def compare(
+    models: Mapping[str, Colorizer],
+    dataset: PictureDataset,
+    *,
+    scores: Sequence[str] = DEFAULT,
+    perceptual: PerceptualDistance | None = None,
+    original: bool = False,
+    batch_size: int = 100,
+) -> pd.DataFrame:
+    r"""Scores of several colorizers that see the L\* of the same pictures, in one pass over these.
+
+    What depends on the originals alone (Lab, features for perceptual distance) is computed once for all models.
+
+    Args:
+        models: name → colorizer; used in ``eval()`` mode, each on its device, and left in the mode it came in.
+        dataset: pictures of a size that all models take.
+        scores: names out of :data:`SCORES`.
+        perceptual: measures a further column, named by its label.
+        original: score the originals as well, as the first model, named ``original``: the ceiling of every score.
         batch_size: pictures at a time.
 
     Returns:
-        A row per picture, in the data set's order: ``label``, the class's name;
+        A row per model and picture, the models one under the other in their order: ``model``; ``picture``, its index
+        in the data set; ``label``, the class's name; the scores, and after them those that :func:`summary` needs.
 
-        * ``mse``, mean of (Δa² + Δb²)/2 over pixels, in squared Lab units (lower is better);
-        * ``mae``, mean of (\|Δa\| + \|Δb\|)/2, in Lab units (lower is better);
-        * ``psnr``, peak signal-to-noise ratio of 8-bit RGB in dB (higher is better; infinite for equal pictures),
-          the prediction joined with the true L and fitted to the gamut.
+    Raises:
+        ValueError: an unknown score, or pictures of a size that a model or a score does not take.
     """
-    was_training = model.training
-    model.eval()
-    columns: dict[str, list[Tensor]] = {name: [] for name in SCORES}
-    for rgb in torch.split(dataset.rgb, batch_size):
-        lab = color.rgb_to_lab(rgb)
-        lightness, true_ab = color.split(lab)
-        predicted = model(lightness).float()
-        error = (predicted - true_ab) * color.AB_SCALE
-        columns["mse"].append(error.square().mean(dim=(1, 2, 3)))
-        columns["mae"].append(error.abs().mean(dim=(1, 2, 3)))
-        coloured = color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(color.join(lightness, predicted))))
-        squared = (coloured.double() - rgb.double()).square().mean(dim=(1, 2, 3))
-        columns["psnr"].append(10 * (255**2 / squared).log10())
-    model.train(was_training)
-    table = pd.DataFrame({name: torch.cat(values).double().numpy() for name, values in columns.items()})
-    table.insert(0, "label", [dataset.classes[i] for i in dataset.labels.tolist()])
-    return table
-
-
-def compare(models: Mapping[str, Colorizer], dataset: PictureDataset) -> pd.DataFrame:
-    """:func:`score` of several colorizers, one under the other, with a first column ``model``."""
+    names = with_needs(scores)
+    columns = (*scores, *([perceptual.label] if perceptual else []), *names[len(dict.fromkeys(scores)) :])
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in (["original"] if original else []) + list(models)}
+    modes = {name: model.training for name, model in models.items()}
+    for model in models.values():
+        model.eval()
+    try:
+        for rgb, _ in dataset.batches(batch_size):
+            seen = Seen(rgb)
+            results = {"original": seen} if original else {}
+            results |= {
+                name: Seen(_coloured(model, seen.lab.to(_device(model))).cpu()) for name, model in models.items()
+            }
+            distances = perceptual.distances(rgb, [result.rgb for result in results.values()]) if perceptual else None
+            for i, (name, result) in enumerate(results.items()):
+                values = _score(seen, result, names)
+                if perceptual and distances is not None:
+                    values[perceptual.label] = distances[i]
+                parts[name].append(pd.DataFrame({column: values[column].numpy() for column in columns}))
+    finally:
+        for name, model in models.items():
+            model.train(modes[name])
+    labels = [dataset.classes[i] for i in dataset.labels.tolist()]
     tables = []
-    for name, model in models.items():
-        table = score(model, dataset)
+    for name, rows in parts.items():
+        table = pd.concat(rows, ignore_index=True)
         table.insert(0, "model", name)
+        table.insert(1, "picture", range(len(dataset)))
+        table.insert(2, "label", labels)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """Means and standard errors over pictures of what :func:`compare` gives; one row per model, in its order.
+def score(
+    model: Colorizer, dataset: PictureDataset, *, batch_size: int = 100, scores: Sequence[str] = DEFAULT
+) -> pd.DataFrame:
+    """:func:`compare` of one colorizer, without the column ``model``."""
+    return compare({"": model}, dataset, scores=scores, batch_size=batch_size).drop(columns="model")
 
-    Columns ``mse``, ``mse_se`` and so on, and ``n``, the number of pictures. Infinite PSNRs (pictures met exactly)
-    are left out of the PSNR's mean and error.
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    r"""Means over pictures and their standard errors, a row per model in the table's order.
+
+    Args:
+        table: what :func:`compare` gives, or any table with a column ``model`` and scores by picture, such as
+            :func:`colorlab.evaluation.classify`'s.
+
+    Returns:
+        Indexed by ``model``: for each score its mean and, as ``<score>_se``, the standard error of the mean (not a
+        number for one picture alone); ``n``, the number of pictures. Three columns are more than a mean:
+
+        * ``psnr`` is infinite for a model that meets all pictures exactly; else it is the mean over pictures that no
+          such other model meets exactly, so that all means are about the same pictures (grey meets grey ones);
+        * ``auc_rebalanced`` is the mean weighted by ``auc_weight``, which is the published value over all pixels; its
+          standard error is that of a ratio of means (delta method; Cochran, *Sampling techniques*, 1977, eq. 2.46);
+        * ``colorfulness_difference_of_means``, for ``colorfulness_difference``: \|mean colourfulness of the results
+          minus that of the originals\|, the papers' form.
     """
-    finite = scores.replace([np.inf, -np.inf], np.nan)
-    groups = finite.groupby("model", sort=False)[list(SCORES)]
-    means, errors = groups.mean(), groups.sem()
-    table = pd.DataFrame(index=means.index)
-    for name in SCORES:
-        table[name], table[f"{name}_se"] = means[name], errors[name]
-    table["n"] = groups.size()
-    return table
+    columns = [column for column in scores_of(table) if column != "auc_weight"]
+    numbers = {column: table[column].to_numpy(dtype="float64", na_value=np.nan) for column in columns}
+    if "psnr" in columns:
+        numbers["psnr"] = _comparable(table.assign(psnr=numbers["psnr"]))
+    rows = {}
+    for model in table["model"].unique():
+        index = np.flatnonzero(table["model"] == model)
+        row: dict[str, float] = {}
+        for column in columns:
+            values = numbers[column][index]
+            weights = table["auc_weight"].to_numpy()[index] if column == "auc_rebalanced" else None
+            row[column], row[f"{column}_se"] = _mean(values, weights)
+            if column == "colorfulness_gain" and "colorfulness_difference" in columns:
+                row["colorfulness_difference_of_means"] = abs(row[column])
+        rows[model] = {**row, "n": len(index)}
+    means = pd.DataFrame.from_dict(rows, orient="index")
+    means.index.name = "model"
+    return means
+
+
+def scores_of(table: pd.DataFrame) -> list[str]:
+    """The columns of a table by picture that hold scores: all but those that say which model and which picture."""
+    return [column for column in table.columns if column not in _NOT_SCORES]
+
+
+def _comparable(table: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """PSNRs, without those of pictures that a model meets exactly which does not meet all."""
+    picture = table["picture"] if "picture" in table else table.groupby("model").cumcount()
+    infinite = table["psnr"] == np.inf
+    perfect = infinite.groupby(table["model"]).transform("all")
+    met = picture[infinite & ~perfect]
+    return table["psnr"].mask(picture.isin(met) & ~perfect).to_numpy()
+
+
+def _mean(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] | None = None) -> tuple[float, float]:
+    """Mean and its standard error."""
+    finite = np.isfinite(values)
+    if not finite.any():
+        return float(values[0]), float("nan")
+    values = values[finite]
+    if weights is None:
+        n = len(values)
+        return float(values.mean()), float(values.std(ddof=1) / n**0.5) if n > 1 else float("nan")
+    share = weights[finite] / weights[finite].mean()
+    mean = float((share * values).mean())
+    residuals = share * (values - mean)
+    return mean, float(residuals.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
+
+
+def _device(model: Colorizer) -> torch.device:
+    for tensor in (*model.parameters(), *model.buffers()):
+        return tensor.device
+    return torch.device("cpu")

@@ -128,7 +128,7 @@ def keep_pictures(model: Colorizer, history: History, folder: Path) -> None:
 def _watched(dataset: PictureDataset, count: int) -> Tensor:
     """``count`` pictures spread evenly over the data set, so over its classes."""
     count = min(count, len(dataset))
-    return dataset.rgb[torch.arange(count) * len(dataset) // max(1, count)]
+    return dataset.pick([i * len(dataset) // count for i in range(count)])[0]
 
 
 def _warn_of_collapse(history: History) -> None:

@@ -101,7 +101,9 @@ class Run:
             "rank": processes.rank,
             "processes": processes.count,
             "pin_memory": learner.device.type == "cuda",
+            "workers": options.workers(learner.device, processes.count),
         }
+        self.datasets = trainset, valset
         self.train_loader, self.order = create_loader(trainset, options.train_batch_size, seed=options.seed, **shared)
         self.val_loader, _ = create_loader(valset, options.val_batch_size, **shared)
         self.position = Position()
@@ -206,6 +208,8 @@ class Run:
         row: dict[str, float] = {"epoch": position.epoch}
         row |= self._means("train", position.sums or {}, position.seen)
         row |= self._validate()
+        for dataset in self.datasets:
+            dataset.report_unreadable()
         self._check_finite(torch.tensor(value) for value in row.values())
         speed = position.seen * self.processes.count / position.seconds
         row |= {"learning_rate": self.learner.learning_rate, "pictures_per_second": speed}

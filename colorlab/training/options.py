@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 import torch
 import tyro
 
-from colorlab.data import PictureDataset, Split, create_dataset
+from colorlab.data import PictureDataset, Split, Unreadable, create_dataset
 from colorlab.data.names import check_name
 from colorlab.models import COLORIZER_NAMES, ColorizerName
 
@@ -25,9 +25,11 @@ _FREE_ON_RESUME = frozenset(
         "output_root_path",
         "dataset_root_path",
         "experiment_name",
+        "initial_weights",  # long left behind
         "batch_output_frequency",
         "checkpoint_minutes",
         "keep_every",
+        "loader_workers",
         "resume",
     }
 )
@@ -60,6 +62,12 @@ class RunOptions:
 
     image_size: int = 32
     """Side of the pictures in pixels."""
+    unreadable: Unreadable = "skip"
+    """Files that are no readable pictures: skip and count them, or fail."""
+    min_colorfulness: float = 0.0
+    """Leave out pictures with less colour; 0 is grey, 15 slightly colourful."""
+    loader_workers: int | None = None
+    """Processes that decode pictures; None: on a GPU, one a core."""
     precision: Precision = "auto"
     """auto: bfloat16 where the hardware has it."""
     compile: bool = False
@@ -78,7 +86,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         for name in ("output_root_path", "dataset_root_path"):
             object.__setattr__(self, name, Path(getattr(self, name)))  # strings are welcome in notebooks
-        self._check_choices({"precision": get_args(Precision)})
+        self._check_choices({"precision": get_args(Precision), "unreadable": get_args(Unreadable)})
         check_name(self.dataset_name)
         if self.use_dataset_archive and self.dataset_name in ("placeholder", "cifar10"):
             raise ValueError(f"use_dataset_archive is for the Places data sets; {self.dataset_name} is no tar")
@@ -91,8 +99,8 @@ class RunOptions:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("max_epochs", "keep_every", "checkpoint_minutes"):
-            if getattr(self, name) < 0:
+        for name in ("max_epochs", "keep_every", "checkpoint_minutes", "min_colorfulness", "loader_workers"):
+            if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not self.experiment_name or Path(self.experiment_name).is_absolute() or ".." in self.experiment_name:
             raise ValueError(
@@ -117,7 +125,16 @@ class RunOptions:
             size=self.image_size,
             root=self.dataset_root_path,
             archive=self.use_dataset_archive,
+            unreadable=self.unreadable,
+            min_colorfulness=self.min_colorfulness,
         )
+
+    def workers(self, device: torch.device, processes: int = 1) -> int:
+        """Loader workers of each process: as asked, else none on a CPU, whose cores are busy learning."""
+        if self.loader_workers is not None:
+            return self.loader_workers
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return 0 if device.type == "cpu" else max(1, min(16, cores // processes))
 
     def torch_device(self) -> torch.device:
         """The device that ``device`` means on this machine, under ``torchrun`` this process's GPU.

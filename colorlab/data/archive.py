@@ -1,0 +1,236 @@
+"""A tar of pictures, read where it lies: an index of where each picture begins, then any of them by any process.
+
+Nothing of an archive is ever written under a name that stands in it. Links, devices, absolute paths and paths with
+``..`` are left out.
+
+A compressed tar can only be read from its beginning to its end. It is therefore uncompressed once, to one file beside
+it (pictures hardly shrink, so that takes little more room than the archive itself), and that file is read in place.
+
+Index and uncompressed file lie beside the archive, or in ``~/.cache/colorlab`` (``XDG_CACHE_HOME``) where that folder
+cannot be written to. Both are made anew when the archive changes, and can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import hashlib
+import lzma
+import os
+import shutil
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from tqdm.auto import tqdm
+
+from colorlab.data.files import PictureFiles, encoded, is_picture_name
+
+COMPRESSIONS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
+"""What a compressed file begins with → what opens it."""
+
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
+
+_VERSION = 1  # of the index's format
+_RESERVE = 2**30  # bytes of a disk that are never filled
+_CHUNK = 2**24
+_LONGEST_NAME = 1024
+_SPLITS = frozenset({"train", "val", "test"})
+
+
+class _Index(NamedTuple):
+    names: npt.NDArray[np.bytes_]
+    offsets: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    left_out: npt.NDArray[np.bytes_]
+
+
+class TarFiles(PictureFiles):
+    """The pictures in a tar, by their endings.
+
+    Memory holds the index, some 100 bytes a picture, never the pictures. A folder that all members lie in, as in the
+    seed's archives, is no part of their names, so that a tar holds what its folder holds.
+
+    Raises:
+        ValueError: it is no tar, it is damaged or cut short, or there is no room to uncompress it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.tar = _uncompressed(path)
+        status = self.tar.stat()
+        self._stamp = (status.st_size, status.st_mtime_ns)
+        index = _index(self.tar, self._stamp)
+        super().__init__(path, index.names, f"{self._stamp}")
+        self._offsets, self._sizes = index.offsets, index.sizes
+        self.left_out = [os.fsdecode(name) for name in index.left_out]
+
+    def read(self, index: int) -> bytes:
+        """The bytes of a file. The archive is opened for each, so that processes share no place in it."""
+        with open(self.tar, "rb") as file:
+            status = os.fstat(file.fileno())
+            if (status.st_size, status.st_mtime_ns) != self._stamp:
+                raise ValueError(f"{self.tar} was changed while it was being read; start again")
+            file.seek(int(self._offsets[index]))
+            return file.read(int(self._sizes[index]))
+
+
+def _index(tar: Path, stamp: tuple[int, int]) -> _Index:
+    """The archive's index, from where it was kept if it is still right."""
+    places = [_beside(tar, ".index.npz"), _in_cache(tar, ".index.npz")]
+    for place in places:
+        # Whatever is wrong with it, it can be made anew.
+        damaged = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error)
+        with contextlib.suppress(*damaged), open(place, "rb") as file:
+            kept = np.load(file, allow_pickle=False)
+            if kept["about"].tolist() == [_VERSION, *stamp]:
+                return _Index(*(kept[field] for field in _Index._fields))
+    index = _read_index(tar)
+    for place in places:
+        with contextlib.suppress(OSError), _written(place) as unfinished, open(unfinished, "wb") as file:
+            np.savez_compressed(file, about=np.array([_VERSION, *stamp]), **index._asdict())
+            break
+    return index
+
+
+def _read_index(path: Path) -> _Index:
+    """The index of a tar, from its headers. One member at a time is in memory."""
+    places: dict[str, tuple[int, int]] = {}
+    left_out = []
+    size = path.stat().st_size
+    try:
+        with (
+            tarfile.open(path, "r:") as tar,
+            tqdm(total=size, unit="B", unit_scale=True, desc=f"index of {path.name}", disable=None, delay=2) as bar,
+        ):
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[attr-defined]  # or it would keep them all
+                bar.update(member.offset - bar.n)
+                name = os.path.normpath(member.name)
+                if not _is_inside(member):
+                    left_out.append(member.name[:_LONGEST_NAME])
+                elif member.isfile() and is_picture_name(name) and "/." not in f"/{name}":
+                    if member.offset_data + member.size > size:
+                        raise tarfile.ReadError(f"it ends in the middle of {name}")
+                    # Of two members of one name, the later is what unpacking would leave.
+                    places[name] = (member.offset_data, member.size)
+            _check_end(path, tar.offset)
+    # tarfile turns most of what can be wrong with numbers in headers into its own error, but not all.
+    except (tarfile.TarError, ValueError, EOFError, OverflowError) as error:
+        raise ValueError(f"{path} is no tar, or is damaged or cut short: {error}") from error
+    order = sorted(places)
+    top = {name.partition("/")[0] for name in order if "/" in name} if all("/" in name for name in order) else set()
+    cut = len(top.pop()) + 1 if len(top) == 1 and not top <= _SPLITS else 0
+    return _Index(
+        encoded([name[cut:] for name in order]),
+        np.array([places[name][0] for name in order], dtype=np.int64),
+        np.array([places[name][1] for name in order], dtype=np.int64),
+        encoded(left_out),
+    )
+
+
+def _is_inside(member: tarfile.TarInfo) -> bool:
+    """Whether a member is a plain file or folder in the archive's own tree."""
+    plain = member.isdir() or (member.isfile() and not member.issparse())
+    inside = not member.name.startswith("/") and ".." not in member.name.split("/")
+    return plain and inside and len(os.fsencode(member.name)) <= _LONGEST_NAME
+
+
+def _check_end(path: Path, offset: int) -> None:
+    """tarfile takes a header that it does not understand for the end of the archive; the end is zeros, or nothing."""
+    with open(path, "rb") as file:
+        file.seek(offset)
+        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+            raise tarfile.ReadError(f"no header where one should be, at byte {offset:,}")
+
+
+# Compressed archives
+
+
+def _uncompressed(path: Path) -> Path:
+    """``path`` if it is a plain tar, else the plain one made of it."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+    opener = next((opener for magic, opener in COMPRESSIONS.items() if start.startswith(magic)), None)
+    if opener is None:
+        return path
+    status = path.stat()
+    places = [_beside(path, ".uncompressed.tar"), _in_cache(path, ".uncompressed.tar")]
+    for kept in places:
+        # It was given the archive's own time; some file systems keep only every other second of it.
+        if kept.exists() and abs(kept.stat().st_mtime_ns - status.st_mtime_ns) < 2e9:
+            return kept
+    place = next(filter(_can_write, places), None)
+    if place is None:
+        raise ValueError(f"{path} is compressed, and neither beside it nor in {places[1].parent} can be written to")
+    print(f"{path} is compressed: uncompressing it once, to {place}", file=sys.stderr)
+    try:
+        with _written(place) as unfinished:
+            _copy(opener, path, unfinished)
+            os.utime(unfinished, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise ValueError(f"{path} cannot be uncompressed to {place}: {error}") from error
+    return place
+
+
+def _copy(opener: Callable[..., Any], path: Path, target: Path) -> None:
+    check_room(target.parent, path.stat().st_size)
+    with open(path, "rb") as packed, opener(packed) as source, open(target, "wb") as file:
+        total = os.fstat(packed.fileno()).st_size
+        with tqdm(total=total, unit="B", unit_scale=True, desc=path.name, disable=None, delay=2) as bar:
+            while chunk := source.read(_CHUNK):
+                check_room(target.parent, len(chunk))  # how large it becomes is known at the end only
+                file.write(chunk)
+                bar.update(packed.tell() - bar.n)
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Refuse to fill a disk.
+
+    Raises:
+        ValueError: fewer than ``size`` bytes, and one GiB that always stays free, are free where ``folder`` lies.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < size + _RESERVE:
+        raise ValueError(
+            f"{folder} has {free / 1e9:.1f} GB of free disk, and {(size + _RESERVE) / 1e9:.1f} GB are needed "
+            "(one of them to stay free)"
+        )
+
+
+# Where to keep what is made of an archive
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _in_cache(path: Path, suffix: str) -> Path:
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    # Archives of the same name in different folders are different archives.
+    return root / "colorlab" / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}-{path.name}{suffix}"
+
+
+def _can_write(place: Path) -> bool:
+    with contextlib.suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return os.access(place.parent, os.W_OK)
+    return False
+
+
+@contextlib.contextmanager
+def _written(place: Path) -> Iterator[Path]:
+    """A name to write under; what was written gets its own name when it is whole, or is removed."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = place.with_name(f"{place.name}.{os.getpid()}.part")  # other processes may be at it, too
+    try:
+        yield unfinished
+        os.replace(unfinished, place)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,134 @@
+"""What is wrong, or at least unusual, with the pictures in a folder or archive."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+from PIL import Image, UnidentifiedImageError
+from tqdm.auto import tqdm
+
+from colorlab import color
+from colorlab.data.decode import decode
+from colorlab.data.names import open_files
+
+UNREADABLE = "unreadable"
+GREY = 1.0
+"""Pictures of a lower colourfulness are called grey; JPEG leaves that much in a grey picture stored in colour."""
+
+_NARROW = 8
+_SAME_FORMAT = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".pgm": "PPM"}
+_SAMPLE = 64
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about one file.
+
+    Attributes:
+        name: of the file, inside the folder or archive.
+        kind: a word for it, the same for all files with it; :data:`UNREADABLE` files are of no use in training.
+        explanation: a sentence.
+    """
+
+    name: str
+    kind: str
+    explanation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """List what is wrong with the pictures in a folder or tar."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """Folder or tar of pictures."""
+
+
+def run_check(options: CheckOptions) -> int:
+    """Print the findings and how many there are of each kind. The exit status is 1 if any file is unreadable."""
+    files = open_files(options.folder)
+    findings = check_folder(options.folder)
+    for finding in findings:
+        print(f"{finding.name}: {finding.explanation}")
+    counts = Counter(finding.kind for finding in findings)
+    print(f"\n{len(files)} files in {options.folder}" + ("" if counts else ": nothing to complain about"))
+    for kind, count in counts.most_common():
+        print(f"{count:8} {kind}")
+    return 1 if counts[UNREADABLE] else 0
+
+
+def check_folder(path: str | Path) -> list[Finding]:
+    """Decode every picture in a folder or tar.
+
+    Unreadable are empty, truncated and damaged files, files of unknown kinds, and those that would become more
+    pixels than is safe (``PIL.Image.MAX_IMAGE_PIXELS``, twice). The other findings are of use as they are, but may
+    not be what their owner believes: named as another kind of file, with more than 8 bits or other inks than RGB,
+    with transparency (which is left out), animated (of which the first frame is taken), a few pixels wide, or grey.
+
+    Raises:
+        ValueError: there is no folder or tar, or it cannot be read.
+    """
+    files = open_files(Path(path))
+    findings = [
+        Finding(name, "not followed", "is a link or a device, or leads out of the archive; it is left out")
+        for name in files.left_out
+    ]
+    for index in tqdm(
+        range(len(files)), unit="file", desc=f"checking {files.path}", leave=False, disable=None, delay=1
+    ):
+        name = files.name(index)
+        try:
+            content = files.read(index)
+        except OSError as error:
+            findings.append(Finding(name, UNREADABLE, f"cannot be opened: {error.strerror}"))
+        else:
+            findings += [Finding(name, kind, explanation) for kind, explanation in _look_at(content, name)]
+    return findings
+
+
+def _look_at(content: bytes, name: str) -> Iterator[tuple[str, str]]:
+    try:
+        rgb = decode(content)
+    except ValueError as error:
+        yield UNREADABLE, f"cannot be read: {error}"
+        return
+    yield from _kind_of_file(content, name)
+    height, width = rgb.shape[:2]
+    if min(height, width) < _NARROW:
+        yield "narrow", f"has {width}×{height} pixels"
+    # A few thousand pixels tell as much as all.
+    few = np.ascontiguousarray(rgb[:: max(1, height // _SAMPLE), :: max(1, width // _SAMPLE)])
+    found = float(color.colorfulness(torch.from_numpy(few).movedim(-1, 0)))
+    if found < GREY:
+        yield "grey", f"is grey (colourfulness {found:.1f}): a colorizer learns from it to stay grey"
+
+
+def _kind_of_file(content: bytes, name: str) -> Iterator[tuple[str, str]]:
+    """What the header says; of kinds that Pillow does not know, nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(content)) as image:
+                ending = PurePosixPath(name).suffix.lower()
+                called = _SAME_FORMAT.get(ending, ending.removeprefix(".").upper())
+                kind = "JPEG" if image.format == "MPO" else image.format  # several JPEGs, of which the first is shown
+                if kind != called:
+                    yield "wrongly named", f"is called {ending}, but is a {kind}"
+                if image.mode in ("CMYK", "YCCK", "LAB"):
+                    yield "other colours", f"is in {image.mode}, and is converted to sRGB"
+                if image.mode.startswith(("I", "F")):
+                    yield "more than 8 bits", "has more than 8 bits a channel, of which 8 are kept"
+                if image.has_transparency_data:
+                    yield "transparency", "has transparent pixels, whose hidden colours are seen"
+                if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
+                    yield "several pictures", f"holds {image.n_frames} pictures, of which the first is taken"  # type: ignore[attr-defined]
+        except UnidentifiedImageError:
+            return

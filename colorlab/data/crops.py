@@ -1,0 +1,115 @@
+"""From the bytes of a file to a square of the asked size.
+
+Up to 64 pixels, pictures are thumbnails: the largest square in the middle, reduced, in training as in validation; the
+loader flips half of those in training, all that the seed does for CIFAR-10. Above, training sees random resized crops
+(Szegedy et al., arXiv:1409.4842), and validation the middle 7/8 of the shorter side, which is the seed's 224 of 256,
+but never fewer pixels than asked for where the picture has them.
+
+Neither changes a colour: what a colorizer is to learn must not be jittered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import simplejpeg
+import torch
+from torch import Tensor
+from torchvision.transforms import InterpolationMode, RandomResizedCrop, v2
+
+from colorlab.data.decode import decode
+
+THUMBNAIL = 64
+"""Up to this side, pictures are kept whole and never cut at random."""
+
+_AREA = [0.08, 1.0]
+_RATIO = [3 / 4, 4 / 3]
+
+
+class Box(NamedTuple):
+    """A part of a picture, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def middle(content: bytes, size: int) -> Tensor:
+    """The middle of a picture, ``(3, size, size)`` uint8.
+
+    Raises:
+        ValueError: ``content`` is no readable picture.
+    """
+    share = 1.0 if size <= THUMBNAIL else 7 / 8
+    picture = _decode(content, math.ceil(size / share))
+    height, width = picture.shape[1:]
+    shorter = min(height, width)
+    side = max(round(shorter * share), min(size, shorter))
+    return _resized(picture, Box((height - side) // 2, (width - side) // 2, side, side), size)
+
+
+def random_crop(content: bytes, size: int, seed: int) -> Tensor:
+    """A random resized crop, ``(3, size, size)`` uint8: 8 to 100 % of the area, 3:4 to 4:3.
+
+    For a JPEG the crop is drawn before decoding, which can then reduce the picture by as much as the crop allows.
+
+    Args:
+        content: the bytes of a file.
+        size: side of the crop in pixels.
+        seed: decides the crop; torch's own random numbers are left as they were.
+
+    Raises:
+        ValueError: ``content`` is no readable picture.
+    """
+    jpeg = _jpeg_size(content)
+    if jpeg is not None:
+        box = _draw(jpeg, seed)
+        picture = _decode(content, math.ceil(size * min(jpeg) / min(box[2:])))
+        return _resized(picture, _scaled(box, jpeg, picture.shape[1:]), size)
+    picture = _decode(content)
+    return _resized(picture, _draw(picture.shape[1:], seed), size)
+
+
+def _draw(shape: Sequence[int], seed: int) -> Box:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return Box(*RandomResizedCrop.get_params(torch.empty(3, *shape, device="meta"), _AREA, _RATIO))
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int] | None:
+    """Height and width of a JPEG as it is stored, before it is turned upright; ``None`` for everything else."""
+    if content.startswith(b"\xff\xd8"):
+        with contextlib.suppress(ValueError):
+            height, width, *_ = simplejpeg.decode_jpeg_header(content)
+            return height, width
+    return None
+
+
+def _scaled(box: Box, before: Sequence[int], after: Sequence[int]) -> Box:
+    """A box in a picture of ``before`` pixels, in the same of ``after``, which may also be turned by 90°.
+
+    A crop is as likely as the one with height and width exchanged, so it does not matter which way it was turned.
+    """
+    if (before[0] > before[1]) != (after[0] > after[1]) and after[0] != after[1]:
+        box, before = Box(box.left, box.top, box.width, box.height), before[::-1]
+    down, right = after[0] / before[0], after[1] / before[1]
+    top, left = int(box.top * down), int(box.left * right)
+    height, width = round(box.height * down), round(box.width * right)
+    return Box(top, left, max(1, min(height, after[0] - top)), max(1, min(width, after[1] - left)))
+
+
+def _decode(content: bytes, smallest: int | None = None) -> Tensor:
+    # Channels last in memory, as decoded: torchvision resizes that in half the time.
+    return torch.from_numpy(decode(content, smallest)).permute(2, 0, 1)
+
+
+def _resized(picture: Tensor, box: Box, size: int) -> Tensor:
+    part = picture[:, box.top : box.top + box.height, box.left : box.left + box.width]
+    if part.shape[1:] == (size, size):
+        return part
+    resized: Tensor = v2.functional.resize(part, [size, size], InterpolationMode.BICUBIC, antialias=True)
+    return resized

@@ -1,0 +1,260 @@
+"""A data set whose pictures stay in their files and are decoded when they are asked for."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from colorlab import color
+from colorlab.data.crops import THUMBNAIL, middle, random_crop
+from colorlab.data.files import PictureFiles
+from colorlab.data.layouts import LAYOUTS, own_folder
+from colorlab.data.pictures import Batch, PictureDataset, Split
+
+Unreadable = Literal["skip", "fail"]
+
+IN_MEMORY = 2**30
+"""Decoded pictures of up to so many bytes are held in memory."""
+
+_TRIES = 1000
+_SURVEY_SIZE = 64
+
+
+class StoredDataset(PictureDataset):
+    """Labelled pictures in files, cut to one size when they are asked for.
+
+    In the place of a file that cannot be read stands the next one that can, so that a batch is the same in every run;
+    they are counted. Objects of this class are cheap to hand to loader workers, which share the count.
+
+    Args:
+        files: where the bytes are.
+        chosen: ``(N,)`` numbers of the pictures among ``files``.
+        labels: ``(N,)`` class indices.
+        classes: the names of the classes, by index.
+        size: side of the pictures in pixels.
+        cut_at_random: whether training sees random crops.
+        unreadable: ``skip`` files that cannot be read, or ``fail``.
+    """
+
+    streamed = True
+
+    def __init__(
+        self,
+        files: PictureFiles,
+        chosen: npt.NDArray[np.int64],
+        labels: Tensor,
+        classes: Sequence[str],
+        size: int,
+        *,
+        cut_at_random: bool = False,
+        unreadable: Unreadable = "skip",
+    ) -> None:
+        self.files, self.chosen, self.size = files, chosen, size
+        self.labels, self.classes = labels, tuple(classes)
+        self.cut_at_random, self.unreadable = cut_at_random, unreadable
+        self._known_unreadable = torch.zeros(len(chosen), dtype=torch.bool).share_memory_()  # type: ignore[no-untyped-call]
+        self._reported = 0
+
+    @property
+    def rgb(self) -> Tensor:
+        """All pictures at once, ``(N, 3, size, size)`` uint8.
+
+        Raises:
+            ValueError: they are more than are held in memory.
+        """
+        if not self.fits_in_memory:
+            raise ValueError(
+                f"{len(self)} pictures of {self.size}×{self.size} pixels are too many to hold in memory at once; "
+                "take them from batches(size), or by their numbers"
+            )
+        return self.pick(range(len(self)))[0]
+
+    @property
+    def fits_in_memory(self) -> bool:
+        """Whether all pictures, decoded, take no more than :data:`IN_MEMORY`."""
+        return len(self) * 3 * self.size**2 <= IN_MEMORY
+
+    def pick(self, indices: Sequence[int]) -> Batch:
+        """Some pictures, the middle of each."""
+        return self._read(indices, [None] * len(indices))
+
+    def pick_for_training(self, indices: list[int], seeds: list[int]) -> Batch:
+        """Some pictures, cut at random if that is how this data set is trained on."""
+        return self._read(indices, seeds if self.cut_at_random else [None] * len(indices))
+
+    def _read(self, indices: Sequence[int], seeds: Sequence[int | None]) -> Batch:
+        rgb = torch.empty(len(indices), 3, self.size, self.size, dtype=torch.uint8)
+        taken = []
+        for place, (index, seed) in enumerate(zip(indices, seeds, strict=True)):
+            found, rgb[place] = self._first_readable(index, seed)
+            taken.append(found)
+        return rgb, self.labels[torch.tensor(taken, dtype=torch.int64)]
+
+    def _first_readable(self, index: int, seed: int | None) -> tuple[int, Tensor]:
+        for step in range(min(_TRIES, len(self))):
+            candidate = (index + step) % len(self)
+            if not self._known_unreadable[candidate]:
+                picture = self.try_to_read(candidate, seed)
+                if picture is not None:
+                    return candidate, picture
+        raise ValueError(
+            f"{self.files.path}: from {self.name(index)} on, {min(_TRIES, len(self))} files in a row cannot be read"
+        )
+
+    def try_to_read(self, index: int, seed: int | None = None) -> Tensor | None:
+        """A picture, or ``None`` if it cannot be read, which is noted.
+
+        Raises:
+            ValueError: if it cannot be read and that is no less than a failure.
+        """
+        try:
+            content = self.files.read(int(self.chosen[index]))
+            return middle(content, self.size) if seed is None else random_crop(content, self.size, seed)
+        except (ValueError, OSError) as error:
+            if self.unreadable == "fail":
+                raise ValueError(
+                    f"{self.files.path}: {self.name(index)} cannot be read: {error}; remove it, or let unreadable "
+                    "files be skipped"
+                ) from error
+            self._known_unreadable[index] = True
+            return None
+
+    def name(self, index: int) -> str:
+        """The name of a picture's file."""
+        return self.files.name(int(self.chosen[index]))
+
+    def report_unreadable(self) -> None:
+        """Say how many files could not be read, if there are more than at the last report."""
+        known = self._known_unreadable.nonzero().flatten().tolist()
+        if len(known) > self._reported:
+            self._reported = len(known)
+            print(
+                f"{self.files.path}: left out {len(known)} unreadable files, first {self.name(known[0])}",
+                file=sys.stderr,
+            )
+
+    def part(self, keep: npt.NDArray[np.bool_]) -> StoredDataset:
+        """The data set with some of its pictures only; its classes stay the same."""
+        return StoredDataset(
+            self.files,
+            self.chosen[keep],
+            self.labels[torch.from_numpy(keep)],
+            self.classes,
+            self.size,
+            cut_at_random=self.cut_at_random,
+            unreadable=self.unreadable,
+        )
+
+    def in_memory(self) -> PictureDataset:
+        """The same pictures, decoded once for all. Files that cannot be read are left out, their number is said."""
+        rgb = torch.empty(len(self), 3, self.size, self.size, dtype=torch.uint8)
+        readable: list[int] = []
+        for index in _progress(range(len(self)), f"reading {self.files.path.name}"):
+            picture = self.try_to_read(index)
+            if picture is not None:
+                rgb[len(readable)] = picture
+                readable.append(index)
+        self.report_unreadable()
+        return PictureDataset(
+            rgb[: len(readable)], self.labels[torch.tensor(readable, dtype=torch.int64)], self.classes
+        )
+
+
+@functools.lru_cache(maxsize=4)
+def stored_dataset(
+    files: PictureFiles,
+    layout: str,
+    split: Split,
+    size: int,
+    *,
+    unreadable: Unreadable = "skip",
+    min_colorfulness: float = 0.0,
+) -> PictureDataset:
+    """One split of the pictures in ``files``.
+
+    They are held in memory if they take no more than :data:`IN_MEMORY` and are not cut at random. Where one of
+    ``val`` and ``test`` has no pictures, the other serves as both.
+
+    Args:
+        files: a folder's or an archive's.
+        layout: the name of a data set, which decides what belongs where; any other is an own folder's.
+        split: ``train``, ``val`` or ``test``.
+        size: side of the pictures in pixels.
+        unreadable: with ``fail``, all files are decoded first, so that a bad one is known before training begins.
+        min_colorfulness: leave out pictures of less (:func:`colorlab.color.colorfulness`); above 0, all files are
+            decoded first to find out.
+
+    Raises:
+        ValueError: there are no pictures for that split, or a file cannot be read and that is a failure.
+    """
+    names = [os.fsdecode(name) for name in files.names]
+    try:
+        splits = LAYOUTS.get(layout, own_folder)(names)
+    except ValueError as error:
+        raise ValueError(f"{files.path} has {error}") from error
+    if files.left_out:
+        print(
+            f"{files.path}: left out {len(files.left_out)} links, devices and paths that lead outside, first "
+            f"{files.left_out[0]}",
+            file=sys.stderr,
+        )
+    stand_in: dict[Split, Split] = {"val": "test", "test": "val", "train": "train"}
+    members = splits[split] or splits[stand_in[split]]
+    # Of all splits together: a class without pictures in this one must not renumber the others.
+    classes = sorted({name for part in splits.values() for _, name in part})
+    number = {name: i for i, name in enumerate(classes)}
+    dataset = StoredDataset(
+        files,
+        np.array([index for index, _ in members], dtype=np.int64),
+        torch.tensor([number[name] for _, name in members], dtype=torch.int64),
+        classes,
+        size,
+        cut_at_random=split == "train" and size > THUMBNAIL,
+        unreadable=unreadable,
+    )
+    if min_colorfulness > 0:
+        dataset = _colourful(dataset, min_colorfulness)
+    # In memory they are all read at once anyway.
+    keep = dataset.fits_in_memory and not dataset.cut_at_random
+    if unreadable == "fail" and not keep and min_colorfulness == 0:
+        _colourful(dataset, 0.0)
+    found = dataset.in_memory() if keep else dataset
+    if len(found) == 0:
+        raise ValueError(
+            f"{files.path} holds no pictures for {split!r}; it needs {split}/<class>/<picture>, or just pictures"
+        )
+    return found
+
+
+def _colourful(dataset: StoredDataset, minimum: float) -> StoredDataset:
+    """The pictures that can be read and are colourful enough, judged by 64×64 pixels of each."""
+    small = StoredDataset(
+        dataset.files, dataset.chosen, dataset.labels, dataset.classes, _SURVEY_SIZE, unreadable=dataset.unreadable
+    )
+    found = np.full(len(dataset), math.nan)
+    for index in _progress(range(len(dataset)), f"looking through {dataset.files.path.name}"):
+        picture = small.try_to_read(index)
+        if picture is not None:
+            found[index] = float(color.colorfulness(picture))
+    small.report_unreadable()
+    keep = found >= minimum
+    if (grey := int((found < minimum).sum())) > 0:
+        print(
+            f"{dataset.files.path}: left out {grey} of {len(found)} pictures with less colour than {minimum:g}",
+            file=sys.stderr,
+        )
+    return dataset.part(keep)
+
+
+def _progress(indices: range, what: str) -> tqdm:
+    return tqdm(indices, desc=what, unit="picture", leave=False, disable=None, delay=2)

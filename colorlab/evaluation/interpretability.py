@@ -1,0 +1,118 @@
+"""Semantic interpretability: does a classifier that learned from colour photographs still recognize what is shown?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+import torch
+
+from colorlab.data import Batch
+from colorlab.evaluation.statistics import gap_recovered, mcnemar, wilson
+from colorlab.models import Classifier
+
+
+@torch.inference_mode()
+def classify(classifier: Classifier, rgb_batches: Iterable[Batch]) -> pd.DataFrame:
+    """What a classifier makes of pictures, in ``eval()`` mode; it is left in the mode it came in.
+
+    Args:
+        classifier: of the classes that the labels are indices of.
+        rgb_batches: ``(rgb, labels)``: ``(N, 3, H, W)`` uint8 and ``(N,)``, such as a loader gives.
+
+    Returns:
+        A row per picture in the order given: ``label``, the true class's name; ``top1``, whether it is the most
+        probable one; ``top5``, whether it is among the five most probable (missing where there are no more than five
+        classes, as all are always among them); ``probability`` of the true class in 0…1.
+
+    Raises:
+        ValueError: no pictures, or labels that are none of the classifier's.
+    """
+    was_training = classifier.training
+    classifier.eval()
+    tables = [_judge(classifier, *batch) for batch in rgb_batches]
+    classifier.train(was_training)
+    if not tables:
+        raise ValueError("there are no pictures to classify")
+    return pd.concat(tables, ignore_index=True)
+
+
+def _judge(classifier: Classifier, rgb: torch.Tensor, labels: torch.Tensor) -> pd.DataFrame:
+    classes = len(classifier.classes)
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(f"labels must be indices of the classifier's {classes} classes, got {int(labels.max())}")
+    logits = classifier(rgb.to(classifier.mean.device)).float().cpu()
+    truth = labels.cpu()[:, None]
+    # How many classes come before the true one. Of equal logits it is the last, and where they are no numbers every
+    # class comes before it: a classifier without an opinion is not right.
+    others = logits.scatter(1, truth, -torch.inf)
+    place = (~(others < logits.gather(1, truth))).sum(dim=1)
+    return pd.DataFrame(
+        {
+            "label": [classifier.classes[i] for i in labels.tolist()],
+            "top1": (place < 1).numpy(),
+            "top5": pd.array((place < 5).tolist() if classes > 5 else [pd.NA] * len(rgb), dtype="boolean"),
+            "probability": logits.softmax(dim=1).gather(1, truth)[:, 0].double().numpy(),
+        }
+    )
+
+
+def interpretability(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Accuracies of a classifier on the pictures of several models, and what they mean.
+
+    Args:
+        tables: name → what :func:`classify` gives for the same pictures, as ``original``, as ``grey``, and as each
+            model coloured them.
+
+    Returns:
+        A row for each name: ``n`` pictures; ``top1`` accuracy in 0…1 (higher is better) and the ends of its 95 %
+        Wilson interval, ``top1_low`` and ``top1_high``; likewise ``top5``, not a number with five classes or fewer;
+        ``gap_recovered``, the share of the top-1 accuracy that grey costs and the model brings back (not a number
+        without the rows ``original`` and ``grey``); ``p_grey``, the p value of McNemar's test of top-1 against grey.
+
+    Raises:
+        ValueError: tables that are not about the same pictures.
+
+    Source: the seed's ``eval-si``; Zhang, Isola and Efros, arXiv:1603.08511, section 3.1; Wilson 1927.
+    """
+    _check_same(tables)
+    rows = {}
+    for name, table in tables.items():
+        row: dict[str, float] = {"n": len(table)}
+        for column in ("top1", "top5"):
+            known = table[column].dropna()
+            found = wilson(int(known.sum()), len(known)) if len(known) else (float("nan"),) * 3
+            row |= dict(zip((column, f"{column}_low", f"{column}_high"), found, strict=True))
+        rows[name] = row
+    accuracies = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    floor, ceiling = (float(accuracies["top1"].get(name, float("nan"))) for name in ("grey", "original"))
+    accuracies["gap_recovered"] = [gap_recovered(value, floor, ceiling) for value in accuracies["top1"]]
+    grey = tables.get("grey")
+    accuracies["p_grey"] = [
+        float("nan") if grey is None else mcnemar(table["top1"], grey["top1"]) for table in tables.values()
+    ]
+    return accuracies
+
+
+def mcnemar_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """P values of McNemar's exact test of top-1 between every two models, as rows and columns.
+
+    Arguments as for :func:`interpretability`. Of many pairs some differ by chance: compare with 0.05 divided by their
+    number (Bonferroni).
+    """
+    _check_same(tables)
+    return pd.DataFrame(
+        {name: {other: mcnemar(a["top1"], b["top1"]) for other, b in tables.items()} for name, a in tables.items()}
+    )
+
+
+def _check_same(tables: Mapping[str, pd.DataFrame]) -> None:
+    if not tables:
+        raise ValueError("there are no tables to compare")
+    first, reference = next(iter(tables.items()))
+    for name, table in tables.items():
+        if len(table) != len(reference) or list(table["label"]) != list(reference["label"]):
+            raise ValueError(
+                f"{first} and {name} are not about the same pictures in the same order ({len(reference)} and "
+                f"{len(table)} pictures)"
+            )

@@ -1,0 +1,172 @@
+"""What can be set about an evaluation; names and defaults are the seed's where it had them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import torch
+import tyro
+
+from colorlab.data import Batch, PictureDataset, Split, create_loader
+from colorlab.evaluation.perceptual import Trunk
+from colorlab.models import COLORIZER_NAMES, ColorizerName
+from colorlab.training.options import RunOptions
+
+EvalType = Literal["original", "grayscale", "colorized"]
+
+
+_CHOICES = {"model_name": COLORIZER_NAMES, "eval_type": get_args(EvalType)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """What every evaluation has in common."""
+
+    val_batch_size: int = 100
+    """Pictures at a time."""
+    device: str = "auto"
+    """auto (a GPU if there is one), cpu, cuda, cuda:1, mps."""
+
+    def __post_init__(self) -> None:
+        for name, value in list(vars(self).items()):
+            if name.endswith("_path") and isinstance(value, str):
+                object.__setattr__(self, name, Path(value))  # strings are welcome in notebooks
+            if name in _CHOICES and value not in _CHOICES[name]:
+                raise ValueError(f"{name} must be one of {', '.join(_CHOICES[name])}, got {value!r}")
+        self._run()
+
+    def _run(self) -> RunOptions:
+        """What a training run shares with this, with its checks."""
+        shared = RunOptions.__dataclass_fields__.keys() & vars(self).keys()
+        return RunOptions(**{name: getattr(self, name) for name in shared})
+
+    def torch_device(self) -> torch.device:
+        """The device that ``device`` means on this machine.
+
+        Raises:
+            ValueError: a name torch does not know, or a device that is not here.
+        """
+        return self._run().torch_device()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(EvaluationOptions):
+    """Of tasks that read a data set."""
+
+    dataset_name: str = "placeholder"
+    """placeholder, cifar10, places100, places205, places365, or the path of an own folder or tar."""
+    dataset_root_path: Path = Path("data")
+    """Where data sets lie, each in a folder of its name."""
+    use_dataset_archive: Annotated[bool, tyro.conf.FlagConversionOff] = False
+    """Read <name>.tar in place of the folder."""
+    image_size: int = 32
+    """Side of the pictures in pixels."""
+
+    def dataset(self, split: Split) -> PictureDataset:
+        """One split of the data set, at ``image_size``."""
+        return self._run().dataset(split)
+
+    def batches(self, dataset: PictureDataset) -> Iterable[Batch]:
+        """All pictures of a data set in its order, ``val_batch_size`` at a time."""
+        workers = self._run().workers(self.torch_device())
+        return create_loader(dataset, self.val_batch_size, workers=workers)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(EvaluationOptions):
+    """Of tasks that write tables."""
+
+    output_root_path: Path = Path("output")
+    """Where the folders of experiments lie."""
+    experiment_name: str = "experiment_name"
+    """Folder for the tables under the output root."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the tables are written to: ``<output_root_path>/<experiment_name>``."""
+        return self.output_root_path / self.experiment_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetOptions(EvaluationOptions):
+    """Of tasks on the folders of an evaluation set.
+
+    ``eval_type`` says how far to go, since each kind is of use only beside those before it: ``original`` takes the
+    folder of the originals; ``grayscale`` that and their greys; ``colorized`` both and the model's.
+    """
+
+    eval_root_path: Path = Path("eval")
+    """Where the folders of the evaluation set lie."""
+    eval_type: EvalType = "original"
+    """original; grayscale: also the greys; colorized: also the model's pictures."""
+    model_name: ColorizerName = "resnet"
+    """Architecture of the colorizer."""
+    model_suffix: str | None = None
+    """Tells apart weights of one architecture: resnet-<suffix>."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model_suffix is not None and Path(f"x{self.model_suffix}").name != f"x{self.model_suffix}":
+            raise ValueError(f"model_suffix becomes part of a folder's name, so without /, got {self.model_suffix!r}")
+
+    @property
+    def model(self) -> str:
+        """Name of the model's weights and pictures: ``<model_name>[-<model_suffix>]``."""
+        return f"{self.model_name}-{self.model_suffix}" if self.model_suffix else self.model_name
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The folders that ``eval_type`` means, the originals first."""
+        count = get_args(EvalType).index(self.eval_type) + 1
+        return ("original", "grayscale", self.model)[:count]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationOptions(SetOptions, DataOptions):
+    """Write test pictures, their greys and a model's colours for them, as PNGs.
+
+    A run that was interrupted goes on where it was when it is given again.
+    """
+
+    model_path: Path = Path("models")
+    """Folder of <model-name>[-<model-suffix>].safetensors, or one such file; by default also weights that ship."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MSEOptions(SetOptions, OutputOptions):
+    """Squared error of a and b, of pictures that eval-gen wrote."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PSOptions(SetOptions, OutputOptions):
+    """Perceptual distance (LPIPS) to the originals, of pictures that eval-gen wrote."""
+
+    trunk: Trunk = "alex"
+    """Network that compares; colorlab: its own, uncalibrated, so not LPIPS."""
+    trunk_weights: Path | None = None
+    """Its weights, where torch hub neither has nor gets them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SIOptions(SetOptions, OutputOptions):
+    """Accuracy of a classifier on pictures that eval-gen wrote."""
+
+    classifier_path: Path = Path("models/classifier.safetensors")
+    """Weights, such as best.safetensors of the task classifier."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaderboardOptions(DataOptions, OutputOptions):
+    """All scores of several models on test pictures, beside the baselines."""
+
+    models: tuple[str, ...] = ()
+    """Names of weights that ship, or paths of .safetensors; by default all that ship."""
+    trunk: Literal["none", "alex", "vgg", "squeeze", "colorlab"] = "none"
+    """Network for the perceptual distance; none: without."""
+    trunk_weights: Path | None = None
+    """Its weights, where torch hub neither has nor gets them."""
+    classifier_path: Path | None = None
+    """Weights of a classifier for the accuracies; by default without."""

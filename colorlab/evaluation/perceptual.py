@@ -1,0 +1,218 @@
+"""Perceptual distance: how differently a network that recognizes things sees two pictures (LPIPS)."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torchvision import models
+
+Trunk = Literal["alex", "vgg", "squeeze", "colorlab"]
+TRUNKS: tuple[Trunk, ...] = get_args(Trunk)
+
+VERSION = "0.1"
+"""Of LPIPS's calibration; 0.0 forgot to normalize its input."""
+
+_LPIPS, _OWN = f"LPIPS v{VERSION}", "perceptual distance"
+_PRETRAINED = {
+    "alex": models.AlexNet_Weights.IMAGENET1K_V1,
+    "vgg": models.VGG16_Weights.IMAGENET1K_V1,
+    "squeeze": models.SqueezeNet1_1_Weights.IMAGENET1K_V1,
+}
+# What downloading raises, and reading a file that is none of weights or was cut short.
+_UNREADABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
+_SMALLEST = {"alex": 31, "vgg": 16, "squeeze": 17, "colorlab": 17}
+_EPSILON = 1e-10  # as in lpips: features that are 0 everywhere stay 0
+_PIXELS_AT_A_TIME = 8 * 224**2
+"""Eight pictures of 224 pixels. On CPUs larger chunks are slower, since their features leave the cache."""
+
+
+class PerceptualDistance:
+    """Distance between pictures as a trunk network sees them; 0 for equal pictures, lower is better, no unit.
+
+    Features of several layers are scaled to length 1 at every place; their squared differences are summed over
+    channels, averaged over places, and combined over layers. With the trunks ``alex``, ``vgg`` and ``squeeze`` this
+    is LPIPS, version 0.1: channels are weighted as LPIPS calibrated them on judgements of people, and layers are
+    added up. With the trunk ``colorlab``, which is this project's, channels count the same and layers are averaged:
+    *not* LPIPS, and on another scale, 0…2. Values of different trunks must never be mixed; :attr:`label` stands with
+    every number.
+
+    Args:
+        trunk: ``alex`` (what papers mean by LPIPS), ``vgg``, ``squeeze`` or ``colorlab``.
+        weights: a file with the trunk's weights: the state of torchvision's network, or of its ``features`` alone
+            (``.pth``, loaded without running code, or ``.safetensors``). Without one, ImageNet's come from torch
+            hub's cache or by download, and ``colorlab`` has random ones, which its label says.
+        device: where to compute, e.g. ``cuda``.
+
+    Attributes:
+        label: what to call the numbers, with version and trunk: the column in tables.
+
+    Raises:
+        ValueError: an unknown trunk, or weights that cannot be had or do not fit.
+
+    Source: Zhang et al., *The unreasonable effectiveness of deep features as a perceptual metric*, arXiv:1801.03924;
+    calibration and network by the package ``lpips``.
+    """
+
+    def __init__(
+        self, trunk: Trunk = "alex", weights: Path | str | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        if trunk not in TRUNKS:
+            raise ValueError(f"no trunk {trunk!r}; there are {', '.join(TRUNKS)}")
+        self.trunk, self.device = trunk, torch.device(device)
+        state: dict[str, Tensor] | None = None
+        if weights is not None:
+            state = _read(Path(weights))
+        elif trunk != "colorlab":
+            state = _from_hub(trunk)
+        self.network = _lpips(trunk)
+        if state is not None:
+            _fill(self.network.net, state, str(weights or "the file that torch hub has"), trunk)
+        self.network.to(self.device, memory_format=torch.channels_last)
+        if trunk == "alex":
+            _arrange_alex(self.network.net)
+        if trunk == "colorlab":
+            self.label = f"{_OWN} (colorlab trunk{'' if weights else ', random weights'})"
+        else:
+            self.label = f"{_LPIPS} ({trunk})"
+
+    @torch.inference_mode()
+    def features(self, rgb: Tensor) -> list[Tensor]:
+        """What the trunk sees: for each layer ``(N, C, h, w)`` float32 on :attr:`device`, of length 1 over channels.
+
+        Args:
+            rgb: ``(N, 3, H, W)`` uint8. All at once: 7 MB (``squeeze``) to 24 MB (``vgg``) a picture of 224 pixels.
+        """
+        self._check(rgb)
+        # To [-1, 1] and on to what the trunk expects, in one go: (x/127.5 - 1 - shift)/scale.
+        scaling = self.network.scaling_layer
+        values = rgb.to(self.device).to(torch.float32, memory_format=torch.channels_last)
+        values.sub_(127.5 * (1 + scaling.shift)).div_(127.5 * scaling.scale)
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # GPUs would round to 10 bits
+            layers = self.network.net(values)
+        return [layer.div_(torch.linalg.vector_norm(layer, dim=1, keepdim=True).add_(_EPSILON)) for layer in layers]
+
+    @torch.inference_mode()
+    def distance(self, features_a: Sequence[Tensor], features_b: Sequence[Tensor]) -> Tensor:
+        """Distances of pictures whose :meth:`features` are known, ``(N,)`` float64 on the CPU."""
+        # The mean over places is taken before the weighted sum over channels: the same number, sooner.
+        by_channel = [(a - b).square_().mean(dim=(2, 3)) for a, b in zip(features_a, features_b, strict=True)]
+        if self.trunk == "colorlab":
+            layers = torch.stack([layer.sum(dim=1) for layer in by_channel])
+            return layers.mean(dim=0).cpu().double()
+        calibration = [linear.model[-1].weight.flatten() for linear in self.network.lins]
+        layers = torch.stack([layer @ weights for layer, weights in zip(by_channel, calibration, strict=True)])
+        return layers.sum(dim=0).cpu().double()
+
+    def distances(self, originals: Tensor, results: Sequence[Tensor]) -> Tensor:
+        """Distances of several models' results to the same originals, whose features are computed once.
+
+        Args:
+            originals: ``(N, 3, H, W)`` uint8.
+            results: for each model its pictures, each of the originals' shape.
+
+        Returns:
+            ``(models, N)`` float64 on the CPU.
+        """
+        for result in results:
+            if result.shape != originals.shape:
+                raise ValueError(
+                    f"originals and results must have one shape, got {tuple(originals.shape)} and "
+                    f"{tuple(result.shape)}"
+                )
+        at_once = max(1, _PIXELS_AT_A_TIME // (originals.shape[-2] * originals.shape[-1]))
+        found = []
+        for start in range(0, len(originals), at_once):
+            part = slice(start, start + at_once)
+            true = self.features(originals[part])
+            found.append(torch.stack([self.distance(true, self.features(result[part])) for result in results]))
+        return torch.cat(found, dim=1) if found else torch.zeros(len(results), 0, dtype=torch.float64)
+
+    def __call__(self, originals: Tensor, results: Tensor) -> Tensor:
+        """Distance of each result to its original, ``(N,)`` float64, for two batches ``(N, 3, H, W)`` uint8."""
+        return self.distances(originals, [results])[0]
+
+    def _check(self, rgb: Tensor) -> None:
+        if rgb.dtype != torch.uint8 or rgb.dim() != 4 or rgb.shape[1] != 3:
+            raise ValueError(f"pictures are compared as uint8 RGB (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}")
+        if min(rgb.shape[-2:]) < _SMALLEST[self.trunk]:
+            raise ValueError(
+                f"the trunk {self.trunk} takes pictures from {_SMALLEST[self.trunk]} pixels on, these have "
+                f"{'×'.join(map(str, rgb.shape[-2:]))}"
+            )
+
+
+def is_perceptual(column: str) -> bool:
+    """Whether a column of a table has the label of a perceptual distance."""
+    return column.startswith((_LPIPS, _OWN))
+
+
+def _lpips(trunk: Trunk) -> Any:  # noqa: ANN401, lpips has no types
+    """LPIPS with its calibration and a trunk of random weights, the same in every call."""
+    from lpips import LPIPS
+
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        # Of torchvision, about how lpips calls it.
+        warnings.filterwarnings("ignore", message="The parameter 'pretrained' is deprecated")
+        warnings.filterwarnings("ignore", message="Arguments other than a weight enum or `None` for 'weights'")
+        torch.manual_seed(0)
+        net = "squeeze" if trunk == "colorlab" else trunk
+        return LPIPS(net=net, version=VERSION, lpips=trunk != "colorlab", pnet_rand=True, verbose=False)
+
+
+def _arrange_alex(net: Any) -> None:  # noqa: ANN401
+    """Let the last three convolutions of AlexNet work with channels first: with few places a third faster on a CPU.
+
+    Everything before them, poolings above all, is faster with channels last.
+    """
+    for part in (net.slice3[1], net.slice4, net.slice5):
+        part.to(memory_format=torch.contiguous_format)
+    net.slice3[1].register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
+
+
+def _from_hub(trunk: Trunk) -> dict[str, Tensor]:
+    weights = _PRETRAINED[trunk]
+    megabytes = weights.meta["_file_size"] * 2**20 / 1e6
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"LPIPS with the trunk {trunk} needs the file {weights.url} ({megabytes:.0f} MB), which cannot be had "
+            f"({error}); put it into {torch.hub.get_dir()}/checkpoints, or name a file of yours as its weights"
+        ) from error
+    return state
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path} to read the trunk's weights from")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (*_UNREADABLE, SafetensorError) as error:
+        raise ValueError(f"{path} cannot be read as weights ({type(error).__name__}); is it whole?") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} holds a {type(state).__name__}, not weights by name")
+    return state
+
+
+def _fill(net: torch.nn.Module, state: dict[str, Tensor], origin: str, trunk: str) -> None:
+    """Put torchvision's weights into lpips's trunk, which is the same layers in slices: ``slice2.3.…`` is ``3.…``."""
+    found = {name.removeprefix("features."): tensor for name, tensor in state.items()}
+    wanted = net.state_dict()
+    missing = [name for name in wanted if name.partition(".")[2] not in found]
+    wrong = [name for name in wanted if not missing and found[name.partition(".")[2]].shape != wanted[name].shape]
+    if missing or wrong:
+        where = (missing or wrong)[0].partition(".")[2]
+        raise ValueError(
+            f"{origin} does not hold the weights of the trunk {trunk}: {where} is missing or of other shape"
+        )
+    net.load_state_dict({name: found[name.partition(".")[2]] for name in wanted})

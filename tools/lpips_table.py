@@ -1,0 +1,90 @@
+"""Compute the table of ``colorlab.evaluation.published``: LPIPS with genuine weights, of pictures of ``placeholder``.
+
+COLORLAB_REAL_DATA=<data> .venv/bin/python tools/lpips_table.py
+
+Beside that folder lie ``weights/squeezenet1_1-features.pth`` (torchvision's ``squeezenet1_1-b8a52dc0.pth`` without
+its classifier) and ``lpips-examples/ex_{ref,p0,p1}.png`` (from github.com/richzhang/PerceptualSimilarity). Run it
+again when shipped weights change.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
+
+from colorlab import pretrained
+from colorlab.data import create_dataset
+from colorlab.evaluation import PerceptualDistance, coloured, grey, mean_colour
+from colorlab.evaluation.published import EXAMPLE, FILE, SIZES, altered
+
+PACKAGES = ("lpips", "torch", "torchvision", "scikit-image", "pillow")
+
+
+def main() -> None:
+    """Write the table into the package."""
+    root = Path(os.environ["COLORLAB_REAL_DATA"]).parent
+    weights = root / "weights" / "squeezenet1_1-features.pth"
+    lpips = PerceptualDistance("squeeze", weights)
+    check_example(lpips, root / "lpips-examples")
+    lines = [f"# {line}" for line in provenance(lpips.label, weights)]
+    table = pd.concat([score(lpips, size) for size in SIZES])
+    FILE.write_text("\n".join(lines) + "\n" + table.to_csv(index=False, float_format="%.5f"), encoding="utf-8")
+    print(f"{FILE}: {len(table)} rows, {FILE.stat().st_size / 1000:.0f} kB")
+    print(table.drop(columns=["picture", "label"]).groupby("size").mean().T.round(4).to_string())
+
+
+def check_example(lpips: PerceptualDistance, folder: Path) -> None:
+    """Refuse weights that do not give the known distances."""
+    reference = read(folder / "ex_ref.png")
+    for name, expected in EXAMPLE.items():
+        found = lpips(reference, read(folder / f"{name}.png")).item()
+        if abs(found - expected) > 1e-5:
+            raise ValueError(f"d(ex_ref, {name}) is {found:.6f}, not {expected}: these are not the genuine weights")
+
+
+def provenance(label: str, weights: Path) -> Iterator[str]:
+    """What the table's first lines say."""
+    example = ", ".join(f"d(ex_ref, {name}) = {value}" for name, value in EXAMPLE.items())
+    sizes = " and ".join(map(str, SIZES))
+    yield f"{label} of the test pictures of placeholder, originals against changed ones, at {sizes} px."
+    yield f"Trunk: SqueezeNet 1.1 of torchvision, ImageNet weights, SHA-256 of the features' file {digest(weights)}."
+    yield f"With it, for the example pictures of LPIPS's authors: {example}."
+    yield f"Made by tools/lpips_table.py on {datetime.date.today()}, CPU, float32; rounded to 5 decimals. Versions:"
+    yield ", ".join(f"{name} {version(name)}" for name in PACKAGES) + "."
+    for name in pretrained.NAMES:
+        yield f"Weights {name}: SHA-256 {digest(Path(pretrained.__file__).with_name(f'{name}.safetensors'))}."
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def score(lpips: PerceptualDistance, size: int) -> pd.DataFrame:
+    """A row per picture, a column per change."""
+    pictures = create_dataset("placeholder", "test", size=size)
+    models = {"grey": grey(), "mean colour": mean_colour(create_dataset("placeholder", "train", size=size))}
+    models |= {name: pretrained.load(name) for name in pretrained.NAMES}
+    results = {name: coloured(model, pictures.rgb) for name, model in models.items()} | altered(pictures.rgb)
+    distances = lpips.distances(pictures.rgb, list(results.values()))
+    classes = [pictures.classes[label] for label in pictures.labels.tolist()]
+    columns = dict(zip(results, distances.numpy(), strict=True))
+    return pd.DataFrame({"size": size, "picture": range(len(pictures)), "label": classes, **columns})
+
+
+def read(path: Path) -> Tensor:
+    with Image.open(path) as picture:
+        return torch.from_numpy(np.array(picture.convert("RGB"))).movedim(-1, 0)[None]
+
+
+if __name__ == "__main__":
+    main()
