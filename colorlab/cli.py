@@ -207,6 +207,9 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
         board = leaderboard(tasks.evaluate_all(options, models))
         # There are more scores than models.
         print(f"Means over pictures ± standard errors, the best first\n{board.T.to_string()}")
+        from colorlab import plots  # here, since matplotlib takes a second that no other task needs
+
+        plots.leaderboard(board).savefig(options.folder / "leaderboard.png", dpi=150, bbox_inches="tight")
         return _end(options.folder, stopped=False)
     if isinstance(options, MSEOptions):
         print(tasks.evaluate_mse(options).to_string())
@@ -239,8 +242,7 @@ def _weights_of(options: GenerationOptions) -> Path:
         raise ValueError(f"there are no weights at {path}")
     if options.model not in pretrained.NAMES:
         raise ValueError(f"there are no weights at {path}, and those that ship are {', '.join(pretrained.NAMES)}")
-    pretrained.load(options.model)  # which checks that the file is the one that was shipped
-    return Path(pretrained.__file__).with_name(path.name)
+    return pretrained.path(options.model)
 
 
 def _weights_named(name: str) -> Colorizer:

@@ -279,3 +279,27 @@ def correlations(table: pd.DataFrame, *, label: str) -> Figure:
         axis.text(j, i, f"{value:.1f}", ha="center", va="center", color="white" if abs(value) > 0.7 else "black")
     figure.colorbar(image, ax=axis, label=label)
     return figure
+
+
+def leaderboard(board: pd.DataFrame) -> Figure:
+    """A table of text, such as :func:`colorlab.evaluation.leaderboard` gives, a row a score.
+
+    Args:
+        board: text cells, indexed by model.
+    """
+    turned = board.transpose()
+    figure = Figure(figsize=(2.2 + 1.3 * turned.shape[1], 0.5 + 0.3 * len(turned)), layout="constrained")
+    axis = figure.subplots()
+    axis.set_axis_off()
+    cells = axis.table(
+        turned.to_numpy().tolist(),
+        rowLabels=[str(name) for name in turned.index],
+        colLabels=[str(name) for name in turned.columns],
+        cellLoc="right",
+        loc="center",
+        edges="horizontal",
+    )
+    cells.auto_set_font_size(False)
+    cells.set_fontsize(8)
+    cells.auto_set_column_width(list(range(-1, turned.shape[1])))
+    return figure

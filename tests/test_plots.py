@@ -208,3 +208,11 @@ def test_correlations_name_rows_and_columns_and_show_their_numbers():
     assert [tick.get_text() for tick in axis.get_yticklabels()] == ["MAE", "PSNR"]
     assert bar.get_ylabel() == "rank correlation"
     assert rendered(figure).std() > 0
+
+
+def test_a_leaderboard_shows_every_cell():
+    board = pd.DataFrame({"PSNR (dB, ↑)": ["∞", "22.7 ± 0.4"], "n": ["20", "20"]}, index=["original", "grey"])
+    (axis,) = plots.leaderboard(board).axes
+    (table,) = axis.tables
+    texts = {cell.get_text().get_text() for cell in table.get_celld().values()}
+    assert texts >= {"PSNR (dB, ↑)", "original", "grey", "∞", "22.7 ± 0.4", "n", "20"}

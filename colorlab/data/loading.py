@@ -90,8 +90,9 @@ class _Batches(Dataset[Batch]):
             rgb, labels = self.pictures.pick_for_training(request.indices, request.seeds)
         else:
             rgb, labels = self.pictures.__getitems__(request.indices)
-        if any(request.flips):
-            rgb = torch.where(torch.tensor(request.flips)[:, None, None, None], rgb.flip(-1), rgb)
+        for picture, flipped in zip(rgb, request.flips, strict=True):
+            if flipped:  # one by one: `torch.where` on the whole batch takes longer
+                picture.copy_(picture.flip(-1))
         return rgb, labels
 
 

@@ -62,4 +62,4 @@ def prior() -> Tensor:
 
 def weights(lab: Tensor) -> Tensor:
     """1/p̃ of every pixel's colour, ``(N, H, W)``, for Lab ``(N, 3, H, W)``."""
-    return (1 / prior()).float().flatten().to(lab.device)[cells(lab)]
+    return (1 / prior()).flatten().to(lab.device)[cells(lab)]

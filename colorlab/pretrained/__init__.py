@@ -15,7 +15,7 @@ _FOLDER = Path(__file__).parent
 _SHIPPED: dict[str, str] = json.loads((_FOLDER / "shipped.json").read_text(encoding="utf-8"))
 
 NAMES: tuple[str, ...] = tuple(_SHIPPED)
-"""What :func:`load` knows, the default first: of those with the least error, the most colourful."""
+"""What :func:`load` knows, the default first."""
 
 
 def load(name: str | None = None) -> Colorizer:
@@ -27,15 +27,23 @@ def load(name: str | None = None) -> Colorizer:
     Raises:
         ValueError: an unknown name, or a file whose SHA-256 is not the one it was shipped with.
     """
-    name = NAMES[0] if name is None else name
+    return load_weights(path(NAMES[0] if name is None else name))
+
+
+def path(name: str) -> Path:
+    """The file of weights that ship, checked.
+
+    Raises:
+        ValueError: an unknown name, or a file whose SHA-256 is not the one it was shipped with.
+    """
     if name not in _SHIPPED:
         raise ValueError(
             f"no weights named {name!r} ship with colorlab; there are {', '.join(NAMES)}. "
             "Weights of your own are loaded by --model-path, or colorlab.models.load_weights(path)"
         )
-    path = _FOLDER / f"{name}.safetensors"
-    check(path, _SHIPPED[name])
-    return load_weights(path)
+    file = _FOLDER / f"{name}.safetensors"
+    check(file, _SHIPPED[name])
+    return file
 
 
 @functools.lru_cache(maxsize=32)
