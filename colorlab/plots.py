@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
@@ -213,6 +215,42 @@ def gamut_moves(lab: Tensor, moved: Mapping[str, Tensor]) -> Figure:
         axis.set_title(f"{name}: L changes by up to {change:.1f}", fontsize=10)
         axis.set(xlabel="a", xticks=(-100, 0, 100), yticks=(-100, 0, 100), xlim=(-112, 112), ylim=(-112, 112))
     figure.axes[0].set_ylabel("b")
+    return figure
+
+
+def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
+    """How often each colour occurs, whatever its lightness: a pair of axes, a and b, for each set of pictures.
+
+    The field counts pixels in cells of two Lab units, darker for more, on a logarithmic scale that all share. The curve
+    at the bottom is the histogram of a alone, that on the left of b alone, each to its own scale.
+
+    Args:
+        lab: name → Lab ``(N, 3, H, W)``.
+        columns: pairs of axes beside each other.
+    """
+    colours = {name: values[:, 1:].movedim(1, 0).flatten(1).cpu().numpy() for name, values in lab.items()}
+    reach = 10 * math.ceil(max(float(np.abs(values).max()) for values in colours.values()) / 10)
+    edges = np.arange(-reach, reach + 2, 2)
+    counts = {name: np.histogram2d(*values, bins=(edges, edges))[0] for name, values in colours.items()}
+    scale = LogNorm(1, max(2.0, *(count.max() for count in counts.values())))
+    rows = -(-len(counts) // columns)
+    figure = Figure(figsize=(WIDTH, rows * WIDTH / columns + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axis in grid.flat[len(counts) :]:
+        axis.set_axis_off()
+    for axis, (name, count) in zip(grid.flat, counts.items(), strict=False):
+        axis.pcolormesh(edges, edges, np.where(count > 0, count, np.nan).T, norm=scale, cmap="viridis_r")
+        axis.axhline(0, color="black", linewidth=0.5)
+        axis.axvline(0, color="black", linewidth=0.5)
+        for along, colour, horizontal in ((count.sum(1), PALETTE[1], True), (count.sum(0), PALETTE[0], False)):
+            height = along / along.max() * reach / 3 - reach
+            orientation: Literal["vertical", "horizontal"] = "vertical" if horizontal else "horizontal"
+            axis.stairs(height, edges, baseline=-reach, color=colour, orientation=orientation)
+        axis.set(title=name, aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
+    for axis in grid[-1]:
+        axis.set_xlabel("a")
+    for axis in grid[:, 0]:
+        axis.set_ylabel("b")
     return figure
 
 

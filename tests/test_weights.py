@@ -1,5 +1,6 @@
 """Weights on disk: what is written comes back, and what is not colorlab's is refused in one sentence."""
 
+import copy
 import json
 import pickle
 
@@ -71,6 +72,18 @@ def test_half_precision_halves_the_file_and_loads_as_float32(trained, tmp_path):
     for name, tensor in trained.state_dict().items():
         assert loaded.state_dict()[name].dtype == tensor.dtype
         assert torch.allclose(loaded.state_dict()[name], tensor, rtol=1e-3, atol=1e-6), name
+
+
+def test_half_precision_keeps_statistics_that_it_cannot_hold(trained, tmp_path):
+    """The variance of an unnormalized layer's outputs can be in the millions, and float16 ends at 65,504."""
+    wide = copy.deepcopy(trained)
+    norm = next(module for module in wide.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    norm.running_var.fill_(3e6)
+    save_weights(wide, tmp_path / "wide.safetensors", dtype=torch.float16)
+    found = next(
+        m for m in load_weights(tmp_path / "wide.safetensors").modules() if isinstance(m, torch.nn.BatchNorm2d)
+    )
+    assert torch.equal(found.running_var, norm.running_var)
 
 
 def test_the_header_says_what_is_needed_to_use_the_file_alone(trained, tmp_path):

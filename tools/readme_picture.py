@@ -20,7 +20,7 @@ def main() -> None:
     """One column per photograph: as given, coloured by each network, the truth."""
     originals = [photograph(name) for name in PHOTOGRAPHS]
     rows = {"given": [picture.convert("L") for picture in originals]}
-    for title, name in {"knows these": "resnet-placeholder", "knows others": "resnet"}.items():
+    for title, name in {"knows these": "resnet-placeholder", "knows others": "colorlab"}.items():
         rows[title] = [colorize(picture, name) for picture in rows["given"]]
     rows["truth"] = originals
     for name, row in rows.items():

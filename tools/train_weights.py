@@ -37,6 +37,8 @@ WORKING_SIZES = (32, 48, 64, 96, 128)
 FOLDER = Path(__file__).parent.parent / "colorlab" / "pretrained"
 REAL_DATA = Path(os.environ.get("COLORLAB_REAL_DATA", "data"))
 OUTPUT = Path("output")
+# What has the least error looks dull. By so much its colours are raised, at some cost in error.
+CHROMA = {"colorlab": 1.4}
 THUMBNAILS = OUTPUT / "thumbnails.tar"
 IMAGENET = OUTPUT / "imagenet.safetensors"
 
@@ -51,7 +53,7 @@ def _stage(name: str, dataset: Path, **options: object) -> TrainingOptions:
 # One stage after the other; each begins with the weights in which the one before ended.
 RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
     "colorlab": (
-        # From what ImageNet's classes taught, to colours; then bolder; then to photographs with their detail.
+        # From what ImageNet's classes taught to colours, then to photographs with their detail.
         _stage(
             "colorlab-1",
             REAL_DATA / "tinyimagenet.tar",
@@ -64,23 +66,12 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
         ),
         _stage(
             "colorlab-2",
-            REAL_DATA / "tinyimagenet.tar",
-            model_name="colorlab",
-            image_size=64,
-            train_batch_size=64,
-            loss="colorful",
-            learning_rate=5e-4,
-            max_epochs=1,
-        ),
-        _stage(
-            "colorlab-3",
             REAL_DATA / "photos.tar",
             model_name="colorlab",
             image_size=128,
-            train_batch_size=64,
-            loss="colorful",
-            learning_rate=2e-4,
-            max_epochs=8,
+            train_batch_size=32,
+            learning_rate=3e-4,
+            max_epochs=10,
         ),
     ),
     "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=4),),
@@ -144,6 +135,9 @@ def ship(name: str, source: Path) -> None:
     header = describe_weights(source)
     model = load_weights(source)
     model.working_size = working_size(name, model)
+    if isinstance(model, ColorlabColorizer):
+        for parameter in model.to_ab[-1].parameters():
+            parameter.data *= CHROMA[name]
     options = {k: v for k, v in header["options"].items() if not k.endswith("_path") and k != "initial_weights"}
     options["dataset_name"] = Path(options["dataset_name"]).stem
     facts = {"options": options, "classes": header["classes"], "epoch": header["epoch"]}

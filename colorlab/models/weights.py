@@ -42,13 +42,15 @@ def save_weights(
         model: made by :func:`colorlab.models.create_colorizer` or :func:`colorlab.models.create_classifier`.
         path: the file; its folder is made if missing.
         facts: what else the file should know (options, classes, scores), as JSON can hold it.
-        dtype: store floating-point tensors in this type, ``torch.float16`` to halve the file.
+        dtype: store parameters in this type, ``torch.float16`` to halve the file. Batch norm's statistics stay as
+            they are: variances can lie beyond what 16 bits hold.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {}
+    parameters = dict(model.named_parameters())
     for key, tensor in model.state_dict().items():
-        wanted = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
+        wanted = dtype if dtype is not None and key in parameters else tensor.dtype
         tensors[key] = tensor.detach().to("cpu", wanted).contiguous()
     header = {
         "model_name": model.name,

@@ -15,7 +15,7 @@ from colorlab.data import PictureDataset, Split, Unreadable, create_dataset
 from colorlab.data.names import check_name
 from colorlab.models import COLORIZER_NAMES, ColorizerName
 
-Loss = Literal["mse", "l1", "huber", "colorful"]
+Loss = Literal["mse", "l1", "huber"]
 Schedule = Literal["auto", "one-cycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
