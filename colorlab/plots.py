@@ -221,8 +221,8 @@ def gamut_moves(lab: Tensor, moved: Mapping[str, Tensor]) -> Figure:
 def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
     """How often each colour occurs, whatever its lightness: a pair of axes, a and b, for each set of pictures.
 
-    The field counts pixels in cells of two Lab units, darker for more, on a logarithmic scale that all share. The curve
-    at the bottom is the histogram of a alone, that on the left of b alone, each to its own scale.
+    The field counts pixels in cells of two Lab units, darker for more, on a logarithmic scale that all share. The
+    curve at the bottom is the histogram of a alone, that on the left of b alone, each to its own scale.
 
     Args:
         lab: name → Lab ``(N, 3, H, W)``.
@@ -230,8 +230,8 @@ def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
     """
     colours = {name: values[:, 1:].movedim(1, 0).flatten(1).cpu().numpy() for name, values in lab.items()}
     reach = 10 * math.ceil(max(float(np.abs(values).max()) for values in colours.values()) / 10)
-    edges = np.arange(-reach, reach + 2, 2)
-    counts = {name: np.histogram2d(*values, bins=(edges, edges))[0] for name, values in colours.items()}
+    edges = np.arange(-reach, reach + 2.0, 2.0)
+    counts = {name: np.histogram2d(a, b, bins=[edges, edges])[0] for name, (a, b) in colours.items()}
     scale = LogNorm(1, max(2.0, *(count.max() for count in counts.values())))
     rows = -(-len(counts) // columns)
     figure = Figure(figsize=(WIDTH, rows * WIDTH / columns + 0.3), layout="constrained")
