@@ -271,6 +271,9 @@ def _as_array(picture: Drawable) -> npt.NDArray[Any]:
     array = picture.detach().cpu().numpy() if isinstance(picture, Tensor) else picture
     if isinstance(picture, Tensor) and array.ndim == 3:
         array = array.transpose(1, 2, 0)
+    if array.dtype.kind == "f":
+        # Rounding may lead a little out of 0…1, which matplotlib would warn of; what is further out, it shall.
+        array = np.where(np.abs(array - 0.5) < 0.5 + 1e-4, array.clip(0, 1), array)
     return np.repeat(
         array[..., None] if array.ndim == 2 else array, 3 if array.ndim == 2 or array.shape[2] == 1 else 1, 2
     )

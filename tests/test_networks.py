@@ -254,10 +254,10 @@ def imagenet(tmp_path_factory):
         for name, shape in shapes.items()
     }
     torch.save(state, hub / "checkpoints" / Path(urlparse(VGG16_Weights.IMAGENET1K_V1.url).path).name)
-    before = torch.hub.get_dir()
-    torch.hub.set_dir(hub)
-    yield state
-    torch.hub.set_dir(before)
+    with pytest.MonkeyPatch.context() as patch:
+        # torch.hub.set_dir cannot be taken back: the folder before, once set, would no longer follow TORCH_HOME.
+        patch.setattr(torch.hub, "_hub_dir", str(hub))
+        yield state
 
 
 def test_vgg16_keeps_what_its_convolutions_learned(imagenet):
@@ -297,13 +297,9 @@ def test_weights_that_cannot_be_had_are_named_with_the_ways_out(tmp_path, monkey
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    before = torch.hub.get_dir()
-    torch.hub.set_dir(tmp_path)
-    try:
-        with pytest.raises(ValueError, match=r"ImageNet weights cannot be downloaded .* `small`") as refused:
-            create_classifier("vgg16", CLASSES)
-    finally:
-        torch.hub.set_dir(before)
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    with pytest.raises(ValueError, match=r"ImageNet weights cannot be downloaded .* `small`") as refused:
+        create_classifier("vgg16", CLASSES)
     message = str(refused.value)
     for part in (VGG16_Weights.IMAGENET1K_V1.url, "528 MB", f"{tmp_path}/checkpoints"):
         assert part in message

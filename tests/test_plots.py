@@ -216,3 +216,10 @@ def test_a_leaderboard_shows_every_cell():
     (table,) = axis.tables
     texts = {cell.get_text().get_text() for cell in table.get_celld().values()}
     assert texts >= {"PSNR (dB, ↑)", "original", "grey", "∞", "22.7 ± 0.4", "n", "20"}
+
+
+def test_rounding_beyond_black_and_white_is_no_reason_to_warn():
+    edge = torch.tensor([-6e-8, 1 + 6e-8]).view(1, 1, 2).expand(3, 2, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.pictures({"rounded": [edge]}).canvas.draw()
