@@ -1,0 +1,38 @@
+"""The shipped table of LPIPS: whose it is, and that the genuine weights still give it."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from colorlab import pretrained
+from colorlab.data import create_dataset
+from colorlab.evaluation import grey
+from colorlab.evaluation.perceptual import PerceptualDistance
+from colorlab.evaluation.published import LABEL, altered, lpips_provenance, lpips_table
+from colorlab.evaluation.scores import coloured
+
+
+def test_the_table_holds_the_baselines_and_all_weights_that_ship():
+    table = lpips_table()
+    assert set(table["model"]) >= {"grey", "mean colour", *pretrained.NAMES, "blurred", "noisy"}
+    assert (table.groupby("model").size() == len(create_dataset("placeholder", "test"))).all()
+    assert (table[LABEL] >= 0).all()
+    for name in pretrained.NAMES:
+        assert f"Weights {name}: SHA-256 {pretrained._SHIPPED[name][:12]}" in lpips_provenance()
+    with pytest.raises(ValueError, match="pictures of 32 and 64 pixels, not 48"):
+        lpips_table(48)
+
+
+def test_the_genuine_weights_give_the_table():
+    if "COLORLAB_REAL_DATA" not in os.environ:
+        pytest.skip("COLORLAB_REAL_DATA is not set; no ImageNet weights here")
+    weights = Path(os.environ["COLORLAB_REAL_DATA"]).parent / "weights" / "squeezenet1_1-features.pth"
+    lpips = PerceptualDistance("squeeze", weights)
+    assert lpips.label == LABEL
+    rgb = create_dataset("placeholder", "test").rgb
+    table = lpips_table().pivot(index="picture", columns="model", values=LABEL)
+    for name, changed in {"grey": coloured(grey(), rgb), **altered(rgb)}.items():
+        expected = torch.tensor(table[name].to_numpy())
+        torch.testing.assert_close(lpips(rgb, changed).double(), expected, rtol=0, atol=2e-4)
