@@ -1,7 +1,7 @@
 """colorlab: learn automatic image colorization, and do it.
 
 ``colorlab.colorize(picture)`` colours a picture; the rooms of the package are ``color``, ``data``, ``models``,
-``training``, ``evaluation``, ``pretrained``, ``inference``, ``plots`` and ``widgets``. Nothing is imported before
+``pretrained``, ``training``, ``evaluation``, ``inference``, ``plots`` and ``widgets``. Nothing is imported before
 it is used.
 """
 

@@ -56,31 +56,25 @@ _PIECE = 2**14
 _GAMUT_TOLERANCE = 1e-5
 
 
-def _piece_by_piece(convert: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """A conversion that takes a batch some pictures at a time, which on one thread of a CPU doubles its speed.
+def _piece_by_piece(convert: Callable[..., Tensor], pictures: Tensor) -> Tensor:
+    """A conversion, some pictures at a time, which on one thread of a CPU doubles its speed.
 
     What comes out is the same to the bit. The batch is converted at once where gradients are asked for; in compiled
     code, which takes all steps in one pass anyway; and by several threads, which would have to wait for each other
     after every step of every piece.
     """
-
-    @functools.wraps(convert)
-    def converted(pictures: Tensor) -> Tensor:
-        needs_gradient = pictures.requires_grad and torch.is_grad_enabled()
-        in_pieces = pictures.dim() > 3 and pictures.device.type == "cpu" and not needs_gradient
-        if not in_pieces or torch.compiler.is_compiling() or torch.get_num_threads() > 1:
-            return convert(pictures)
-        result = torch.empty(pictures.shape, dtype=torch.promote_types(pictures.dtype, torch.float32))
-        together = max(1, _PIECE // max(1, pictures.shape[-2:].numel()))
-        pieces, places = (torch.split(batch.flatten(0, -4), together) for batch in (pictures, result))
-        for piece, place in zip(pieces, places, strict=True):
-            place.copy_(convert(piece))
-        return result
-
-    return converted
+    needs_gradient = pictures.requires_grad and torch.is_grad_enabled()
+    in_pieces = pictures.dim() > 3 and pictures.device.type == "cpu" and not needs_gradient
+    if not in_pieces or torch.compiler.is_compiling() or torch.get_num_threads() > 1:
+        return convert(pictures)
+    result = torch.empty(pictures.shape, dtype=torch.promote_types(pictures.dtype, torch.float32))
+    together = max(1, _PIECE // max(1, pictures.shape[-2:].numel()))
+    pieces, places = (torch.split(batch.flatten(0, -4), together) for batch in (pictures, result))
+    for piece, place in zip(pieces, places, strict=True):
+        convert(piece, out=place)
+    return result
 
 
-@_piece_by_piece
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     r"""sRGB to CIE L\*a\*b\* (D65).
 
@@ -101,15 +95,18 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     Reference: IEC 61966-2-1:1999 (sRGB); CIE 15:2018, section 8.2.1 (L\*a\*b\*).
     """
     _check_picture(rgb, "rgb")
+    return _piece_by_piece(_rgb_to_lab, rgb)
+
+
+def _rgb_to_lab(rgb: Tensor, out: Tensor | None = None) -> Tensor:
     r, g, b = _linear_light(rgb).unbind(-3)
     # A grey has r - g = b - g = 0, so that X, Y and Z come out identical to the last bit. (`add` with `alpha` adds so
     # many times something: quicker than × and +, as it goes through memory only once.)
     red, blue = r - g, b - g
     x, y, z = (_lab_curve(g.add(red, alpha=row[0]).add(blue, alpha=row[2])) for row in _FORWARD)
-    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3, out=out)
 
 
-@_piece_by_piece
 def lab_to_rgb(lab: Tensor) -> Tensor:
     r"""CIE L\*a\*b\* (D65) to sRGB, clipped to 0…1.
 
@@ -132,7 +129,12 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
 
     Reference: as :func:`rgb_to_lab`.
     """
-    return torch.stack([_srgb_curve(channel) for channel in _lab_to_linear(lab)], dim=-3).clamp(0, 1)
+    _check_picture(lab, "lab")
+    return _piece_by_piece(_lab_to_rgb, lab)
+
+
+def _lab_to_rgb(lab: Tensor, out: Tensor | None = None) -> Tensor:
+    return torch.stack([_srgb_curve(channel).clamp(0, 1) for channel in _lab_to_linear(lab)], dim=-3, out=out)
 
 
 def to_uint8(rgb: Tensor) -> Tensor:
@@ -276,10 +278,12 @@ def _inverse_lab_curve(curved: Tensor) -> Tensor:
 def _power(base: Tensor, exponent: float) -> Tensor:
     """``base ** exponent`` of positive bases, by way of the logarithm, which on a CPU is several times as fast.
 
+    ``base`` is used up: without gradients the steps take place in it.
     Also, torch's power rounds a tensor's last few elements otherwise than the rest: greys would not stay grey, and a
     picture would depend on the batch it is in.
     """
-    return base.log().mul_(exponent).exp_()
+    logarithm = base.log() if base.requires_grad else base.log_()
+    return logarithm.mul_(exponent).exp_()
 
 
 def _lab_to_linear(lab: Tensor) -> list[Tensor]:

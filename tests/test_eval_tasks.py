@@ -220,8 +220,7 @@ def test_colorized_are_the_models_colours_with_the_true_lightness(evalset):
 
 def test_the_manifest_says_which_weights_made_the_pictures(evalset):
     manifest = json.loads(Path("eval/resnet-placeholder/manifest.json").read_text())
-    shipped = json.loads((Path(pretrained.__file__).parent / "shipped.json").read_text())
-    assert manifest["weights_sha256"] == shipped["resnet-placeholder"]
+    assert manifest["weights_sha256"] == pretrained.FILES["resnet-placeholder"]
     assert Path(manifest["weights"]).name == "resnet-placeholder.safetensors"
     told = {name: manifest[name] for name in ("model", "dataset", "split", "size", "count")}
     assert told == {

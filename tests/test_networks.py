@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 import pytest
 import torch
 from torch.nn import functional as F
-from torchvision.models import VGG16_Weights, vgg16
+from torchvision.models import VGG16_Weights, squeezenet1_1, vgg16
 
 from colorlab import color
 from colorlab.data import create_dataset
@@ -332,8 +332,21 @@ def test_one_class_is_none_to_tell_apart(name, classes):
         create_classifier(name, classes, pretrained=False)
 
 
+def test_squeezes_convolutions_are_torchvisions_squeezenet_once_batch_norms_are_folded_in():
+    torch.manual_seed(0)
+    classifier = create_classifier("squeeze", CLASSES)
+    classifier(torch.rand(8, 3, 64, 64))  # lets batch norm see something
+    classifier.eval()
+    original = squeezenet1_1(weights=None).features.eval()
+    original.load_state_dict(classifier.trunk())
+    values = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(original(values), classifier.features(values), rtol=1e-3, atol=1e-4)
+    assert sum(p.numel() for p in original.parameters()) == 722_496
+
+
 def test_an_unknown_classifier_is_answered_with_those_there_are():
-    with pytest.raises(ValueError, match="no classifier 'resnet'; there are vgg16, small"):
+    with pytest.raises(ValueError, match="no classifier 'resnet'; there are vgg16, small, squeeze"):
         create_classifier("resnet", CLASSES)
 
 

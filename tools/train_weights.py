@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch.nn import functional as F
 from torchvision.models import SqueezeNet1_1_Weights
 from torchvision.utils import make_grid
@@ -29,9 +30,10 @@ from colorlab import color
 from colorlab.data import create_dataset
 from colorlab.evaluation import grey, mean_colour
 from colorlab.inference import predict_ab
-from colorlab.models import Colorizer, describe_weights, load_weights, save_weights
+from colorlab.models import Colorizer, describe_weights, load_classifier, load_weights, save_weights
+from colorlab.models.classifiers import SqueezeClassifier
 from colorlab.models.colorlab import ColorlabColorizer
-from colorlab.training import TrainingOptions, train
+from colorlab.training import ClassifierOptions, TrainingOptions, train, train_classifier
 
 WORKING_SIZES = (32, 48, 64, 96, 128)
 FOLDER = Path(__file__).parent.parent / "colorlab" / "pretrained"
@@ -74,8 +76,13 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
             max_epochs=10,
         ),
     ),
-    "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=4),),
-    "unet32": (_stage("unet32", THUMBNAILS, model_name="unet32", max_epochs=4),),
+    "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=8),),
+    "unet32": (_stage("unet32", THUMBNAILS, model_name="unet32", max_epochs=5),),
+    # A game that regression prepares: it begins with colours as right as unet32's, and makes them vivid.
+    "nazerigan32": (
+        _stage("nazerigan32-1", THUMBNAILS, model_name="unet32", max_epochs=5),
+        _stage("nazerigan32-2", THUMBNAILS, model_name="nazerigan32", max_epochs=2, l1_weight=20.0),
+    ),
     # Knows eight photographs and nothing else; shows what training is when it works, on pictures that everyone has.
     "resnet-placeholder": (
         TrainingOptions(
@@ -85,6 +92,30 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
             max_epochs=20,
             resume=True,
         ),
+    ),
+}
+
+# Networks that judge: of what is shown in a picture, and, as ``trunk``, of how alike two pictures look.
+JUDGES: dict[str, ClassifierOptions] = {
+    "classifier-cifar10": ClassifierOptions(
+        experiment_name="weights-classifier-cifar10",
+        classifier_name="small",
+        dataset_name=str(REAL_DATA / "cifar10.tar"),
+        max_epochs=8,
+        batch_output_frequency=20,
+        resume=True,
+    ),
+    "classifier-placeholder": ClassifierOptions(
+        experiment_name="weights-classifier-placeholder", classifier_name="small", max_epochs=8, resume=True
+    ),
+    "trunk": ClassifierOptions(
+        experiment_name="weights-trunk",
+        classifier_name="squeeze",
+        dataset_name=str(REAL_DATA / "tinyimagenet.tar"),
+        image_size=64,
+        max_epochs=8,
+        batch_output_frequency=20,
+        resume=True,
     ),
 }
 
@@ -129,25 +160,53 @@ def run(stages: tuple[TrainingOptions, ...]) -> Path:
     return weights
 
 
-def ship(name: str, source: Path) -> None:
-    """Copy trained weights into the package as ``name``, in half precision, and note their SHA-256."""
+def run_judge(options: ClassifierOptions) -> Path:
+    """Train a judge; the weights of its last epoch, for the same reason."""
+    if train_classifier(options).stopped:
+        sys.exit(130)
+    return options.folder / "last.safetensors"
+
+
+def ship_judge(name: str, source: Path) -> None:
+    """Copy a judge into the package in half precision; of ``trunk`` only the convolutions, batch norms folded in."""
     target = FOLDER / f"{name}.safetensors"
-    header = describe_weights(source)
+    judge, facts = load_classifier(source), _facts(source)
+    if isinstance(judge, SqueezeClassifier):
+        state = {key: tensor.half().contiguous() for key, tensor in judge.trunk().items()}
+        save_file(state, target, metadata={"colorlab": json.dumps(facts)})
+    else:
+        save_weights(judge, target, facts, dtype=torch.float16)
+    _note("trunk" if name == "trunk" else "classifiers", name, target)
+
+
+def ship(name: str, source: Path) -> None:
+    """Copy trained weights into the package as ``name``, in half precision."""
+    target = FOLDER / f"{name}.safetensors"
     model = load_weights(source)
     model.working_size = working_size(name, model)
     if isinstance(model, ColorlabColorizer):
         for parameter in model.to_ab[-1].parameters():
             parameter.data *= CHROMA[name]
+    save_weights(model, target, _facts(source), dtype=torch.float16)
+    _note("colorizers", name, target)
+
+
+def _facts(source: Path) -> dict[str, object]:
+    """What a file of weights knows of its training, without the paths of this machine."""
+    header = describe_weights(source)
     options = {k: v for k, v in header["options"].items() if not k.endswith("_path") and k != "initial_weights"}
     options["dataset_name"] = Path(options["dataset_name"]).stem
-    facts = {"options": options, "classes": header["classes"], "epoch": header["epoch"]}
-    save_weights(model, target, facts, dtype=torch.float16)
+    return {"options": options, "classes": header["classes"], "epoch": header["epoch"]}
+
+
+def _note(kind: str, name: str, target: Path) -> None:
+    """Enter a file's SHA-256 into ``shipped.json``, in the order of the recipes."""
     index = FOLDER / "shipped.json"
     shipped = json.loads(index.read_text(encoding="utf-8"))
-    shipped[name] = hashlib.sha256(target.read_bytes()).hexdigest()
-    ordered = {name: shipped[name] for name in RECIPES if name in shipped}
-    index.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
-    print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, SHA-256 {shipped[name]}")
+    shipped[kind][name] = hashlib.sha256(target.read_bytes()).hexdigest()
+    shipped[kind] = {known: shipped[kind][known] for known in (*RECIPES, *JUDGES) if known in shipped[kind]}
+    index.write_text(json.dumps(shipped, indent=2) + "\n", encoding="utf-8")
+    print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB, SHA-256 {shipped[kind][name]}")
 
 
 def working_size(name: str, model: Colorizer) -> int:
@@ -230,7 +289,10 @@ def main(names: list[str]) -> None:
     """Train and ship the named recipes, then score all that ship."""
     prepare()
     for name in names:
-        ship(name, run(RECIPES[name]))
+        if name in JUDGES:
+            ship_judge(name, run_judge(JUDGES[name]))
+        else:
+            ship(name, run(RECIPES[name]))
     trainset = create_dataset(str(REAL_DATA / "tinyimagenet.tar"), "train", size=32)
     models = {"grey": grey(), "mean colour": mean_colour(trainset), **_shipped()}
     score(models, create_dataset(str(REAL_DATA / "photos.tar"), "val", size=256).rgb)
@@ -243,4 +305,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["sheet"]:
         sheet()
     else:
-        main(sys.argv[1:] or list(RECIPES))
+        main(sys.argv[1:] or [*RECIPES, *JUDGES])

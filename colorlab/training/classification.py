@@ -24,7 +24,7 @@ class ClassifierOptions(RunOptions):
     """Train a classifier."""
 
     classifier_name: ClassifierName = "vgg16"
-    """vgg16, or small, for two CPU cores at 32 pixels."""
+    """vgg16; small, for two CPU cores at 32 pixels; squeeze, at 64."""
     pretrained: bool = True
     """Let vgg16 start from ImageNet's weights (528 MB), its convolutions frozen."""
 
@@ -44,7 +44,7 @@ class ClassifierTraining:
 
 
 class Classification(Learner):
-    """Cross entropy. ``vgg16``: SGD 0.01, momentum 0.9, a tenth every 5 epochs; ``small``: SGD, one cycle to 0.1."""
+    """Cross entropy. ``vgg16``: SGD 0.01, momentum 0.9, a tenth every 5 epochs; others: SGD, one cycle to 0.1."""
 
     def __init__(
         self, options: ClassifierOptions, classes: tuple[str, ...], together: Processes, steps_per_epoch: int

@@ -109,8 +109,9 @@ def thumbnails(contents: list[bytes]) -> None:
     ways = {
         "seed, to Lab": lambda: drain(seed),
         "colorlab, uint8": lambda: drain(loader),
-        "colorlab, to Lab": lambda: drain(to_network(rgb) for rgb, _ in loader),
-        "colorlab, to Lab, compiled": lambda: drain(compiled(rgb) for rgb, _ in loader),
+        "colorlab, to Lab": lambda: drain(color.rgb_to_lab(rgb) for rgb, _ in loader),
+        "colorlab, to the network's units": lambda: drain(to_network(rgb) for rgb, _ in loader),
+        "colorlab, the same, compiled": lambda: drain(compiled(rgb) for rgb, _ in loader),
     }
     title = f"{SMALL} pictures of 32×32 in memory: flipped, in batches of {SMALL_BATCH}"
     compare(title, SMALL, ways, ["seed, to Lab"], ROUNDS)
