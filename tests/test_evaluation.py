@@ -8,7 +8,7 @@ import torch
 
 from colorlab import color
 from colorlab.data import PictureDataset, create_dataset
-from colorlab.evaluation import compare, grey, mean_colour, score, summary
+from colorlab.evaluation import baselines, compare, grey, mean_colour, score, summary
 from colorlab.models import Colorizer, ConstantColor, create_colorizer
 
 ERRORS = ["mse", "mae"]
@@ -78,6 +78,13 @@ def test_psnr_agrees_with_scikit_image(few, coloured_by_skimage):
         for true, picture in zip(few.rgb, coloured_by_skimage, strict=True)
     ]
     assert score(ConstantColor((30, 60)), few)["psnr"].to_numpy() == pytest.approx(expected, abs=0.01)
+
+
+def test_mean_colour_of_many_pictures_looks_at_some_evenly_spaced(few, monkeypatch):
+    monkeypatch.setattr(baselines, "ENOUGH", 3)
+    n = len(few)
+    chosen = PictureDataset(few.rgb[[0, n // 3, 2 * n // 3]], few.labels[:3], few.classes)
+    torch.testing.assert_close(mean_colour(few, batch_size=2).ab, mean_colour(chosen).ab)
 
 
 def test_mean_colour_agrees_with_scikit_image(few):

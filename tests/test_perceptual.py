@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision import models
 
+from colorlab import pretrained
 from colorlab.evaluation import PerceptualDistance
 from colorlab.evaluation.perceptual import is_perceptual
 
@@ -156,16 +157,16 @@ def test_features_can_be_kept_for_later(squeeze):
 # Weights and names
 
 
-def test_the_own_trunk_is_never_called_lpips_and_says_when_it_is_random(squeeze_file):
+def test_the_own_trunk_ships_and_is_never_called_lpips(squeeze_file):
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    random = PerceptualDistance("colorlab")
+    own = PerceptualDistance("colorlab")
     assert torch.equal(torch.get_rng_state(), before)
-    assert random.label == "perceptual distance (colorlab trunk, random weights)"
-    assert PerceptualDistance("colorlab", squeeze_file).label == "perceptual distance (colorlab trunk)"
+    assert own.label == "perceptual distance (colorlab trunk)"
     a, b = noise(2, 32), noise(2, 32, seed=1)
-    assert torch.equal(random(a, b), PerceptualDistance("colorlab")(a, b))
-    assert is_perceptual(random.label)
+    assert torch.equal(own(a, b), PerceptualDistance("colorlab", pretrained.path("trunk"))(a, b))
+    assert not torch.allclose(own(a, b), PerceptualDistance("colorlab", squeeze_file)(a, b))
+    assert is_perceptual(own.label)
     assert is_perceptual("LPIPS v0.1 (alex)")
     assert not is_perceptual("mse")
 

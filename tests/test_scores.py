@@ -329,7 +329,7 @@ def everything(few):
 
 
 def test_all_scores_of_all_models_in_one_table(few, everything):
-    label = "perceptual distance (colorlab trunk, random weights)"
+    label = "perceptual distance (colorlab trunk)"
     assert set(everything) == {"model", "picture", "label", *SCORES, label}
     assert list(everything)[:3] == ["model", "picture", "label"]
     assert everything["model"].unique().tolist() == ["original", "warm", "mean colour", "grey"]
@@ -417,9 +417,17 @@ def test_the_leaderboard_is_best_first_and_says_what_it_shows(everything):
     assert set(board["n"]) == {"7"}
 
 
+def test_the_originals_meet_themselves_without_any_error_of_rounding(everything):
+    means = summary(everything).loc["original"]
+    assert means["auc_rebalanced"] == pytest.approx(100)
+    assert means["auc_rebalanced_se"] == 0
+    assert leaderboard(everything, ["auc_rebalanced"]).loc["original"].iloc[0].startswith("100")
+    assert "00000000" not in leaderboard(everything, ["auc_rebalanced"]).loc["original"].iloc[0]
+
+
 def test_the_leaderboard_shows_all_scores_but_auxiliary_ones(everything):
     board = leaderboard(everything)
-    assert "perceptual distance (colorlab trunk, random weights) (↓)" in board
+    assert "perceptual distance (colorlab trunk) (↓)" in board
     assert not {heading("auc_weight"), heading("colorfulness_gain")} & set(board)
 
 

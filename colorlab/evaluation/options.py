@@ -155,7 +155,7 @@ class SIOptions(SetOptions, OutputOptions):
     """Accuracy of a classifier on pictures that eval-gen wrote."""
 
     classifier_path: Path = Path("models/classifier.safetensors")
-    """Weights, such as best.safetensors of the task classifier."""
+    """Weights, such as best.safetensors of the task classifier; or cifar10, placeholder: those that ship."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,4 +169,4 @@ class LeaderboardOptions(DataOptions, OutputOptions):
     trunk_weights: Path | None = None
     """Its weights, where torch hub neither has nor gets them."""
     classifier_path: Path | None = None
-    """Weights of a classifier for the accuracies; by default without."""
+    """Classifier for the accuracies, as for eval-si; by default without."""

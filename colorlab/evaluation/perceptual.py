@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torchvision import models
 
+from colorlab import pretrained
+
 Trunk = Literal["alex", "vgg", "squeeze", "colorlab"]
 TRUNKS: tuple[Trunk, ...] = get_args(Trunk)
 
@@ -48,7 +50,7 @@ class PerceptualDistance:
         trunk: ``alex`` (what papers mean by LPIPS), ``vgg``, ``squeeze`` or ``colorlab``.
         weights: a file with the trunk's weights: the state of torchvision's network, or of its ``features`` alone
             (``.pth``, loaded without running code, or ``.safetensors``). Without one, ImageNet's come from torch
-            hub's cache or by download, and ``colorlab`` has random ones, which its label says.
+            hub's cache or by download, and those of ``colorlab`` ship with the package.
         device: where to compute, e.g. ``cuda``.
 
     Attributes:
@@ -67,21 +69,15 @@ class PerceptualDistance:
         if trunk not in TRUNKS:
             raise ValueError(f"no trunk {trunk!r}; there are {', '.join(TRUNKS)}")
         self.trunk, self.device = trunk, torch.device(device)
-        state: dict[str, Tensor] | None = None
-        if weights is not None:
-            state = _read(Path(weights))
-        elif trunk != "colorlab":
-            state = _from_hub(trunk)
+        if weights is None and trunk == "colorlab":
+            weights = pretrained.path("trunk")
+        state = _from_hub(trunk) if weights is None else _read(Path(weights))
         self.network = _lpips(trunk)
-        if state is not None:
-            _fill(self.network.net, state, str(weights or "the file that torch hub has"), trunk)
+        _fill(self.network.net, state, str(weights or "the file that torch hub has"), trunk)
         self.network.to(self.device, memory_format=torch.channels_last)
         if trunk == "alex":
             _arrange_alex(self.network.net)
-        if trunk == "colorlab":
-            self.label = f"{_OWN} (colorlab trunk{'' if weights else ', random weights'})"
-        else:
-            self.label = f"{_LPIPS} ({trunk})"
+        self.label = f"{_OWN} (colorlab trunk)" if trunk == "colorlab" else f"{_LPIPS} ({trunk})"
 
     @torch.inference_mode()
     def features(self, rgb: Tensor) -> list[Tensor]:

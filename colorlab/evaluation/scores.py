@@ -213,6 +213,7 @@ def _mean(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] | No
     share = weights[finite] / weights[finite].mean()
     mean = float((share * values).mean())
     residuals = share * (values - mean)
+    residuals[np.abs(residuals) < 1e-9 * abs(mean)] = 0  # rounding, where all values are equal
     return mean, float(residuals.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
 
 

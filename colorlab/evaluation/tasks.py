@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from colorlab import pretrained
 from colorlab.evaluation.baselines import grey, mean_colour
 from colorlab.evaluation.definitions import SSIM_WINDOW
 from colorlab.evaluation.folders import Writer, label_of, name_pictures, open_folders, read_batches
@@ -208,12 +209,14 @@ def _by_perception(perceptual: PerceptualDistance) -> _Judge:
 
 
 def _by_classifier(path: Path, options: OutputOptions) -> _Judge:
-    if not path.is_file():
+    name = str(path)
+    if not path.is_file() and name not in pretrained.CLASSIFIERS:
         raise ValueError(
-            f"there is no classifier at {path}; the task classifier trains one, whose best.safetensors is what "
-            "classifier_path takes"
+            f"there is no classifier at {path}; classifier_path takes what the task classifier trains "
+            f"(its best.safetensors), or one that ships: {', '.join(pretrained.CLASSIFIERS)}"
         )
-    classifier = load_classifier(path).to(options.torch_device())
+    classifier = load_classifier(path) if path.is_file() else pretrained.load_classifier(name)
+    classifier.to(options.torch_device())
     index = {name: number for number, name in enumerate(classifier.classes)}
 
     def judge(classes: Sequence[str], pictures: Sequence[Tensor]) -> list[pd.DataFrame]:

@@ -143,12 +143,14 @@ class SqueezeClassifier(Classifier):
         return logits
 
     def trunk(self) -> dict[str, Tensor]:
-        """The state of ``torchvision.models.squeezenet1_1().features`` that computes the same: batch norms folded in."""
+        """The state of torchvision's ``squeezenet1_1().features`` that computes the same: batch norms folded in."""
         features = copy.deepcopy(self.features).eval()
         for name, module in list(features.named_modules()):
-            if isinstance(module, nn.Sequential) and len(module) == 2 and isinstance(module[1], nn.BatchNorm2d):
-                features.set_submodule(name, fuse_conv_bn_eval(module[0], module[1]))
-        return features.state_dict()
+            match list(module.children()):
+                case [nn.Conv2d() as convolution, nn.BatchNorm2d() as norm]:
+                    features.set_submodule(name, fuse_conv_bn_eval(convolution, norm))
+        state: dict[str, Tensor] = features.state_dict()
+        return state
 
 
 class _Residual(nn.Module):
