@@ -1,0 +1,238 @@
+"""Colour hints: a few pixels whose colour somebody knows, spread over what the network guessed.
+
+Levin, Lischinski and Weiss (2004) colour a grey picture from a few marks, asking that the colour of a pixel be the
+mean of its neighbours' colours, where a neighbour counts by how near its lightness is. Here this is asked of the
+*correction*, which is the final colour minus the network's:
+
+    minimise  Σ_r (c_r - Σ_s w_rs c_s)² + pull · Σ_r c_r²   subject to c = hint - prediction at each hint,
+
+s being the up to eight neighbours of r, and w_rs = exp(-(L_r - L_s)² / 2σ²), scaled so that a pixel's weights add up
+to 1. So a correction stays inside the edges of the thing that the hint lies on, and far from all hints the prediction
+stands. Where L is constant, a single hint has the shape of a plate on an elastic bed under a point load.
+
+The matrix of this depends on L alone. It is factorised once, then each hint's position costs one pair of triangular
+solutions, and its colour nothing but a system as small as there are hints. Notebook ``11_colorize_your_own`` uses it.
+
+Reference: Levin, Lischinski and Weiss, *Colorization using Optimization*, doi:10.1145/1015706.1015780, equation 1.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+from scipy.sparse.linalg import splu
+from torch import Tensor
+
+SIGMA = 4.0
+"""Difference in L at which a neighbour counts 0.6. The paper takes it from the variance of L around each pixel, which
+stops colour at textures as at edges: three true hints then correct a photograph only half as much (measured on those
+of ``placeholder``)."""
+
+MAX_REACH = 1000
+"""Beyond it the pull is so weak that rounding decides."""
+
+_FORMAT = "colorlab hints 1"
+
+_Array = npt.NDArray[np.float64]
+
+
+class Hint(NamedTuple):
+    r"""The colour of one pixel.
+
+    Attributes:
+        row: from the top, from 0.
+        column: from the left, from 0.
+        a: in Lab units.
+        b: in Lab units.
+    """
+
+    row: int
+    column: int
+    a: float
+    b: float
+
+
+class Propagation:
+    """What a picture's lightness says about how colour spreads in it; made once for a picture.
+
+    Args:
+        lightness: ``(H, W)`` L in 0…100. At 256 × 256 the factorization takes about a second.
+        reach: how far a hint is felt where no edge stops it, in pixels: at that distance 63 % of it are left. By
+            default a quarter of the longer side.
+
+    Raises:
+        ValueError: ``lightness`` is not a picture of finite values, or ``reach`` is not 0.1 to 1000.
+    """
+
+    def __init__(self, lightness: Tensor, *, reach: float | None = None) -> None:
+        if lightness.dim() != 2 or lightness.numel() == 0 or not bool(lightness.isfinite().all()):
+            raise ValueError(f"lightness must be (H, W), of finite values; got shape {tuple(lightness.shape)}")
+        reach = min(max(lightness.shape) / 4, MAX_REACH) if reach is None else reach
+        if not 0.1 <= reach <= MAX_REACH:
+            raise ValueError(f"reach must be 0.1 to {MAX_REACH} pixels, got {reach}")
+        self.shape: tuple[int, int] = (lightness.shape[0], lightness.shape[1])
+        self._factors = splu(
+            system(lightness.double().cpu().numpy(), reach),
+            # It is symmetric and positive definite, so that no pivoting is needed.
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+        # Pixel → what a unit load there does to all pixels; for the hints of the last call.
+        self._responses: dict[int, _Array] = {}
+
+    def spread(self, ab: Tensor, hints: Sequence[Hint]) -> Tensor:
+        """The prediction with the hints in it.
+
+        Args:
+            ab: ``(2, H, W)`` predicted a and b in Lab units.
+            hints: any number, no two on one pixel.
+
+        Returns:
+            ``(2, H, W)`` on the CPU, of the type of ``ab``: at each hint its colour, up to rounding. The correction
+            is nowhere stronger than a hint asks for: where two hints contradict each other, the minimum alone would
+            swing past both. The gamut is not looked at; :func:`colorlab.inference.render` does that.
+
+        Raises:
+            ValueError: ``ab`` has another shape than the picture, a hint lies outside it or is not finite, or two lie
+                on one pixel.
+        """
+        if tuple(ab.shape) != (2, *self.shape):
+            raise ValueError(f"ab must have shape {(2, *self.shape)}, like the lightness, got {tuple(ab.shape)}")
+        check_hints(hints, self.shape)
+        if not hints:
+            self._responses = {}
+            return ab.cpu().clone()
+        predicted = ab.double().cpu().numpy().reshape(2, -1)
+        pixels = [hint.row * self.shape[1] + hint.column for hint in hints]
+        wanted = np.array([(hint.a, hint.b) for hint in hints]).T - predicted[:, pixels]
+        known = self._responses
+        self._responses = {p: known[p] if p in known else self._response(p) for p in pixels}
+        responses = np.stack([self._responses[p] for p in pixels])
+        loads = np.linalg.solve(responses[:, pixels], wanted.T)
+        correction = loads.T @ responses
+        low, high = wanted.min(axis=1, keepdims=True), wanted.max(axis=1, keepdims=True)
+        limited = np.clip(correction, np.minimum(low, 0), np.maximum(high, 0))
+        return torch.from_numpy((predicted + limited).reshape(2, *self.shape)).to(ab.dtype)
+
+    def _response(self, pixel: int) -> _Array:
+        load = np.zeros(self.shape[0] * self.shape[1])
+        load[pixel] = 1
+        response: _Array = self._factors.solve(load)
+        return response
+
+
+def system(lightness: _Array, reach: float) -> sparse.csc_array:
+    """The symmetric matrix of the quadratic form in the module's text: ``(H·W, H·W)``, sparse, by columns.
+
+    Args:
+        lightness: ``(H, W)`` L in 0…100.
+        reach: as in :class:`Propagation`.
+    """
+    height, width = lightness.shape
+    number = np.arange(height * width).reshape(height, width)
+    pixels, neighbours = [], []
+    for down, right in [(0, 1), (1, 0), (1, 1), (1, -1)]:
+        one = number[: height - down, max(0, -right) : width - max(0, right)].ravel()
+        other = number[down:, max(0, right) : width + min(0, right)].ravel()
+        pixels += [one, other]
+        neighbours += [other, one]
+    row, column = np.concatenate(pixels), np.concatenate(neighbours)
+    values = lightness.ravel()
+    weight = np.exp(-((values[row] - values[column]) ** 2) / (2 * SIGMA**2))
+    weight /= np.bincount(row, weight, number.size)[row]
+    identity = sparse.eye_array(number.size)
+    residual = identity - sparse.coo_array((weight, (row, column)), shape=(number.size,) * 2).tocsr()
+    # The eight neighbours lie 3/4 apart in the mean of their squared distance along one axis, so that where L is
+    # constant the residual is -3/8 of the Laplacian, and a hint's shape that of a plate, whose radius of stiffness:
+    pull = (3 / 8 / reach**2) ** 2
+    return (residual.T @ residual + pull * identity).tocsc()
+
+
+def check_hints(hints: Sequence[Hint], shape: tuple[int, int]) -> None:
+    """Nothing, if all hints are of a picture of ``shape`` (H, W).
+
+    Raises:
+        ValueError: a hint that lies outside or is not finite, or two on one pixel.
+    """
+    seen: set[tuple[int, int]] = set()
+    for number, hint in enumerate(hints, start=1):
+        if not (0 <= hint.row < shape[0] and 0 <= hint.column < shape[1]):
+            raise ValueError(
+                f"hint {number} is at row {hint.row}, column {hint.column}, outside a picture of "
+                f"{shape[1]}×{shape[0]} pixels"
+            )
+        if not (math.isfinite(hint.a) and math.isfinite(hint.b)):
+            raise ValueError(f"hint {number} has a = {hint.a}, b = {hint.b}; both must be numbers")
+        if (hint.row, hint.column) in seen:
+            raise ValueError(f"hint {number} is on the same pixel as another: row {hint.row}, column {hint.column}")
+        seen.add((hint.row, hint.column))
+
+
+def to_json(hints: Sequence[Hint], shape: tuple[int, int]) -> str:
+    """Hints as the text of a JSON file, a hint a line.
+
+    Args:
+        hints: of one picture.
+        shape: H and W of the lightness that they were set on.
+
+    Raises:
+        ValueError: as in :func:`check_hints`.
+    """
+    check_hints(hints, shape)
+    lines = ",\n    ".join(json.dumps(hint._asdict()) for hint in hints)
+    return (
+        f'{{\n  "format": "{_FORMAT}",\n  "height": {shape[0]},\n  "width": {shape[1]},\n'
+        f'  "hints": [{f"{chr(10)}    {lines}{chr(10)}  " if hints else ""}]\n}}\n'
+    )
+
+
+def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
+    """Hints from the text of a file that :func:`to_json` made.
+
+    Args:
+        text: the file's contents.
+        shape: H and W of the lightness that they shall be used on.
+
+    Raises:
+        ValueError: not such a file, a damaged one, or hints for a picture of another size.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the file holds no hints: it is not JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise ValueError(f'the file holds no hints: it does not say "format": "{_FORMAT}"')
+    size = content.get("height"), content.get("width")
+    if size != shape:
+        raise ValueError(
+            f"the hints are for a picture of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}"
+        )
+    entries = content.get("hints")
+    if not isinstance(entries, list):
+        raise ValueError('the file is damaged: "hints" is not a list')
+    hints = [_hint(number, entry) for number, entry in enumerate(entries, start=1)]
+    check_hints(hints, shape)
+    return hints
+
+
+def _hint(number: int, entry: object) -> Hint:
+    """One entry of a file, checked by type."""
+    if not isinstance(entry, dict) or entry.keys() != set(Hint._fields):
+        raise ValueError(f"the file is damaged: hint {number} must have {', '.join(Hint._fields)}, and nothing else")
+    for field in Hint._fields:
+        kinds = (int,) if field in ("row", "column") else (int, float)
+        # A bool is an int to Python, and no number to anybody else.
+        if not isinstance(entry[field], kinds) or isinstance(entry[field], bool):
+            raise ValueError(f"the file is damaged: {field} of hint {number} is {entry[field]!r}")
+    try:
+        return Hint(entry["row"], entry["column"], float(entry["a"]), float(entry["b"]))
+    except OverflowError as error:
+        raise ValueError(f"the file is damaged: the colour of hint {number} is beyond all numbers") from error

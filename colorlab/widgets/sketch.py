@@ -1,0 +1,128 @@
+"""What somebody does to the hints of a picture, by mouse or keyboard, with a way back; without any widget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from colorlab import color
+from colorlab.hints import Hint, check_hints
+
+FIRST_COLOUR = (35.0, 30.0)
+"""a and b of a first hint: an orange, which is seen at once on any picture."""
+
+
+def showable(lightness: float, a: float, b: float) -> tuple[float, float]:
+    """a and b, with less chroma where no screen shows so much of it at that L."""
+    lab = torch.tensor([lightness, a, b], dtype=torch.float64).view(3, 1, 1)
+    _, a, b = color.fit_to_gamut(lab).flatten().tolist()
+    return a, b
+
+
+class Sketch:
+    """Hints on a picture while somebody works on them, every colour kept inside the gamut.
+
+    Args:
+        lightness: ``(H, W)`` L in 0…100.
+        hints: to begin with.
+
+    Raises:
+        ValueError: hints that do not fit the picture.
+
+    Attributes:
+        hints: as they are now.
+        selected: the number of the hint being worked on, or -1.
+        place: row and column of what was last touched.
+        colour: a and b that were last chosen; a hint is given as much of them as its lightness allows.
+    """
+
+    def __init__(self, lightness: Tensor, hints: Sequence[Hint] = ()) -> None:
+        self.shape: tuple[int, int] = (lightness.shape[0], lightness.shape[1])
+        self._lightness = lightness
+        self.place = self.shape[0] // 2, self.shape[1] // 2
+        self.colour = FIRST_COLOUR
+        self.selected = -1
+        self.hints: tuple[Hint, ...] = ()
+        self._past: list[tuple[Hint, ...]] = []
+        # What an uninterrupted drag does again and again; to undo it is one step.
+        self._ongoing = ""
+        self.replace(hints)
+        self._past.clear()
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to undo."""
+        return bool(self._past)
+
+    def lightness_at(self, row: int, column: int) -> float:
+        """L of a pixel."""
+        return float(self._lightness[row, column])
+
+    def press(self, row: int, column: int, index: int = -1) -> None:
+        """Take up hint ``index``; or, if that is -1, set a hint here and take it up."""
+        self.release()
+        if index < 0:
+            self._change((*self.hints, self._fitted(row, column)))
+            index = len(self.hints) - 1
+        self._select(index)
+
+    def move(self, row: int, column: int) -> None:
+        """Take the selected hint there, unless another one is."""
+        if self.selected >= 0 and all((row, column) != hint[:2] for hint in self.hints):
+            self._change_selected(self._fitted(row, column), "move")
+            self.place = row, column
+
+    def choose(self, a: float, b: float) -> None:
+        """A colour for the selected hint, and for those to come."""
+        self.colour = showable(self.lightness_at(*self.place), a, b)
+        if self.selected >= 0:
+            self._change_selected(self._fitted(*self.place), "choose")
+
+    def release(self) -> None:
+        """The end of a drag."""
+        self._ongoing = ""
+
+    def drop(self) -> None:
+        """Work on no hint any more."""
+        self.release()
+        self.selected = -1
+
+    def delete(self) -> None:
+        """Remove the selected hint."""
+        if self.selected >= 0:
+            self.replace([hint for index, hint in enumerate(self.hints) if index != self.selected])
+
+    def replace(self, hints: Sequence[Hint]) -> None:
+        """Other hints instead, or none."""
+        check_hints(hints, self.shape)
+        self.drop()
+        self._change(tuple(Hint(h.row, h.column, *showable(self.lightness_at(*h[:2]), h.a, h.b)) for h in hints))
+
+    def undo(self) -> None:
+        """As it was before the last change, a whole drag being one."""
+        if self._past:
+            self.drop()
+            self.hints = self._past.pop()
+
+    def _fitted(self, row: int, column: int) -> Hint:
+        return Hint(row, column, *showable(self.lightness_at(row, column), *self.colour))
+
+    def _select(self, index: int) -> None:
+        self.selected = index
+        row, column, *colour = self.hints[index]
+        self.place, self.colour = (row, column), (colour[0], colour[1])
+
+    def _change_selected(self, hint: Hint, how: str) -> None:
+        hints = list(self.hints)
+        hints[self.selected] = hint
+        self._change(tuple(hints), how)
+
+    def _change(self, hints: tuple[Hint, ...], how: str = "") -> None:
+        if hints == self.hints:
+            return
+        if not how or how != self._ongoing:
+            self._past.append(self.hints)
+        self._ongoing = how
+        self.hints = hints

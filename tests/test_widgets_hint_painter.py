@@ -1,0 +1,436 @@
+"""The hint painter without a browser: gestures arrive as the browser sends them, traits are set as it sets them."""
+
+import base64
+import datetime
+import html
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch.nn.modules.module import register_module_forward_hook
+
+from colorlab import color
+from colorlab.data.placeholder import PHOTOGRAPHS, photograph
+from colorlab.hints import Hint, to_json
+from colorlab.inference import full_lightness
+from colorlab.models import Colorizer, ConstantColor
+from colorlab.pictures import read_picture
+from colorlab.widgets import HintPainter
+from colorlab.widgets.colorize_bench import Source
+from colorlab.widgets.hint_painter import HINT_SIZE, PALETTE_REACH, palette
+from colorlab.widgets.sketch import FIRST_COLOUR, Sketch, showable
+
+DARK, BRIGHT = 30, 73  # L of the two halves
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Hints set on small pictures, whose matrices are factorised at once."""
+    monkeypatch.setattr("colorlab.widgets.hint_painter.HINT_SIZE", 64)
+
+
+@pytest.fixture
+def painter(tmp_path, monkeypatch, quick):
+    """A painter in an empty folder, on a picture of two halves, with a network that gives them a little green."""
+    monkeypatch.chdir(tmp_path)
+    halves().save("halves.png")
+    return HintPainter("halves.png", ConstantColor((-10, 0)))
+
+
+def halves(width=40, height=30):
+    pixels = np.full((height, width, 3), 70, dtype=np.uint8)
+    pixels[:, width // 2 :] = 180
+    return Image.fromarray(pixels)
+
+
+def gesture(pad, kind, **where):
+    """As ipywidgets calls a widget when its front-end sends a message."""
+    pad._handle_custom_msg({"kind": kind, **where}, [])
+
+
+def click(pad, x, y, index=-1):
+    gesture(pad, "press", x=x, y=y, index=index)
+    gesture(pad, "release")
+
+
+def upload(button, name, content):
+    """Hand a file to an upload button as ipywidgets 8 does."""
+    button.value = (
+        {
+            "name": name,
+            "type": "",
+            "size": len(content),
+            "content": memoryview(content),
+            "last_modified": datetime.datetime(2026, 5, 17, tzinfo=datetime.UTC),
+        },
+    )
+
+
+def said(painter):
+    """The text of the status line."""
+    found = re.fullmatch(r'<p role="status" aria-live="polite"[^>]*>(.*)</p>', painter.status.value)
+    assert found, painter.status.value
+    return html.unescape(found[1])
+
+
+def shown(pad):
+    """The picture in a pad."""
+    return Image.open(io.BytesIO(base64.b64decode(pad.image.partition(",")[2])))
+
+
+def greenness(painter, x, y):
+    """Green minus red of a pixel."""
+    red, green, _ = shown(painter.canvas).getpixel((x, y))
+    return green - red
+
+
+# ---- the picture and its palette
+
+
+def test_the_first_line_shows_the_networks_colours():
+    painter = HintPainter()
+    assert repr(painter) == "HintPainter(picture='coffee', 600×400, hints=0)"
+    assert painter._repr_mimebundle_()["text/plain"] == repr(painter)
+    assert "colorlab-hint-painter" in painter._dom_classes
+    assert said(painter) == "coffee, 600×400 pixels, no hints yet."
+    assert (painter.canvas.rows, painter.canvas.columns, painter.canvas.width) == (171, HINT_SIZE, 512)
+    assert shown(painter.canvas).size == (512, 341)
+    assert (painter.undo.disabled, painter.remove.disabled, painter.clear.disabled) == (True, True, True)
+
+
+def test_a_click_sets_a_hint_that_stays_on_its_side_of_the_edge(painter):
+    before = greenness(painter, 10, 10), greenness(painter, 30, 10)
+    assert min(before) > 5
+    click(painter.canvas, 10, 12)
+    assert painter.hints == (Hint(12, 10, *FIRST_COLOUR),)
+    assert greenness(painter, 10, 10) < -20
+    assert abs(greenness(painter, 30, 10) - before[1]) < 3  # JPEG
+    assert said(painter) == (
+        f"halves.png, 40×30 pixels, 1 hint. Hint 1, row 12, column 10: L = {DARK}, a = 35, b = 30."
+    )
+    (point,) = painter.canvas.points
+    assert (point["x"], point["y"], point["title"]) == (10, 12, "hint 1")
+    red, green, blue = map(int, re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", point["colour"]).groups())
+    assert red > green > blue
+    assert painter.canvas.selected == 0
+
+
+def test_a_drag_moves_the_hint_and_is_one_step_of_undo(painter):
+    click(painter.canvas, 10, 12)
+    gesture(painter.canvas, "press", x=10, y=12, index=0)
+    for x in (15, 25, 33):
+        gesture(painter.canvas, "move", x=x, y=14)
+    gesture(painter.canvas, "release")
+    assert painter.hints[0][:2] == (14, 33)
+    assert greenness(painter, 10, 10) > 5
+    painter.undo.click()
+    assert painter.hints == (Hint(12, 10, *FIRST_COLOUR),)
+    painter.undo.click()
+    assert painter.hints == ()
+    assert painter.undo.disabled
+    painter.undo.click()
+    assert painter.hints == ()
+
+
+def test_the_palette_colours_the_hint_that_is_taken_up_and_those_to_come(painter):
+    click(painter.canvas, 10, 12)
+    click(painter.swatches, PALETTE_REACH - 5, PALETTE_REACH + 20)
+    assert painter.hints[0] == Hint(12, 10, -5, -20)
+    click(painter.canvas, 30, 12)
+    assert painter.hints[1] == Hint(12, 30, -5, -20)
+    # Put down: the colour is for the next one.
+    gesture(painter.canvas, "drop")
+    assert painter.canvas.selected == -1
+    click(painter.swatches, PALETTE_REACH + 10, PALETTE_REACH)
+    assert [hint.a for hint in painter.hints] == [-5, -5]
+    click(painter.canvas, 35, 20)
+    assert painter.hints[2] == Hint(20, 35, 10, 0)
+
+
+def test_the_palette_is_the_slice_at_the_lightness_of_the_hint(painter):
+    click(painter.canvas, 10, 12)
+    dark = painter.swatches.image
+    assert painter.legend.value.startswith(f"Colours at L = {DARK}:")
+    click(painter.canvas, 30, 12)
+    assert painter.legend.value.startswith(f"Colours at L = {BRIGHT}:")
+    assert painter.swatches.image != dark
+    click(painter.canvas, 10, 12, index=0)
+    assert painter.swatches.image == dark
+    assert painter.swatches.points[0]["x"] == PALETTE_REACH + 35
+    assert painter.swatches.points[0]["y"] == PALETTE_REACH - 30
+
+
+def test_a_colour_that_no_screen_shows_is_brought_inside(painter):
+    click(painter.canvas, 10, 12)
+    click(painter.swatches, 0, 0)  # a = -110, b = 110
+    (hint,) = painter.hints
+    assert hint.a == pytest.approx(-hint.b)
+    assert -60 < hint.a < -10
+    # The point on the palette is where the colour is, not where the hand was.
+    assert painter.swatches.points[0]["x"] == PALETTE_REACH + round(hint.a)
+
+
+def test_keys_put_down_and_remove(painter):
+    click(painter.canvas, 10, 12)
+    click(painter.canvas, 30, 12)
+    gesture(painter.canvas, "drop")
+    assert said(painter) == "halves.png, 40×30 pixels, 2 hints."
+    gesture(painter.canvas, "delete")
+    assert len(painter.hints) == 2  # none is taken up
+    click(painter.canvas, 10, 12, index=0)
+    gesture(painter.canvas, "delete")
+    assert [hint.column for hint in painter.hints] == [30]
+    gesture(painter.swatches, "undo")
+    assert [hint.column for hint in painter.hints] == [10, 30]
+    click(painter.canvas, 30, 12, index=1)
+    painter.remove.click()
+    assert [hint.column for hint in painter.hints] == [10]
+    painter.clear.click()
+    assert painter.hints == ()
+    gesture(painter.canvas, "undo")
+    assert [hint.column for hint in painter.hints] == [10]
+
+
+def test_every_gesture_is_answered(painter, monkeypatch):
+    answers = []
+    monkeypatch.setattr(type(painter.canvas), "send", lambda _, content: answers.append(content))
+    click(painter.canvas, 10, 12)
+    gesture(painter.canvas, "move", x=11, y=12)
+    # ipywidgets logs what a callback raises; the browser must hear of it all the same, or it would wait for ever.
+    monkeypatch.setattr(painter._propagation, "spread", lambda *_: 1 / 0)
+    gesture(painter.canvas, "move", x=12, y=12)
+    assert answers == [{"kind": "answered"}] * 4
+
+
+def test_the_network_runs_and_the_matrix_is_factorised_once_a_picture(painter, monkeypatch):
+    runs = []
+    hook = register_module_forward_hook(
+        lambda module, *_: runs.append(module) if isinstance(module, Colorizer) else None
+    )
+    factors = painter._propagation
+    click(painter.canvas, 10, 12)
+    gesture(painter.canvas, "move", x=12, y=12)
+    click(painter.swatches, 100, 100)
+    assert painter._propagation is factors
+    assert runs == []
+    painter.picture.value = Source("sample", "cat")
+    assert len(runs) == 1
+    hook.remove()
+
+
+# ---- pictures
+
+
+def test_each_picture_keeps_its_hints(painter):
+    click(painter.canvas, 10, 12)
+    painter.picture.value = Source("sample", "cat")
+    assert said(painter) == "cat, 451×300 pixels, no hints yet."
+    assert painter.target.value == "colorized/cat.png"
+    click(painter.canvas, 40, 30)
+    painter.picture.value = Source("own", "halves.png")
+    assert [hint[:2] for hint in painter.hints] == [(12, 10)]
+    assert greenness(painter, 10, 10) < -20
+    painter.picture.value = Source("sample", "cat")
+    assert [hint[:2] for hint in painter.hints] == [(30, 40)]
+
+
+def test_an_upload_begins_without_hints(painter):
+    click(painter.canvas, 10, 12)
+    content = io.BytesIO()
+    halves(24, 20).save(content, "PNG")
+    upload(painter.upload, "halves.png", content.getvalue())  # another picture of the same name
+    assert said(painter) == "halves.png, 24×20 pixels, no hints yet."
+    assert painter.upload.value == ()
+    assert tuple(name for name, _ in painter.picture.options) == (*PHOTOGRAPHS, "halves.png (own)")
+
+
+def test_a_broken_upload_is_a_sentence_and_changes_nothing(painter):
+    click(painter.canvas, 10, 12)
+    state = painter.hints, painter.canvas.image, repr(painter)
+    upload(painter.upload, "notes.txt", b"no picture at all")
+    assert said(painter).startswith("notes.txt is not a picture")
+    assert said(painter).endswith("Nothing was changed.")
+    assert (painter.hints, painter.canvas.image, repr(painter)) == state
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (300, 2), (3, 600)])
+def test_pictures_of_odd_shapes(tmp_path, size):
+    halves(*size).save(tmp_path / "odd.png")
+    painter = HintPainter(tmp_path / "odd.png", ConstantColor())
+    click(painter.canvas, painter.canvas.columns - 1, painter.canvas.rows - 1)
+    assert len(painter.hints) == 1
+    assert "1 hint" in said(painter)
+
+
+def test_a_transparent_picture_stays_transparent(tmp_path):
+    picture = halves().convert("RGBA")
+    picture.putalpha(90)
+    picture.save(tmp_path / "clear.png")
+    painter = HintPainter(tmp_path / "clear.png", ConstantColor())
+    assert shown(painter.canvas).getpixel((3, 3))[3] == 90
+
+
+def test_mistakes_in_the_first_line(quick):
+    with pytest.raises(ValueError, match=r"missing\.png does not exist"):
+        HintPainter("missing.png")
+    with pytest.raises(ValueError, match="nonesuch"):
+        HintPainter("cat", "nonesuch")
+    with pytest.raises(ValueError, match="hint 1 is at row 500"):
+        HintPainter("cat", ConstantColor(), hints=[Hint(500, 0, 1, 1)])
+
+
+def test_hints_to_begin_with(quick):
+    painter = HintPainter("cat", ConstantColor(), hints=[Hint(5, 6, 10, 5)])
+    assert painter.hints == (Hint(5, 6, 10, 5),)
+    assert painter.undo.disabled
+    assert repr(painter).endswith("hints=1)")
+
+
+# ---- files
+
+
+def test_save_writes_the_whole_picture_and_the_hints_and_load_reads_them(tmp_path, monkeypatch, quick):
+    monkeypatch.chdir(tmp_path)
+    painter = HintPainter("coffee", ConstantColor())
+    click(painter.canvas, 30, 20)
+    hints = painter.hints
+    painter.save.click()
+    target = tmp_path / "colorized" / "coffee.png"
+    assert said(painter) == f"Saved {target} (600×400 pixels), and the hints in coffee.json."
+    assert sorted(path.name for path in target.parent.iterdir()) == ["coffee.json", "coffee.png"]
+    with Image.open(target) as saved:
+        assert saved.size == (600, 400)
+        difference = full_lightness(read_picture(saved)) - full_lightness(read_picture(photograph("coffee")))
+    assert float(difference.abs().max()) < 0.3
+    assert json.loads((target.parent / "coffee.json").read_text())["width"] == 64
+    painter.clear.click()
+    for _ in range(2):  # the same file a second time
+        upload(painter.load, "coffee.json", (target.parent / "coffee.json").read_bytes())
+        assert painter.hints == hints
+        assert painter.load.value == ()
+    painter.undo.click()
+    assert painter.hints == ()
+    # What was saved from here may be replaced.
+    painter.save.click()
+    assert said(painter).startswith("Saved ")
+    assert json.loads((target.parent / "coffee.json").read_text())["hints"] == []
+
+
+@pytest.mark.parametrize("name", ["taken.png", "taken.json"])
+def test_files_that_were_there_are_not_overwritten(painter, tmp_path, name):
+    (tmp_path / name).write_bytes(b"precious")
+    painter.target.value = "taken"
+    painter.save.click()
+    assert said(painter) == (
+        f"{name} exists already and was not saved from here; choose another name. Nothing was changed."
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["halves.png", name]
+    assert (tmp_path / name).read_bytes() == b"precious"
+
+
+def test_a_name_that_cannot_be_written_is_a_sentence(painter):
+    painter.target.value = ""
+    painter.save.click()
+    assert said(painter).startswith("give the picture a file name")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"\x89PNG", "the file holds no hints: it is not JSON"),
+        (
+            to_json([], (1000, 1000)).encode(),
+            "the hints are for a picture of 1000×1000 pixels, but this one has 40×30",
+        ),
+    ],
+)
+def test_hints_that_cannot_be_loaded_are_a_sentence_and_change_nothing(painter, content, sentence):
+    click(painter.canvas, 10, 12)
+    before = painter.hints
+    upload(painter.load, "hints.json", content)
+    assert said(painter).startswith(sentence)
+    assert said(painter).endswith("Nothing was changed.")
+    assert painter.hints == before
+
+
+def test_loaded_colours_are_brought_into_the_gamut(painter):
+    upload(painter.load, "hints.json", to_json([Hint(3, 3, 100, 100), Hint(4, 30, 1, 1)], (30, 40)).encode())
+    assert painter.hints[0].a < 60
+    assert painter.hints[1] == Hint(4, 30, 1, 1)
+
+
+# ---- the sketch
+
+
+@given(st.floats(0, 100), st.floats(-110, 110), st.floats(-110, 110))
+def test_showable_colours_can_be_shown_and_keep_their_hue(lightness, a, b):
+    fitted = showable(lightness, a, b)
+    assert bool(color.in_gamut(torch.tensor([lightness, *fitted], dtype=torch.float64).view(3, 1, 1)))
+    assert fitted[0] * b == pytest.approx(fitted[1] * a, abs=1e-6)
+    assert np.hypot(*fitted) <= np.hypot(a, b) + 1e-9
+
+
+def test_the_palette_shows_the_colours_of_the_gamut():
+    pixels = np.asarray(palette(60.0))
+    lab = color.rgb_to_lab(torch.from_numpy(pixels[..., :3].copy()).movedim(-1, 0))
+    inside = torch.from_numpy(pixels[..., 3] == 255)
+    places = torch.arange(-PALETTE_REACH, PALETTE_REACH + 1.0)
+    assert float((lab[1] - places)[inside].abs().max()) < 2
+    assert float((lab[2] + places[:, None])[inside].abs().max()) < 2
+    assert inside[PALETTE_REACH, PALETTE_REACH]
+    assert not inside[0, 0]
+
+
+def test_a_hint_gets_its_colour_back_when_it_leaves_the_dark():
+    lightness = torch.tensor([[60.0, 2.0, 60.0]])
+    sketch = Sketch(lightness)
+    sketch.press(0, 0)
+    sketch.move(0, 1)
+    assert np.hypot(*sketch.hints[0][2:]) < 10
+    sketch.move(0, 2)
+    assert sketch.hints == (Hint(0, 2, *FIRST_COLOUR),)
+
+
+def test_a_hint_does_not_move_onto_another():
+    sketch = Sketch(torch.full((3, 3), 50.0))
+    sketch.press(0, 0)
+    sketch.press(1, 1)
+    sketch.move(0, 0)
+    assert [hint[:2] for hint in sketch.hints] == [(0, 0), (1, 1)]
+
+
+gestures = st.lists(
+    st.one_of(
+        st.tuples(st.just("press"), st.integers(0, 3), st.integers(0, 4)),
+        st.tuples(st.just("move"), st.integers(0, 3), st.integers(0, 4)),
+        st.tuples(st.just("choose"), st.integers(-110, 110), st.integers(-110, 110)),
+        st.tuples(st.sampled_from(["release", "drop", "delete", "undo"])),
+    ),
+    max_size=25,
+)
+
+
+@settings(deadline=None)
+@given(gestures)
+def test_whatever_is_done_hints_can_be_shown_and_all_of_it_undone(steps):
+    lightness = torch.linspace(0, 100, 20).view(4, 5)
+    sketch = Sketch(lightness)
+    for name, *where in steps:
+        if name == "press":
+            taken = [hint[:2] for hint in sketch.hints]
+            where.append(taken.index(tuple(where)) if tuple(where) in taken else -1)
+        getattr(sketch, name)(*where)
+        assert len({hint[:2] for hint in sketch.hints}) == len(sketch.hints)
+        assert -1 <= sketch.selected < len(sketch.hints)
+        for hint in sketch.hints:
+            lab = torch.tensor([float(lightness[hint.row, hint.column]), hint.a, hint.b], dtype=torch.float64)
+            assert bool(color.in_gamut(lab.view(3, 1, 1)))
+    while sketch.can_undo:
+        sketch.undo()
+    assert sketch.hints == ()
