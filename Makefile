@@ -9,13 +9,14 @@ BIN := .venv/bin
 # of training would depend on the number of cores.
 QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup lab test bench weights sheet notebooks format clean
+.PHONY: help setup lab test bench weights scores sheet notebooks format clean
 
 help:
 	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
 	@echo "make test      all tests, the notebooks among them (make test ARGS=\"-k color\")"
 	@echo "make bench     all benchmarks (BENCH=training for one, with ARGS=resnet for one model)"
 	@echo "make weights   train the weights that ship, from the pictures in COLORLAB_REAL_DATA (ARGS=resnet for one)"
+	@echo "make scores    what the weights' cards say of them, on pictures they never saw (in COLORLAB_REAL_DATA)"
 	@echo "make sheet     24 photographs as the weights that ship colour them, from COLORLAB_REAL_DATA, in output/"
 	@echo "make notebooks run the notebooks and store their outputs (ARGS=notebooks/03_resnet.ipynb for one)"
 	@echo "make format    ruff's formatter and its safe fixes"
@@ -49,8 +50,11 @@ bench: setup
 weights: setup
 	$(QUIET_THREADS) $(BIN)/python tools/train_weights.py $(ARGS)
 
+scores: setup
+	$(QUIET_THREADS) $(BIN)/python tools/score_weights.py $(ARGS)
+
 sheet: setup
-	$(QUIET_THREADS) $(BIN)/python tools/train_weights.py sheet
+	$(QUIET_THREADS) $(BIN)/python tools/score_weights.py sheet
 
 notebooks: setup
 	$(QUIET_THREADS) $(BIN)/python tools/notebooks.py $(ARGS)

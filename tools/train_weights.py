@@ -1,10 +1,8 @@
-"""Train the weights that ship, take them into the package and print the scores for their cards.
+"""Train the weights that ship and take them into the package; ``make scores`` prints what their cards say of them.
 
     COLORLAB_REAL_DATA=<folder with the tars> make weights [ARGS="resnet unet32"]
-    COLORLAB_REAL_DATA=<folder with the tars> make sheet
 
-Training is resumed where an earlier call was interrupted; a finished run is only taken over and scored. ``sheet``
-paints photographs that nobody selected, for the eye: every eighth of ``photos`` val, into ``output/sheet.png``.
+Training is resumed where an earlier call was interrupted; a finished run is only taken over.
 
 The order of ``RECIPES`` is the order of merit: the first is the default of ``colorlab.colorize``.
 """
@@ -20,16 +18,12 @@ import tarfile
 from pathlib import Path
 
 import torch
-from PIL import Image
 from safetensors.torch import save_file
-from torch.nn import functional as F
+from score_weights import predict
 from torchvision.models import SqueezeNet1_1_Weights
-from torchvision.utils import make_grid
 
 from colorlab import color
 from colorlab.data import create_dataset
-from colorlab.evaluation import grey, mean_colour
-from colorlab.inference import predict_ab
 from colorlab.models import Colorizer, describe_weights, load_classifier, load_weights, save_weights
 from colorlab.models.classifiers import SqueezeClassifier
 from colorlab.models.colorlab import ColorlabColorizer
@@ -51,6 +45,8 @@ def _stage(name: str, dataset: Path, **options: object) -> TrainingOptions:
         **{"experiment_name": f"weights-{name}", "dataset_name": str(dataset), **common, **options}
     )
 
+
+_UNET32 = _stage("unet32", THUMBNAILS, model_name="unet32", max_epochs=5)
 
 # One stage after the other; each begins with the weights in which the one before ended.
 RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
@@ -77,11 +73,11 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
         ),
     ),
     "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=8),),
-    "unet32": (_stage("unet32", THUMBNAILS, model_name="unet32", max_epochs=5),),
+    "unet32": (_UNET32,),
     # A game that regression prepares: it begins with colours as right as unet32's, and makes them vivid.
     "nazerigan32": (
-        _stage("nazerigan32-1", THUMBNAILS, model_name="unet32", max_epochs=5),
-        _stage("nazerigan32-2", THUMBNAILS, model_name="nazerigan32", max_epochs=2, l1_weight=20.0),
+        _UNET32,
+        _stage("nazerigan32", THUMBNAILS, model_name="nazerigan32", max_epochs=1, l1_weight=20.0),
     ),
     # Knows eight photographs and nothing else; shows what training is when it works, on pictures that everyone has.
     "resnet-placeholder": (
@@ -221,88 +217,20 @@ def working_size(name: str, model: Colorizer) -> int:
     lab = color.rgb_to_lab(create_dataset(str(REAL_DATA / "photos.tar"), "train", size=256).rgb[::3])
     errors = {}
     for model.working_size in WORKING_SIZES:
-        errors[model.working_size] = float((_predict(model, lab) - lab[:, 1:]).abs().mean())
+        errors[model.working_size] = float((predict(model, lab) - lab[:, 1:]).abs().mean())
         print(f"{name} at working size {model.working_size}: MAE {errors[model.working_size]:.3f}")
     return max(size for size, error in errors.items() if error <= 1.01 * min(errors.values()))
 
 
-def score(models: dict[str, Colorizer], rgb: torch.Tensor) -> None:
-    """Print scores of ``(N, 3, H, W)`` uint8 pictures, coloured as by ``colorlab.colorize``, with 95 % intervals.
-
-    Pictures that are grey themselves (mean |a|, |b| below 1) are left out: grey meets them exactly.
-    """
-    lab = color.rgb_to_lab(rgb)
-    colourful = lab[:, 1:].abs().mean(dim=(1, 2, 3)) >= 1
-    rgb, lab = rgb[colourful], lab[colourful]
-    print(
-        f"{len(rgb)} pictures at {rgb.shape[-1]} px; ± is half a 95 % interval; in brackets the mean paired gain "
-        "over grey, then over the mean colour"
-    )
-    references: list[dict[str, torch.Tensor]] = []
-    for name, model in models.items():
-        ab = _predict(model, lab)
-        painted = _paint(lab, ab)
-        squared = (painted.double() - rgb.double()).square().mean(dim=(1, 2, 3))
-        scores = {
-            "PSNR": 10 * (255**2 / squared).log10(),
-            "MAE": (ab - lab[:, 1:]).abs().mean(dim=(1, 2, 3)).double(),
-            "colourfulness": color.colorfulness(painted).double(),
-        }
-        references = [*references, scores] if len(references) < 2 else references
-        gains = {key: ", ".join(_interval(scores[key] - r[key], sign="+") for r in references) for key in scores}
-        print(f"{name:18} " + "  ".join(f"{key} {_interval(value)} [{gains[key]}]" for key, value in scores.items()))
-    print(f"{'truth':18} colourfulness {_interval(color.colorfulness(rgb).double())}")
-
-
-def _predict(model: Colorizer, lab: torch.Tensor) -> torch.Tensor:
-    """a and b as :func:`colorlab.colorize` predicts them, ``(N, 2, H, W)`` in Lab units."""
-    size = lab.shape[-2:]
-    small = [predict_ab(picture[0], model)[None] for picture in lab]
-    return torch.cat([F.interpolate(ab, size, mode="bilinear", align_corners=False) for ab in small])
-
-
-def _paint(lab: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
-    return color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(torch.cat([lab[:, :1], ab], dim=1))))
-
-
-def _interval(values: torch.Tensor, sign: str = "") -> str:
-    return f"{float(values.mean()):{sign}.2f} ± {1.96 * float(values.std()) / len(values) ** 0.5:.2f}"
-
-
-def _shipped() -> dict[str, Colorizer]:
-    paths = {name: FOLDER / f"{name}.safetensors" for name in RECIPES}
-    return {name: load_weights(path) for name, path in paths.items() if path.exists()}
-
-
-def sheet() -> None:
-    """A column for each of 24 photographs in two blocks: grey, each model's, the truth."""
-    rgb = create_dataset(str(REAL_DATA / "photos.tar"), "val", size=256).rgb[::8][:24]
-    lab = color.rgb_to_lab(rgb)
-    rows = [_paint(lab, _predict(model, lab)) for model in ({"grey": grey()} | _shipped()).values()] + [rgb]
-    blocks = [row[start : start + 12] for start in (0, 12) for row in rows]
-    OUTPUT.mkdir(exist_ok=True)
-    Image.fromarray(make_grid(torch.cat(blocks), nrow=12).movedim(0, -1).numpy()).save(OUTPUT / "sheet.png")
-    print(f"rows: grey, {', '.join(_shipped())}, truth; in {OUTPUT / 'sheet.png'}")
-
-
 def main(names: list[str]) -> None:
-    """Train and ship the named recipes, then score all that ship."""
+    """Train and ship."""
     prepare()
     for name in names:
         if name in JUDGES:
             ship_judge(name, run_judge(JUDGES[name]))
         else:
             ship(name, run(RECIPES[name]))
-    trainset = create_dataset(str(REAL_DATA / "tinyimagenet.tar"), "train", size=32)
-    models = {"grey": grey(), "mean colour": mean_colour(trainset), **_shipped()}
-    score(models, create_dataset(str(REAL_DATA / "photos.tar"), "val", size=256).rgb)
-    for model in models.values():
-        model.working_size = 32
-    score(models, create_dataset(str(REAL_DATA / "cifar10.tar"), "test", size=32).rgb)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["sheet"]:
-        sheet()
-    else:
-        main(sys.argv[1:] or [*RECIPES, *JUDGES])
+    main(sys.argv[1:] or [*RECIPES, *JUDGES])

@@ -1,0 +1,189 @@
+"""Print what the cards of the weights that ship say, from pictures that none of them was trained on.
+
+    COLORLAB_REAL_DATA=<folder with the tars> make scores [ARGS="photos cifar10 judges"]
+    COLORLAB_REAL_DATA=<folder with the tars> make sheet
+
+Errors beside both baselines, how often the classifiers are right, how far the trunk agrees with LPIPS. LPIPS is the
+genuine one, with the trunk ``squeeze``, whose weights come from beside the pictures or from torch hub. ``sheet``
+paints photographs that nobody selected, for the eye: every eighth of ``photos`` val, into ``output/sheet.png``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from scipy.stats import spearmanr
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.utils import make_grid
+
+from colorlab import color, pretrained
+from colorlab.data import PictureDataset, Split, create_dataset
+from colorlab.evaluation import (
+    PerceptualDistance,
+    classify,
+    coloured,
+    grey,
+    interpretability,
+    mean_colour,
+    score_pictures,
+)
+from colorlab.inference import predict_ab
+from colorlab.models import Colorizer
+
+REAL_DATA = Path(os.environ.get("COLORLAB_REAL_DATA", "data"))
+OUTPUT = Path("output")
+SCORES = ("psnr", "mae", "ciede2000", "colorfulness")
+AGREEMENT_SIZE = 128
+Table = npt.NDArray[np.float64]
+
+
+def pictures(name: str, split: Split, size: int) -> PictureDataset:
+    """A split of one of the archives of real pictures."""
+    return create_dataset(str(REAL_DATA / f"{name}.tar"), split, size=size)
+
+
+def colorizers(size: int | None = None) -> dict[str, Colorizer]:
+    """Both baselines and what ships, working at their own size or at ``size``."""
+    models = {"grey": grey(), "mean colour": mean_colour(pictures("tinyimagenet", "train", 32))}
+    models |= {name: pretrained.load(name) for name in pretrained.NAMES}
+    for model in models.values():
+        model.working_size = size or model.working_size
+    return models
+
+
+def genuine_lpips() -> PerceptualDistance:
+    """LPIPS with the trunk ``squeeze``."""
+    file = REAL_DATA.parent / "weights" / "squeezenet1_1-features.pth"
+    return PerceptualDistance("squeeze", file if file.exists() else None)
+
+
+def score(models: dict[str, Colorizer], rgb: Tensor) -> None:
+    """Print scores of ``(N, 3, H, W)`` uint8 pictures, coloured as by ``colorlab.colorize``, with 95 % intervals.
+
+    Pictures that are grey themselves (mean |a|, |b| below 1) are left out: grey meets them exactly.
+    """
+    rgb = rgb[color.rgb_to_lab(rgb)[:, 1:].abs().mean(dim=(1, 2, 3)) >= 1]
+    print(
+        f"{len(rgb)} pictures at {rgb.shape[-1]} px; ± is half a 95 % interval; in brackets the mean paired gain "
+        "over grey, then over the mean colour"
+    )
+    lpips = genuine_lpips()
+    references: list[dict[str, Tensor]] = []
+    for name, model in models.items():
+        parts = []
+        for some in rgb.split(50):
+            lab = color.rgb_to_lab(some)
+            painted = paint(lab, predict(model, lab))
+            parts.append(score_pictures(some, painted, SCORES) | {lpips.label: lpips(some, painted)})
+        scores = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+        references = [*references, scores] if len(references) < 2 else references
+        for key, value in scores.items():
+            digits = 3 if key == lpips.label else 2
+            gains = ", ".join(_mean(value - reference[key], f"+.{digits}f") for reference in references)
+            print(f"{name:20}{key:24}{_mean(value, f'.{digits}f'):>18} [{gains}]", flush=True)
+    print(f"{'truth':20}{'colorfulness':24}{_mean(color.colorfulness(rgb).double(), '.2f'):>18}\n")
+
+
+def predict(model: Colorizer, lab: Tensor) -> Tensor:
+    """a and b as :func:`colorlab.colorize` predicts them, ``(N, 2, H, W)`` in Lab units."""
+    size = lab.shape[-2:]
+    small = [predict_ab(picture[0], model)[None] for picture in lab]
+    return torch.cat([F.interpolate(ab, size, mode="bilinear", align_corners=False) for ab in small])
+
+
+def paint(lab: Tensor, ab: Tensor) -> Tensor:
+    """Pictures of the L of ``lab`` and colours ``ab``, uint8 RGB."""
+    return color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(torch.cat([lab[:, :1], ab], dim=1))))
+
+
+def _mean(values: Tensor, form: str) -> str:
+    return f"{float(values.mean()):{form}} ± {1.96 * float(values.std()) / len(values) ** 0.5:{form.strip('+')}}"
+
+
+def accuracies(name: str, testset: PictureDataset) -> None:
+    """Of a classifier on test pictures: in colour, grey, and as each colorizer that ships colours them."""
+    classifier = pretrained.load_classifier(name)
+    results = {"original": testset.rgb, "grey": coloured(grey(), testset.rgb)}
+    results |= {model: coloured(pretrained.load(model), testset.rgb) for model in pretrained.NAMES}
+    labels = torch.tensor([classifier.classes.index(testset.classes[i]) for i in testset.labels.tolist()])
+    batches = {model: zip(rgb.split(100), labels.split(100), strict=True) for model, rgb in results.items()}
+    tables = {model: classify(classifier, given) for model, given in batches.items()}
+    print(f"classifier-{name}\n{interpretability(tables).round(4).to_string()}\n")
+
+
+def agreement() -> None:
+    """Of distances by several means with LPIPS: ranks over all pairs, and over the colorizations of each picture."""
+    rgb, models = pictures("photos", "val", AGREEMENT_SIZE).rgb, colorizers()
+    results = [torch.cat([coloured(m, part) for part in rgb.split(50)]) for m in models.values()]
+    lpips = genuine_lpips().distances(rgb, results).numpy()
+    untrained = PerceptualDistance("colorlab")
+    torch.manual_seed(0)
+    untrained.network.net.apply(_forget)
+    squared = [(result.double() - rgb.double()).square().mean(dim=(1, 2, 3)) for result in results]
+    found = {
+        "colorlab trunk": PerceptualDistance("colorlab").distances(rgb, results).numpy(),
+        "the same with random weights": untrained.distances(rgb, results).numpy(),
+        "mean squared error of RGB": torch.stack(squared).numpy(),
+    }
+    print(
+        f"rank correlation with LPIPS: {len(models)} colorizations of {len(rgb)} photographs at {AGREEMENT_SIZE} px"
+    )
+    for name, distances in found.items():
+        everywhere = _interval(lambda some, d=distances: _rank(d[:, some], lpips[:, some]), len(rgb))
+        each = [_rank(distances[:, [i]], lpips[:, [i]]) for i in range(len(rgb))]
+        within = _interval(lambda some, e=each: float(np.nanmean(np.array(e)[some])), len(rgb))
+        print(f"{name:30} over all pairs {everywhere}; within a picture {within}")
+
+
+def _rank(a: Table, b: Table) -> float:
+    return float(spearmanr(a.ravel(), b.ravel()).statistic)
+
+
+def _interval(statistic: Callable[[npt.NDArray[np.int64]], float], n: int) -> str:
+    """A statistic of pictures with its 95 % interval, by drawing the pictures anew 1,000 times."""
+    rng = np.random.default_rng(0)
+    low, high = np.percentile([statistic(rng.integers(n, size=n)) for _ in range(1000)], [2.5, 97.5])
+    return f"{statistic(np.arange(n)):.3f} ({low:.3f} … {high:.3f})"
+
+
+def _forget(layer: torch.nn.Module) -> None:
+    if isinstance(layer, torch.nn.Conv2d):
+        layer.reset_parameters()
+
+
+def sheet() -> None:
+    """A column for each of 24 photographs in two blocks: grey, each model's, the truth."""
+    rgb = pictures("photos", "val", 256).rgb[::8][:24]
+    lab = color.rgb_to_lab(rgb)
+    models = {"grey": grey()} | {name: pretrained.load(name) for name in pretrained.NAMES}
+    rows = [paint(lab, predict(model, lab)) for model in models.values()] + [rgb]
+    blocks = [row[start : start + 12] for start in (0, 12) for row in rows]
+    OUTPUT.mkdir(exist_ok=True)
+    Image.fromarray(make_grid(torch.cat(blocks), nrow=12).movedim(0, -1).numpy()).save(OUTPUT / "sheet.png")
+    print(f"rows: {', '.join(models)}, truth; in {OUTPUT / 'sheet.png'}")
+
+
+def main(names: list[str]) -> None:
+    """Print the named parts."""
+    if "photos" in names:
+        score(colorizers(), pictures("photos", "val", 256).rgb)
+    if "cifar10" in names:
+        score(colorizers(32), pictures("cifar10", "test", 32).rgb)
+    if "judges" in names:
+        for name in pretrained.CLASSIFIERS:
+            accuracies(name, create_dataset(name, "test") if name == "placeholder" else pictures(name, "test", 32))
+        agreement()
+    if "sheet" in names:
+        sheet()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["photos", "cifar10", "judges"])
