@@ -1,8 +1,8 @@
 """colorlab: learn automatic image colorization, and do it.
 
 ``colorlab.colorize(picture)`` colours a picture; the rooms of the package are ``color``, ``data``, ``models``,
-``pretrained``, ``training``, ``evaluation``, ``inference``, ``plots`` and ``widgets``. Nothing is imported before
-it is used.
+``pretrained``, ``training``, ``evaluation``, ``inference``, ``hints``, ``plots``, ``widgets`` and ``exercises``.
+Nothing is imported before it is used.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["__version__", "colorize"]
 
-_ROOMS = frozenset(
-    {"color", "data", "models", "training", "evaluation", "pretrained", "pictures", "inference", "plots", "widgets"}
-)
+_ROOMS = {
+    "color", "data", "evaluation", "exercises", "hints", "inference", "models", "pictures", "plots", "pretrained",
+    "training", "widgets",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

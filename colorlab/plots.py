@@ -16,9 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 from torch import Tensor
 
@@ -83,7 +86,8 @@ def pictures(
             axis.set(xticks=[], yticks=[])
             for spine in axis.spines.values():
                 spine.set_visible(False)
-        line[0].set_ylabel(name, fontsize=9)
+        fits = 72 * cell * height / wide / (0.58 * max(1, len(name)))  # points, for letters of that mean width
+        line[0].set_ylabel(name, fontsize=min(9, fits))
     if titles is not None:
         for axis, title in zip(axes[0], titles, strict=True):
             axis.set_title(title, fontsize=9)
@@ -165,16 +169,17 @@ def epochs(history: History, *, count: int = 6, width: float = 6.0) -> Figure:
     return pictures({**rows, "truth": history.truth[:count]}, width=width)
 
 
-def gamut(lightness: float, *, extent: float = 110, pixels: int = 221) -> npt.NDArray[np.uint8]:
+def gamut(
+    lightness: float, *, extent: float = 110, pixels: int = 221, centre: tuple[float, float] = (0, 0)
+) -> npt.NDArray[np.uint8]:
     r"""The slice of the sRGB gamut at one L\*, as a picture ``pixels × pixels × 3``.
 
-    a runs from left to right and b from bottom to top, both from ``-extent`` to ``extent``. Colours that no screen
-    shows are a light grey.
+    a runs from left to right and b from bottom to top, both from ``-extent`` to ``extent`` around ``centre``. Colours
+    that no screen shows are a light grey.
     """
     axis = torch.linspace(-extent, extent, pixels)
-    lab = torch.stack(
-        [torch.full((pixels, pixels), float(lightness)), axis.expand(pixels, -1), -axis[:, None].expand(-1, pixels)]
-    )
+    a, b = (axis + centre[0]).expand(pixels, -1), (centre[1] - axis)[:, None].expand(-1, pixels)
+    lab = torch.stack([torch.full((pixels, pixels), float(lightness)), a, b])
     shown = color.to_uint8(color.lab_to_rgb(lab))
     picture = torch.where(color.in_gamut(lab), shown, torch.tensor(235, dtype=torch.uint8))
     return picture.movedim(0, -1).numpy()
@@ -254,12 +259,13 @@ def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
     return figure
 
 
-def _png(figure: Figure) -> bytes:
-    """The figure as it is stored in a notebook: opaque, and of few colours where it is a drawing without pictures."""
+def _png(figure: Figure, *, few_colours: bool = False) -> bytes:
+    """The figure as it is stored in a notebook: opaque, and of few colours where it shows no photographs."""
     drawn, stored = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
     image = Image.open(drawn).convert("RGB")
-    if not any(axis.images for axis in figure.axes):
+    photographs = any(np.asarray(shown.get_array()).ndim == 3 for axis in figure.axes for shown in axis.images)
+    if few_colours or not photographs:
         image = image.quantize(256, dither=Image.Dither.NONE)
     image.save(stored, format="png", optimize=True)
     return stored.getvalue()
@@ -329,7 +335,10 @@ def leaderboard(board: pd.DataFrame) -> Figure:
         board: text cells, indexed by model.
     """
     turned = board.transpose()
-    figure = Figure(figsize=(2.2 + 1.3 * turned.shape[1], 0.5 + 0.3 * len(turned)), layout="constrained")
+    longest = max(len(str(name)) for name in turned.index)
+    figure = Figure(
+        figsize=(0.4 + 0.07 * longest + 1.3 * turned.shape[1], 0.5 + 0.3 * len(turned)), layout="constrained"
+    )
     axis = figure.subplots()
     axis.set_axis_off()
     cells = axis.table(
@@ -343,4 +352,122 @@ def leaderboard(board: pd.DataFrame) -> Figure:
     cells.auto_set_font_size(False)
     cells.set_fontsize(8)
     cells.auto_set_column_width(list(range(-1, turned.shape[1])))
+    return figure
+
+
+def show_widget(widget: Any, figure: Figure, *, alt: str, caption: str) -> None:  # noqa: ANN401  ipywidgets is untyped
+    """Display a widget, and its picture where it cannot live: in a stored notebook, which keeps no widgets.
+
+    Args:
+        widget: of ipywidgets.
+        figure: what it looks like.
+        alt: as in :func:`show`.
+        caption: as in :func:`show`.
+    """
+    from IPython.display import display
+
+    # In few colours, as it is a sketch of what the reader can have for the running, and notebooks must stay small.
+    sketch = base64.b64encode(_png(figure, few_colours=True)).decode()
+    data = {**widget._repr_mimebundle_(), "image/png": sketch}
+    display(data, metadata={"image/png": {"alt": alt}}, raw=True)
+    print(caption)
+
+
+def looks(seen: Mapping[str, tuple[tuple[float, float, float], tuple[int, int, int] | None]]) -> Figure:
+    """A colour in the slice of its L, a tile for each thing that may become of it, and the neighbours of what fits.
+
+    Args:
+        seen: as :func:`colorlab.widgets.lab_explorer.looks` gives it: name → Lab, and RGB in 0…255 or ``None``; the
+            first is the colour, the next two, the latter of them ``fitted``, are drawn into the slice too.
+    """
+    figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
+    plane, tiles, near = figure.subplots(1, 3, width_ratios=(1, 1.1, 0.9))
+    (lightness, a, b), _ = next(iter(seen.values()))
+    plane.imshow(gamut(lightness), extent=(-110, 110, -110, 110))
+    for (_, (lab, _)), marker, fill in zip(seen.items(), "oxo", ("none", "black", "black"), strict=False):
+        plane.plot([a, lab[1]], [b, lab[2]], color="black", linewidth=1)
+        plane.plot(lab[1], lab[2], marker=marker, color="black", markerfacecolor=fill, markersize=6)
+    plane.set(title=f"L = {lightness:g}", xlabel="a", ylabel="b", xticks=(-100, 0, 100), yticks=(-100, 0, 100))
+    for line, (name, (lab, rgb)) in enumerate(seen.items()):
+        if rgb is not None:
+            tiles.add_patch(Rectangle((0, line + 0.1), 0.8, 0.8, color=[value / 255 for value in rgb]))
+        tiles.text(
+            1,
+            line + 0.5,
+            f"{name}\nL {lab[0]:.1f}, a {lab[1] + 0.0:.1f}, b {lab[2] + 0.0:.1f}",
+            va="center",
+            fontsize=8,
+        )
+    tiles.set(xlim=(0, 3), ylim=(len(seen), 0))
+    tiles.set_axis_off()
+    (_, a, b), _ = seen["fitted"]
+    near.imshow(gamut(lightness, extent=20, pixels=5, centre=(a, b)), extent=(a - 25, a + 25, b - 25, b + 25))
+    near.set(title="neighbours", xlabel="a")
+    return figure
+
+
+def scatter(points: pd.DataFrame, *, xlabel: str, ylabel: str, names: Sequence[str] = ()) -> Figure:
+    """Points in a pair of axes of equal scale, with the diagonal on which both coordinates are equal.
+
+    Args:
+        points: a row for each; its first two columns are x and y.
+        xlabel: what is to the right, with its unit.
+        ylabel: what is upward, with its unit.
+        names: rows that are marked and named in the legend, at most four.
+    """
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    axis = figure.subplots()
+    x, y = (points.iloc[:, i].to_numpy(dtype="float64") for i in (0, 1))
+    axis.plot(x, y, linestyle="", marker="o", color="#999999", markersize=4)
+    for i, name in enumerate(names):
+        place = points.index.get_loc(name)
+        axis.plot(x[place], y[place], linestyle="", marker="sD^v"[i], color=PALETTE[i], markersize=9, label=name)
+    axis.axline((0, 0), slope=1, color="black", linewidth=1, linestyle="--")
+    axis.set(xlabel=xlabel, ylabel=ylabel, aspect="equal")
+    axis.grid(alpha=0.3)
+    if names:
+        figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def training(history: History, batches: pd.DataFrame | None = None, *, sheet: Drawable | None = None) -> Figure:
+    """A run, also one that goes on: its losses, and for a game beside them how real the discriminator finds things.
+
+    Args:
+        history: of the epochs so far, as dots.
+        batches: statistics within epochs, as pale lines; indexed by the time in epochs.
+        sheet: a picture to draw beneath.
+    """
+    batches = pd.DataFrame() if batches is None else batches
+    table = history.table()
+    panels = [("loss (network units)", {"training": "loss", "validation": ""})]
+    if "d_real" in batches or "train_d_real" in table:
+        panels = [
+            ("L1 (network units)", {"training": "l1", "validation": ""}),
+            ("probability of real", {"D(real)": "d_real", "D(fake)": "d_fake"}),
+        ]
+    figure = Figure(figsize=(WIDTH, 2.4 if sheet is None else 4), layout="constrained")
+    layout = [[label for label, _ in panels]] + ([] if sheet is None else [["sheet"] * len(panels)])
+    axes: dict[str, Axes] = figure.subplot_mosaic(layout, height_ratios=[2.2, 1.8][: len(layout)])
+    now = max([1.0, *batches.index, *table.index])
+    for ylabel, curves in panels:
+        axis = axes[ylabel]
+        for i, (name, column) in enumerate(curves.items()):
+            if column in batches:
+                axis.plot(batches.index, batches[column], color=PALETTE[i], alpha=0.4, linewidth=1)
+            values = table.get(f"train_{column}" if column else "val_loss", pd.Series(dtype=float))
+            axis.plot(values.index, values, color=PALETTE[i], linestyle=DASHES[i], marker="os"[i], label=name)
+        axis.set(xlabel="epoch", ylabel=ylabel, xlim=(0, 1.03 * now))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(alpha=0.3)
+        axis.legend(frameon=False)
+    if len(panels) == 2:
+        axes[panels[1][0]].set_ylim(0, 1)
+    elif len(table) + len(batches):
+        axis = axes[panels[0][0]]
+        axis.set_yscale("log")
+        axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
+    if sheet is not None:
+        axes["sheet"].imshow(_as_array(sheet), interpolation="nearest")
+        axes["sheet"].set_axis_off()
     return figure

@@ -16,8 +16,8 @@ PACKAGE = Path(colorlab.__file__).parent
 
 # Lowest first: a module imports from its own room and from those before it.
 ROOMS = (
-    "color", "pictures", "data", "models", "training", "evaluation", "pretrained", "inference", "plots", "widgets",
-    "exercises", "cli",
+    "color", "pictures", "data", "models", "pretrained", "training", "evaluation", "inference", "hints", "plots",
+    "widgets", "exercises", "cli",
 )  # fmt: skip
 
 

@@ -11,8 +11,11 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from colorlab.exercises import EXERCISES
+
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 
 HEADER = ("Question.", "You will learn.", "Before this.", "Time on two CPU cores.", "Uses.")
 ENDING = ("What we saw", "Check yourself", "Exercises", "Where this goes wrong", "References")
@@ -23,12 +26,15 @@ SHORTEST_TEXT = 20  # characters of an alternative text or a caption
 # Numbers that a notebook did not compute: addresses, identifiers of papers, years of standards.
 REFERENCES = re.compile(r"https?://\S+|doi:\S+|arXiv:\S+|\]\([^)]*\)", re.IGNORECASE)
 DECIMAL = re.compile(r"(?<![\d.])\d[\d,]*\.\d{2,}(?![\d.])")
+CHECK = re.compile(r'exercises\.check\("([^"]+)"')
 SHELL = re.compile(r"^\s*[!%]|get_ipython\(\)|\bpip install\b|\bconda install\b|\bos\.system\b|\bsubprocess\b", re.M)
 NETWORK = re.compile(r"\b(?:urllib|requests|httpx|socket|download)\b|https?://|hub\.load|pretrained=True")
 
 
-def every(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(name, [read(path) for path in NOTEBOOKS], ids=[path.stem for path in NOTEBOOKS])
+def every(name: str, *, solutions: bool = False) -> pytest.MarkDecorator:
+    """Of the notebooks; with ``solutions``, theirs too, which keep the rules but not the form of a lesson."""
+    paths = [*NOTEBOOKS, *SOLUTIONS] if solutions else NOTEBOOKS
+    return pytest.mark.parametrize(name, [read(path) for path in paths], ids=[path.stem for path in paths])
 
 
 def read(path: Path) -> NotebookNode:
@@ -41,6 +47,11 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 def prose(notebook: NotebookNode) -> list[str]:
     return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def sections_of(notebook: NotebookNode) -> dict[str, str]:
+    """The prose under each heading."""
+    return dict(re.findall(r"^## (.+)\n([\s\S]*?)(?=^## |\Z)", "\n".join(prose(notebook)), re.MULTILINE))
 
 
 def text_of(cell: NotebookNode) -> str:
@@ -56,14 +67,14 @@ def test_there_are_notebooks():
     assert NOTEBOOKS
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *SOLUTIONS], ids=lambda path: path.stem)
 def test_file_is_small_and_normalised(path):
     assert path.stat().st_size < LARGEST_FILE
     notebook = read(path)
     assert path.read_text(encoding="utf-8") == nbformat.writes(notebook).rstrip("\n") + "\n", "run make notebooks"
 
 
-@every("notebook")
+@every("notebook", solutions=True)
 def test_is_valid_and_carries_no_trace_of_a_machine(notebook):
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
@@ -79,13 +90,13 @@ def test_is_valid_and_carries_no_trace_of_a_machine(notebook):
     assert not re.search(r"/(?:home|root|work|tmp|Users)/", stored), "a path of the machine it ran on"
 
 
-@every("notebook")
+@every("notebook", solutions=True)
 def test_was_executed_from_top_to_bottom(notebook):
     counts = [cell.execution_count for cell in code_cells(notebook)]
     assert counts == list(range(1, len(counts) + 1))
 
 
-@every("notebook")
+@every("notebook", solutions=True)
 def test_stores_no_errors_and_no_warnings(notebook):
     for cell in code_cells(notebook):
         for output in cell.outputs:
@@ -94,7 +105,7 @@ def test_stores_no_errors_and_no_warnings(notebook):
             assert output.output_type != "execute_result" or " at 0x" not in text_of(cell), cell.source
 
 
-@every("notebook")
+@every("notebook", solutions=True)
 def test_code_is_short_plain_python(notebook):
     for cell in code_cells(notebook):
         lines = cell.source.splitlines()
@@ -107,14 +118,19 @@ def test_code_is_short_plain_python(notebook):
         compile(cell.source, "cell", "exec")
 
 
-@every("notebook")
+@every("notebook", solutions=True)
 def test_imports_are_all_in_the_first_code_cell(notebook):
     first, *rest = code_cells(notebook)
     assert "import" in first.source
-    assert "nbval-ignore-output" in first.metadata.get("tags", [])
-    assert len(text_of(first).splitlines()) == 1, "one line on the environment"
     for cell in rest:
         assert not re.search(r"^\s*(?:import|from)\s", cell.source, re.MULTILINE), cell.source
+
+
+@every("notebook")
+def test_first_code_cell_tells_the_environment_in_a_line(notebook):
+    first = code_cells(notebook)[0]
+    assert "nbval-ignore-output" in first.metadata.get("tags", [])
+    assert len(text_of(first).splitlines()) == 1
 
 
 @every("notebook")
@@ -132,9 +148,9 @@ def test_begins_with_the_contract(notebook):
 def test_ends_with_the_fixed_sections(notebook):
     headings = re.findall(r"^## (.+)$", "\n".join(prose(notebook)), re.MULTILINE)
     assert tuple(headings[-len(ENDING) :]) == ENDING
-    sections = dict(re.findall(r"^## (.+)\n([\s\S]*?)(?=^## |\Z)", "\n".join(prose(notebook)), re.MULTILINE))
+    sections = sections_of(notebook)
     assert 5 <= len(re.findall(r"^\d+\. ", sections["Check yourself"], re.MULTILINE)) <= 8
-    assert 2 <= len(re.findall(r"^\d+\. ", sections["Exercises"], re.MULTILINE)) <= 3
+    assert 3 <= len(re.findall(r"^\d+\. ", sections["Exercises"], re.MULTILINE)) <= 5
     assert re.search(r"doi|arxiv|http", sections["References"], re.IGNORECASE)
 
 
@@ -162,7 +178,7 @@ def test_pictures_in_prose_are_local_and_have_alternative_text(notebook):
     assert "<img" not in "\n".join(prose(notebook))
 
 
-@every("notebook")
+@every("notebook", solutions=True)
 def test_numbers_in_prose_are_numbers_in_outputs(notebook):
     shown = "\n".join(text_of(cell) for cell in code_cells(notebook)).replace("−", "-")
     for source in prose(notebook):
@@ -170,10 +186,46 @@ def test_numbers_in_prose_are_numbers_in_outputs(notebook):
             assert re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", shown), f"{number} is in no output:\n{source}"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *SOLUTIONS], ids=lambda path: path.stem)
 def test_links_to_other_notebooks_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+\.ipynb)\)", "\n".join(prose(read(path)))):
         assert (path.parent / target).is_file(), target
+
+
+# ---- exercises
+
+
+def checks_of(number: str) -> list[str]:
+    """The exercises of a notebook that are checked by code."""
+    return sorted(name for name in EXERCISES if name.startswith(f"{number}."))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_two_exercises_at_least_are_checked_and_all_worked(path):
+    number, text = path.stem[:2], sections_of(read(path))["Exercises"]
+    assert sorted(set(CHECK.findall(text))) == checks_of(number)
+    assert len(checks_of(number)) >= 2
+    for name in checks_of(number):
+        tasks = re.findall(rf"^{name[3:]}\. [\s\S]*?(?=^\d\. |\Z)", text, re.MULTILINE)
+        assert [CHECK.findall(task) for task in tasks] == [[name]], f"exercise {name} does not name its check"
+    assert f"(solutions/{number}_solutions.ipynb)" in text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_solutions_are_right_and_none_is_missing(path):
+    solutions = read(path.parent / "solutions" / f"{path.stem[:2]}_solutions.ipynb")
+    answered = {}
+    for cell in code_cells(solutions):
+        found = CHECK.findall(cell.source)
+        assert len(found) <= 1, "one check a cell, as its last line, so that its verdict is shown"
+        answered |= {name: text_of(cell) for name in found}
+    assert sorted(answered) == checks_of(path.stem[:2])
+    for name, text in answered.items():
+        assert re.search(r"^Right: ", text, re.MULTILINE), (name, text)
+    tasks = re.findall(r"^\d\. ", sections_of(read(path))["Exercises"], re.MULTILINE)
+    headings = re.findall(r"^## (\d) · ", "\n".join(prose(solutions)), re.MULTILINE)
+    assert headings == [task[0] for task in tasks], "a heading for each exercise, open ones among them"
+    assert f"(../{path.name})" in prose(solutions)[0]
 
 
 @pytest.fixture(scope="module")

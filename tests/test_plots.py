@@ -223,3 +223,71 @@ def test_rounding_beyond_black_and_white_is_no_reason_to_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         plots.pictures({"rounded": [edge]}).canvas.draw()
+
+
+def test_scatter_draws_every_point_and_names_those_that_were_asked_for():
+    points = pd.DataFrame({"x": [0.1, 0.5, 0.9], "y": [0.2, 0.4, 0.8]}, index=["one", "two", "three"])
+    figure = plots.scatter(points, xlabel="seen", ylabel="found", names=["three"])
+    (axis,) = figure.axes
+    everything, marked, _ = axis.lines
+    np.testing.assert_allclose(everything.get_xydata(), points.to_numpy())
+    np.testing.assert_allclose(marked.get_xydata(), [[0.9, 0.8]])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["three"]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("seen", "found")
+    assert rendered(figure).std() > 0
+
+
+# ---- what the widgets show
+
+
+def test_the_gamut_around_a_colour_is_a_part_of_the_whole():
+    whole, part = plots.gamut(60), plots.gamut(60, extent=20, pixels=5, centre=(30, -40))
+    steps = np.arange(-20, 21, 10)
+    np.testing.assert_array_equal(part, whole[np.ix_(110 + 40 + steps, 110 + 30 + steps)])
+
+
+def test_looks_are_tiles_of_their_colours_beside_the_slice_and_the_neighbours():
+    seen = {
+        "chosen": ((60.0, 100.0, 0.0), None),
+        "clipped": ((55.5, 86.2, -7.4), (255, 0, 149)),
+        "fitted": ((60.0, 73.1, 0.0), (255, 73, 147)),
+        "grey": ((60.0, 0.0, -0.0), (145, 145, 145)),
+    }
+    figure = plots.looks(seen)
+    plane, tiles, near = figure.axes
+    ends = [line.get_xydata()[0].tolist() for line in plane.lines if line.get_marker() not in ("", "None", None)]
+    assert ends == [[100, 0], [86.2, -7.4], [73.1, 0]]
+    assert [to_hex(tile.get_facecolor()) for tile in tiles.patches] == ["#ff0095", "#ff4993", "#919191"]
+    assert tiles.texts[-1].get_text() == "grey\nL 60.0, a 0.0, b 0.0"
+    np.testing.assert_allclose(near.images[0].get_extent(), (48.1, 98.1, -25, 25))
+    assert rendered(figure).std() > 0
+
+
+def test_a_run_in_progress_is_drawn_by_batch_and_by_epoch():
+    batches = pd.DataFrame({"loss": [3.0, 2.0]}, index=[0.5, 1.0])
+    figure = plots.training(history(2), batches)
+    (axis,) = figure.axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axis.lines}
+    assert drawn["training"] == [[1, 1], [2, 1 / 2]]
+    assert drawn["validation"] == [[1, 2], [2, 1]]
+    assert [[0.5, 3], [1, 2]] in drawn.values()
+    assert axis.get_yscale() == "log"
+    assert rendered(figure).std() > 0
+
+
+def test_a_game_in_progress_shows_what_its_discriminator_thinks():
+    batches = pd.DataFrame({"l1": [0.2], "d_real": [0.7], "d_fake": [0.1]}, index=[0.5])
+    figure = plots.training(History(), batches, sheet=PHOTO)
+    left, right, below = figure.axes
+    assert [line.get_label() for line in right.lines if not line.get_label().startswith("_")] == [
+        "D(real)",
+        "D(fake)",
+    ]
+    assert left.lines[0].get_xydata().tolist() == [[0.5, 0.2]]
+    assert right.get_ylim() == (0, 1)
+    np.testing.assert_array_equal(below.images[0].get_array(), PHOTO.movedim(0, -1))
+
+
+def test_a_run_that_has_not_begun_is_an_empty_pair_of_axes():
+    (axis,) = plots.training(History()).axes
+    assert [line.get_xydata().size for line in axis.lines] == [0, 0]

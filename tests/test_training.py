@@ -335,6 +335,11 @@ def test_schedules_know_how_many_steps_an_epoch_has(pictures, batch_size, proces
     assert steps_per_epoch(options, pictures, Processes(count=processes)) == len(list(order))
 
 
+def test_a_last_picture_is_left_alone_in_no_process():
+    order = BatchOrder(49, 16, seed=0, processes=3)  # 48 can be shared, of which 3 would be left over
+    assert [len(request.indices) for request in order] == [5, 5, 5]
+
+
 def test_a_new_run_clears_what_a_finished_one_left(tmp_path):
     train(TrainingOptions(output_root_path=str(tmp_path), max_epochs=2, image_size=8, keep_every=1, max_images=1))
     folder = train(TrainingOptions(output_root_path=tmp_path, max_epochs=1, image_size=8, max_images=1)).folder

@@ -2,8 +2,9 @@
 
     .venv/bin/python tools/notebooks.py [notebooks/03_resnet.ipynb …]
 
-Without arguments, all of ``notebooks/``. Kernels run there, with the environment that ``make test`` gives them, so
-that what is stored is what the tests find. A notebook is written only after its last cell has succeeded.
+Without arguments, all of ``notebooks/`` and its ``solutions/``. Kernels run in the first, with the environment that
+``make test`` gives them, so that what is stored is what the tests find. A notebook is written only after its last
+cell has succeeded.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ METADATA = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run the notebooks named, or all; the exit status is the number of those that failed."""
-    paths = [Path(argument) for argument in arguments] or sorted(NOTEBOOKS.glob("*.ipynb"))
+    paths = [Path(argument) for argument in arguments] or sorted(NOTEBOOKS.rglob("[0-9]*.ipynb"))
     failures = 0
     for path in paths:
         started = time.perf_counter()

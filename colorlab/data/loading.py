@@ -51,10 +51,10 @@ class BatchOrder(Sampler[BatchRequest]):
         if batch_size < processes:
             raise ValueError(f"batch_size must be at least 1 for each of {processes} processes, got {batch_size}")
         self.batch_size = batch_size - batch_size % processes
-        left_over = length % self.batch_size
+        shared = length - length % processes
         # Batch norm has nothing to compare a single picture with.
-        alone = left_over == processes and seed is not None and length > self.batch_size
-        self.length = length - length % processes - (processes if alone else 0)
+        alone = shared % self.batch_size == processes and seed is not None and length > self.batch_size
+        self.length = shared - (processes if alone else 0)
         self.seed = seed
         self.rank, self.processes = rank, processes
         self.epoch = 0

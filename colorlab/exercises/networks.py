@@ -1,0 +1,255 @@
+"""Exercises on networks and their training: notebooks 3, 4, 5 and 12."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from colorlab import color, evaluation
+from colorlab.data import create_dataset
+from colorlab.data.loading import BatchOrder
+from colorlab.exercises.checking import WrongAnswer, compare, exercise, function, number, require, tensor
+from colorlab.models import create_discriminator
+from colorlab.models.unet import UNET32, UNET224, Layer, UNet, UNetDescription
+from colorlab.training import OBJECTIVES
+from colorlab.training.adversarial import FAKE, REAL, verdict_loss
+
+
+@exercise("03.1")
+def best_answers(answer: object) -> str:
+    """The one colour that the squared error likes best, and the one that the absolute error likes best."""
+    best = function(answer, "(N, 2) colours to two colours of shape (2,), for the squared and the absolute error")
+    # Most of them near one hue and two far away, so that mean and median lie far apart.
+    colours = torch.tensor([[0.5, 0.3], [0.6, 0.1], [0.55, 0.2], [0.4, 0.4], [-0.6, -0.5], [-0.7, 0.1], [0.5, 0.25]])
+    right = {"mse": colours.mean(dim=0), "l1": colours.median(dim=0).values}
+    names = {"mse": "squared error", "l1": "absolute error"}
+    found = best(colours.clone())
+    require(isinstance(found, tuple | list) and len(found) == 2, "your function must give two colours, as a pair.")
+    for (name, target), given in zip(right.items(), found, strict=True):
+        point = tensor(given, (2,), f"your answer for the {names[name]}")
+        loss, least = (float(OBJECTIVES[name](c.float().expand(7, 2), colours)) for c in (point, target))
+        says = f"for the {names[name]} your colour has a loss of {loss:.4f}, and {least:.4f} can be had"
+        other = "l1" if name == "mse" else "mse"
+        mistakes = {
+            f"yours is the one for the {names[other]}; which of the two minds far outliers?": right[other],
+            "yours is halfway between the extremes": (colours.amax(dim=0) + colours.amin(dim=0)) / 2,
+        }
+        compare(point, target, says, mistakes, "set the derivative of the sum of losses to 0")
+    return (
+        "squared error is least at the mean, absolute error at the median of a and of b, which outliers do not move."
+    )
+
+
+@exercise("03.2")
+def paired(answer: object) -> str:
+    """The mean of differences picture by picture, and its standard error."""
+    from scipy.stats import ttest_rel
+
+    difference = function(answer, "two tensors of errors by picture to (mean of first minus second, standard error)")
+    trainset, testset = create_dataset("placeholder", "train"), create_dataset("placeholder", "test")
+    models = {"grey": evaluation.grey(), "mean colour": evaluation.mean_colour(trainset)}
+    scores = evaluation.compare(models, testset, scores=["mae"])
+    a, b = (torch.tensor(rows["mae"].to_numpy()[::10]) for _, rows in scores.groupby("model", sort=False))
+    found = difference(a.clone(), b.clone())
+    require(isinstance(found, tuple | list) and len(found) == 2, "your function must give two numbers, as a pair.")
+    mean, error = number(found[0], "the mean difference"), number(found[1], "its standard error")
+    n, right = len(a), float((a - b).mean())
+    says = f"the mean of first minus second is {right:.3f}, and you say {mean:.3f}"
+    compare(mean, right, says, {"yours is second minus first": -right})
+
+    truth = right / float(ttest_rel(a.numpy(), b.numpy()).statistic)
+    spread = float((a - b).std())
+    says = f"of {n} pictures the standard error is {truth:.4f}, and you say {error:.4f}"
+    mistakes = {
+        "yours is the standard deviation of the differences; the mean of n of them varies √n times less": spread,
+        "yours is the standard deviation over n; it must be over √n": spread / n,
+        "yours is for two *independent* samples; these are the same pictures, so take the differences first": float(
+            (a.var() / n + b.var() / n).sqrt()
+        ),
+        "yours divides the squares by n, too much for a sample; it must be by n - 1": truth * math.sqrt((n - 1) / n),
+    }
+    compare(error, truth, says, mistakes)
+    return f"mean over standard error is {right / truth:.2f}, which is the t of SciPy's paired test."
+
+
+@exercise("04.1")
+def one_more_floor(answer: object) -> str:
+    """The description of a U-Net for 64 pixels: `UNET32` with one more floor."""
+    if not isinstance(answer, UNetDescription):
+        raise WrongAnswer(
+            f"the answer must be a UNetDescription, but is a {type(answer).__name__}; `UNet` comes later."
+        )
+    floors, known = len(answer.contracting), len(UNET32.contracting)
+    require(
+        answer.stride == 2 * UNET32.stride,
+        f"your network takes multiples of {answer.stride} pixels and makes 64 into {64 / answer.stride:g} at the "
+        "bottom; one more floor than unet32 makes it 2 again.",
+    )
+    require(floors == known + 1, f"a floor more than {known} are {known + 1}, all of stride 2; you have {floors}.")
+    require(
+        answer.contracting[:known] == UNET32.contracting,
+        "the first floors on the way down are no longer those of unet32; the new one goes below them.",
+    )
+    require(
+        answer.expanding[1:] == UNET32.expanding,
+        "the last floors on the way up are no longer those of unet32; the new one comes first there, at the bottom.",
+    )
+    with torch.device("meta"):  # shapes without arithmetic
+        x = torch.empty(2, 1, 64, 64)
+        for down in UNet("yours", answer).down:
+            x = down(x)
+    return (
+        f"64 pixels become {x.shape[-2]} × {x.shape[-1]} at the bottom, as 32 did, and every bridge finds its twin."
+    )
+
+
+@exercise("04.2")
+def parameters(answer: object) -> str:
+    """A function that counts a U-Net's parameters from its description."""
+    count = function(answer, "a UNetDescription to a number of parameters")
+    small = UNetDescription((Layer(8), Layer(16)), (Layer(8), Layer(8)))
+    for name, description in {"tiny": small, "unet32": UNET32, "unet224": UNET224}.items():
+        found = number(count(description), "what your function gives")
+        with torch.device("meta"):  # weights without memory
+            right = sum(p.numel() for p in UNet(name, description).parameters())
+        says = f"{name} has {right:,} parameters, and you count {found:,.0f}"
+        mistakes = {
+            "after a bridge a layer has more inputs, those of the twin too": _count(description, bridges=False),
+            "each convolution has a bias a channel": _count(description, biases=False),
+            "each batch norm has a scale and a shift a channel": _count(description, norms=False),
+            "the 1 × 1 convolution to a and b is missing": _count(description, last=False),
+        }
+        hint = "a 4 × 4 convolution from m to n channels has 16·m·n + n"
+        compare(found, float(right), says, {why: float(n) for why, n in mistakes.items()}, hint, rtol=0, atol=0.1)
+    return "you know what every layer sees: on the way up its own floor's result *and* the twin from the way down."
+
+
+def _count(
+    description: UNetDescription, *, bridges: bool = True, biases: bool = True, norms: bool = True, last: bool = True
+) -> int:
+    """The parameters, with or without what is easily forgotten."""
+    down, up = description.contracting, description.expanding
+    twins = [*[0] * len(down), *[layer.channels for layer in down[-2::-1]], 0]
+    total, channels = 0, 1
+    for layer, twin in zip([*down, *up], twins, strict=True):
+        total += 16 * channels * layer.channels + (biases + 2 * norms) * layer.channels
+        channels = layer.channels + bridges * twin
+    return total + last * (2 * channels + 2 * biases)
+
+
+@exercise("05.1")
+def best_logit(answer: object) -> str:
+    """Which logit for a photograph costs the discriminator least, the label being 0.9?"""
+    logit = number(answer, "the logit")
+    best = math.log(REAL / (1 - REAL))
+    cost, least = (float(verdict_loss(torch.tensor(z), REAL)) for z in (logit, best))
+    says = f"the logit {logit:.3g} costs {cost:.4f}, and {least:.4f} is possible"
+    mistakes = {
+        f"{REAL} is the *probability* that it should give; which logit has that sigmoid?": REAL,
+        "yours is the sigmoid of the label; from a probability to its logit leads the inverse": float(
+            torch.tensor(REAL).sigmoid()
+        ),
+        "you took the logarithm to base 10; the sigmoid has e": math.log10(REAL / (1 - REAL)),
+        "the sign is turned, which calls the photograph painted": -best,
+    }
+    hint = f"the judge is {'surer than the label asks' if logit > best else 'not sure enough'}"
+    compare(logit, best, says, mistakes, hint, rtol=0, atol=0.02)
+    return f"its sigmoid is {REAL}, and even there the loss is {least:.3f}, not 0: so much does the label leave open."
+
+
+@exercise("05.2")
+def discriminator_loss(answer: object) -> str:
+    """A function that computes what the discriminator minimizes."""
+    compute = function(answer, "(judge, lightness, ab, painted) to a loss")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        judge = create_discriminator("nazerigan32").eval()
+        lightness, ab, painted = torch.rand(4, 1, 32, 32), torch.rand(4, 2, 32, 32) / 2, torch.rand(4, 2, 32, 32) / 4
+    painted.requires_grad_()
+    loss = compute(judge, lightness, ab, painted)
+    if not (isinstance(loss, Tensor) and loss.requires_grad):
+        raise WrongAnswer("your function must give a loss that has a gradient, a tensor of one number.")
+    with torch.no_grad():
+        real, fake = judge(lightness, ab), judge(lightness, painted)
+        for_real, for_fake = verdict_loss(real, REAL), verdict_loss(fake, FAKE)
+        right = for_real + for_fake
+        twice = verdict_loss(real.sigmoid(), REAL) + verdict_loss(fake.sigmoid(), FAKE)
+        mistakes = {
+            f"photographs have the label {REAL}, not 1, lest the judge gets too sure": verdict_loss(real, 1)
+            + for_fake,
+            "the labels are turned round": verdict_loss(real, FAKE) + verdict_loss(fake, REAL),
+            "your answers go through a sigmoid first, and the loss has its own": twice,
+            "paintings are missing; whoever sees photographs only calls everything one": for_real,
+            "photographs are missing": for_fake,
+            "the two parts are added, not averaged": right / 2,
+            "yours is what the *generator* asks for, that paintings be called real": verdict_loss(fake, REAL),
+        }
+    found = tensor(loss, (), "your loss")
+    compare(found, right, f"your loss is {float(found):.4f}, the package's {float(right):.4f}", mistakes)
+    loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
+    reached = painted.grad is not None and bool(painted.grad.any())
+    require(
+        not reached,
+        "the value is right, but its gradient reaches the painting: the generator would learn to be found out. "
+        "`detach` it.",
+    )
+    taught = all(weight.grad is not None for weight in judge.parameters())
+    require(taught, "the value is right, but no gradient reaches the judge, who shall learn.")
+    return f"two cross entropies of logits, labels {REAL} and {FAKE:g}, and no gradient of them reaches the painter."
+
+
+@exercise("12.1")
+def combined(answer: object) -> str:
+    """The gradient of a whole batch from those of two parts of any sizes."""
+    combine = function(answer, "(gradient of the first part, of the second, pictures in the first, in the second)")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = nn.Conv2d(1, 2, 3, padding=1)
+    lightness, ab = color.split(color.rgb_to_lab(create_dataset("placeholder", "train").rgb[::60]))
+
+    def gradient(part: slice) -> Tensor:
+        loss = (network(lightness[part]) - ab[part]).square().mean()
+        return torch.autograd.grad(loss, network.weight)[0].double()
+
+    whole = gradient(slice(16))
+    for first in (10, 1, 8):
+        one, other = gradient(slice(first)), gradient(slice(first, 16))
+        given = combine(one.clone(), other.clone(), first, 16 - first)
+        found = tensor(given, whole.shape, "what your function gives")
+        off = float((found - whole).norm() / whole.norm())
+        says = f"{first} and {16 - first} pictures: your gradient is {off:.0%} off that of the batch of 16"
+        mistakes = {
+            "it is the plain mean, which is right for equal parts only": (one + other) / 2,
+            "it is the sum; a loss that is a mean has a gradient that is a mean": one + other,
+            "the weights are exchanged": ((16 - first) * one + first * other) / 16,
+            "the weights must add up to 1": first * one + (16 - first) * other,
+        }
+        compare(found, whole, says, mistakes, "how often does each picture count?", rtol=1e-3, atol=1e-5)
+    return "each part counts as many times as it has pictures; a plain mean is the case of equal parts."
+
+
+@exercise("12.2")
+def left_out(answer: object) -> str:
+    """How many pictures does no process see in an epoch of training?"""
+    count = function(answer, "(pictures, batch size, processes) to a number of pictures")
+    for pictures, batch_size, processes in ((960, 16, 3), (1000, 100, 4), (1001, 100, 4), (961, 16, 1), (90, 16, 4)):
+        seen: set[int] = set()
+        for rank in range(processes):
+            order = BatchOrder(pictures, batch_size, seed=0, rank=rank, processes=processes)
+            seen.update(index for batch in order for index in batch.indices)
+        right = float(pictures - len(seen))
+        found = number(count(pictures, batch_size, processes), "what your function gives")
+        plural = "process" if processes == 1 else "processes"
+        says = (
+            f"{pictures} pictures, batches of {batch_size}, {processes} {plural}: {right:g} left out, not {found:g}"
+        )
+        mistakes = {
+            "the last batch may be smaller; it is not dropped": float(pictures % batch_size),
+            "one picture alone makes no batch, as batch norm has nothing to compare it with": float(
+                pictures % processes
+            ),
+        }
+        compare(found, right, says, mistakes, "print `batch.indices` of a small `BatchOrder`", rtol=0, atol=0)
+    return "only what cannot be shared evenly is left out, and a picture that would be a batch by itself."
