@@ -5,7 +5,7 @@ from __future__ import annotations
 from colorlab.training.classification import ClassifierOptions, ClassifierTraining, train_classifier
 from colorlab.training.colorizer import CollapseWarning, Training, train
 from colorlab.training.history import History
-from colorlab.training.loop import TrainingDivergedError
+from colorlab.training.loop import Progress, StopRequest, TrainingDivergedError
 from colorlab.training.objectives import OBJECTIVES
 from colorlab.training.options import TrainingOptions
 
@@ -15,6 +15,8 @@ __all__ = [
     "ClassifierTraining",
     "CollapseWarning",
     "History",
+    "Progress",
+    "StopRequest",
     "Training",
     "TrainingDivergedError",
     "TrainingOptions",

@@ -20,7 +20,7 @@ from colorlab.training.adversarial import Adversarial
 from colorlab.training.checkpoint import write_whole
 from colorlab.training.distributed import processes
 from colorlab.training.history import History
-from colorlab.training.loop import Run, progress, steps_per_epoch
+from colorlab.training.loop import Progress, Run, StopRequest, progress, steps_per_epoch
 from colorlab.training.options import TrainingOptions
 from colorlab.training.regression import Regression
 
@@ -49,7 +49,13 @@ class Training:
     stopped: bool = False
 
 
-def train(options: TrainingOptions | None = None, *, on_epoch: Callable[[History], None] | None = None) -> Training:
+def train(
+    options: TrainingOptions | None = None,
+    *,
+    on_epoch: Callable[[History], None] | None = None,
+    on_batch: Callable[[Progress], None] | None = None,
+    stop: StopRequest | None = None,
+) -> Training:
     """Train a colorizer and write the run's files.
 
     Networks with a discriminator are trained adversarially, the others by regression. Under ``options.folder``:
@@ -59,10 +65,13 @@ def train(options: TrainingOptions | None = None, *, on_epoch: Callable[[History
     ``checkpoint.pt``, to resume from.
 
     An interrupt (Ctrl-C, a notebook's stop button) ends the epoch after the current batch; what was learned is kept.
+    Interrupts only reach the main thread; a run in another one is stopped by its ``stop``.
 
     Args:
         options: what to do; all defaults without.
         on_epoch: called with the history after each epoch, to draw it, say.
+        on_batch: called between batches, every ``batch_output_frequency`` of them, in place of the progress bar.
+        stop: setting its ``made`` does what an interrupt does.
 
     Returns:
         The trained model with its history. With the same options on the same machine, always the same, also when the
@@ -96,8 +105,8 @@ def train(options: TrainingOptions | None = None, *, on_epoch: Callable[[History
         run.start()
         if together.writes and not history.pictures:
             keep_pictures(cast("Colorizer", learner.model), history, options.folder)
-        with progress(run, options.model_name) as bar:
-            run.train(bar, on_epoch)
+        with progress(run, options.model_name, drawn=on_batch is None) as bar:
+            run.train(bar, on_epoch, on_batch, stop)
         together.wait()
         return Training(cast("Colorizer", learner.model.eval()), history, options.folder, run.stopped)
 

@@ -32,7 +32,8 @@ class TrainingDivergedError(ArithmeticError):
 class StopRequest:
     """Ctrl-C, or a notebook's stop button, as a wish that is granted between two batches.
 
-    Inside the block the first interrupt only sets ``made``; a second one raises KeyboardInterrupt as ever.
+    Inside the block the first interrupt only sets ``made``; a second one raises KeyboardInterrupt as ever. Another
+    thread makes the wish by setting ``made`` to True.
     """
 
     def __init__(self) -> None:
@@ -53,6 +54,25 @@ class StopRequest:
     def __exit__(self, *exception: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come, as it tells between two batches.
+
+    Attributes:
+        epoch: the one it is in, from 1.
+        seen: pictures learned from, those of earlier epochs included.
+        total: pictures in all its epochs.
+        statistics: means over the last batch, such as ``loss``.
+        history: the run's, which grows with every epoch.
+    """
+
+    epoch: int
+    seen: int
+    total: int
+    statistics: Mapping[str, float]
+    history: History
 
 
 @dataclass
@@ -114,6 +134,16 @@ class Run:
         """The file that the run goes on from."""
         return self.options.folder / "checkpoint.pt"
 
+    @property
+    def total(self) -> int:
+        """Pictures in all epochs."""
+        return int(self.options.max_epochs * self.order.length)
+
+    @property
+    def seen(self) -> int:
+        """Pictures learned from so far, by all processes."""
+        return int((self.position.epoch - 1) * self.order.length + self.position.seen * self.processes.count)
+
     def start(self) -> None:
         """Begin, or go on from the checkpoint if the options say so.
 
@@ -150,26 +180,33 @@ class Run:
             for left_over in self.options.folder.glob(pattern):
                 left_over.unlink()
 
-    def train(self, bar: tqdm, on_epoch: Callable[[History], None] | None) -> None:
+    def train(
+        self,
+        bar: tqdm,
+        on_epoch: Callable[[History], None] | None = None,
+        on_batch: Callable[[Progress], None] | None = None,
+        stop: StopRequest | None = None,
+    ) -> None:
         """All epochs that are left.
 
         Raises:
             TrainingDivergedError: the loss became infinite or no number; the last checkpoint is from before.
         """
-        with StopRequest() as stop:
+        with stop or StopRequest() as stop:
             while self.position.epoch <= self.options.max_epochs and not self.stopped:
-                self._train_epoch(bar, stop)
+                self._train_epoch(bar, on_batch if self.processes.writes else None, stop)
                 if on_epoch is not None and self.processes.writes:
                     on_epoch(self.history)
 
-    def _train_epoch(self, bar: tqdm, stop: StopRequest) -> None:
+    def _train_epoch(self, bar: tqdm, on_batch: Callable[[Progress], None] | None, stop: StopRequest) -> None:
         position = self.position
         self.order.epoch, self.order.start = position.epoch, position.batch
         saved = began = time.perf_counter()
         unread: list[tuple[Mapping[str, Tensor], int]] = []
         for rgb, labels in self.train_loader:
             self.learner.train()
-            unread.append((self.learner.train_step(rgb, labels), len(rgb)))
+            statistics = self.learner.train_step(rgb, labels)
+            unread.append((statistics, len(rgb)))
             position.batch += 1
             position.seen += len(rgb)
             if position.batch % self.options.batch_output_frequency == 0:
@@ -177,6 +214,9 @@ class Run:
                 bar.set_postfix(loss=f"{(position.sums or {})['loss'] / position.seen:.5f}", refresh=False)
             bar.update(len(rgb) * self.processes.count)
             position.seconds += time.perf_counter() - began
+            if on_batch is not None and not unread:
+                last = {name: float(value) for name, value in statistics.items()}
+                on_batch(Progress(position.epoch, self.seen, self.total, last, self.history))
             # A signal reaches processes at different batches, or only one of them; they stop after the same one.
             if self.processes.any(stop.made):
                 self.stopped = True
@@ -296,8 +336,7 @@ def steps_per_epoch(options: RunOptions, pictures: int, processes: Processes) ->
     return len(BatchOrder(pictures, options.train_batch_size, options.seed, processes=processes.count))
 
 
-def progress(run: Run, label: str) -> tqdm:
+def progress(run: Run, label: str, *, drawn: bool = True) -> tqdm:
     """One bar for the whole run: what is asked while waiting is when it will be done."""
-    total = run.options.max_epochs * run.order.length
-    done = (run.position.epoch - 1) * run.order.length + run.position.seen * run.processes.count
-    return tqdm(total=total, initial=done, unit="picture", desc=label, disable=not run.processes.writes)
+    disable = not (drawn and run.processes.writes)
+    return tqdm(total=run.total, initial=run.seen, unit="picture", desc=label, disable=disable)

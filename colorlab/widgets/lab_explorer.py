@@ -1,0 +1,221 @@
+r"""The Lab explorer: one colour under three sliders, and what a screen makes of it.
+
+:func:`looks` computes all that is shown; :class:`LabExplorer` ties it to the sliders. Used in notebook
+``01_lab_colour_space``.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import ipywidgets
+import torch
+from PIL import Image
+from torch import Tensor
+from traitlets import link
+
+from colorlab import color, plots
+from colorlab.widgets.markup import picture_html, status_html
+
+REACH = 110
+"""How far a and b can be set, to both sides."""
+
+STEP = 10
+"""Lab units from a colour to its neighbour."""
+
+_SLIDERS = {"L": (0, 100), "a": (-REACH, REACH), "b": (-REACH, REACH)}
+
+
+class Look(NamedTuple):
+    """A colour, and how a screen shows it.
+
+    Attributes:
+        lab: L, a, b.
+        rgb: sRGB in 0…255; ``None`` where no screen shows the colour.
+    """
+
+    lab: tuple[float, float, float]
+    rgb: tuple[int, int, int] | None
+
+    @property
+    def hue(self) -> float:
+        """Angle in the a, b plane, in degrees; 0 is towards a."""
+        return math.degrees(math.atan2(self.lab[2], self.lab[1])) % 360
+
+    @property
+    def chroma(self) -> float:
+        """Distance from grey."""
+        return math.hypot(*self.lab[1:])
+
+
+def looks(lightness: float, a: float, b: float) -> dict[str, Look]:
+    r"""A colour and what may become of it.
+
+    Returns:
+        The colour ``chosen``; what clipping RGB (``clipped``) and :func:`colorlab.color.fit_to_gamut` (``fitted``)
+        make of it; and the greys that have the L\* and the luma of the fitted one.
+    """
+    chosen = torch.tensor([lightness, a, b], dtype=torch.float64).view(3, 1, 1)
+    clipped = color.lab_to_rgb(chosen)
+    fitted = color.fit_to_gamut(chosen)
+    luma = color.luma(color.lab_to_rgb(fitted)).expand(3, 1, 1)
+    return {
+        "chosen": _look(chosen) if bool(color.in_gamut(chosen)) else Look((lightness, a, b), None),
+        "clipped": _look(color.rgb_to_lab(clipped)),
+        "fitted": _look(fitted),
+        "grey of its L": _look(torch.cat([chosen[:1], torch.zeros_like(chosen[1:])])),
+        "grey of its luma": _look(color.rgb_to_lab(luma)),
+    }
+
+
+def _look(lab: Tensor) -> Look:
+    lightness, a, b = lab.flatten().tolist()
+    red, green, blue = color.to_uint8(color.lab_to_rgb(lab)).flatten().tolist()
+    return Look((lightness, a, b), (red, green, blue))
+
+
+def verdict(seen: Mapping[str, Look]) -> str:
+    """What there is to see, in two sentences."""
+    chosen, clipped, fitted, _, luma = seen.values()
+    place = "L {:.0f}, a {:.0f}, b {:.0f}".format(*chosen.lab)
+    if chosen.rgb is None:
+        turn = abs((clipped.hue - chosen.hue + 180) % 360 - 180)
+        first = (
+            f"{place} is outside the gamut: clipping changes L by {clipped.lab[0] - chosen.lab[0]:+.1f} and hue by "
+            f"{turn:.1f}°; fit_to_gamut keeps both and lowers chroma from {chosen.chroma:.0f} to {fitted.chroma:.0f}."
+        )
+    else:
+        first = f"{place} is inside the gamut: clipping and fit_to_gamut leave it as it is."
+    return f"{first} A grey of its luma has L {luma.lab[0]:.1f}, {luma.lab[0] - chosen.lab[0]:+.1f} from its own."
+
+
+def slice_html(seen: Mapping[str, Look]) -> str:
+    """The gamut's slice at the colour's L, and on it the way from the colour to what became of it."""
+    chosen, clipped, fitted = (seen[name] for name in ("chosen", "clipped", "fitted"))
+    ((lightness, a, b), _) = chosen
+    encoded = io.BytesIO()
+    Image.fromarray(plots.gamut(lightness, extent=REACH, pixels=221)).save(encoded, format="png")
+    picture = f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode('ascii')}"
+    ways = "".join(
+        f'<line x1="{a:.1f}" y1="{-b:.1f}" x2="{end.lab[1]:.1f}" y2="{-end.lab[2]:.1f}" stroke-dasharray="{dash}"/>'
+        for end, dash in ((clipped, "4 3"), (fitted, "none"))
+    )
+    x, y = clipped.lab[1], -clipped.lab[2]
+    cross = f'<path d="M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"/>'
+    where = f"The slice of the gamut at L {lightness:.0f} with the chosen colour at a {a:.0f}, b {b:.0f}"
+    return (
+        '<figure style="margin:0"><figcaption style="line-height:1.6">'
+        f"The gamut at L = {lightness:.0f}: ○ chosen, × clipped, ● fitted</figcaption>"
+        f'<svg role="img" aria-label="{where}" viewBox="-138 -113 252 242" width="340" '
+        'style="display:block;max-width:100%;height:auto">'
+        f'<image href="{picture}" x="-110" y="-110" width="220" height="220"/>'
+        '<g stroke="black" stroke-width="0.4"><path d="M-110 0H110M0 -110V110"/></g>'
+        f'<g fill="none" stroke="black" stroke-width="1.6">{ways}{cross}'
+        f'<circle cx="{a:.1f}" cy="{-b:.1f}" r="5"/></g>'
+        f'<circle cx="{fitted.lab[1]:.1f}" cy="{-fitted.lab[2]:.1f}" r="3.5" stroke="white"/>'
+        '<g fill="currentColor" font-size="10" text-anchor="middle">'
+        '<text x="-100" y="123">-100</text><text y="123">a</text><text x="100" y="123">100</text>'
+        '<text x="-126" y="104">-100</text><text x="-126" y="3">b</text><text x="-126" y="-96">100</text></g>'
+        "</svg></figure>"
+    )
+
+
+def table_html(seen: Mapping[str, Look]) -> str:
+    """A row for each look: the colour itself, and its numbers."""
+    rows = []
+    for name, look in seen.items():
+        paint = "none" if look.rgb is None else "rgb({},{},{})".format(*look.rgb)
+        shown = "none" if look.rgb is None else "{} {} {}".format(*look.rgb)
+        numbers = "".join(f'<td style="text-align:right">{round(value, 1) + 0:.1f}</td>' for value in look.lab)
+        rows.append(
+            f'<tr><td style="background:{paint};border:1px solid currentColor;min-width:40px"></td>'
+            f'<th scope="row" style="text-align:left">{name}</th>{numbers}<td>{shown}</td></tr>'
+        )
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("colour", "", "L", "a", "b", "R G B"))
+    return (
+        '<table style="border-spacing:6px 5px;border-collapse:separate;line-height:1.9;white-space:nowrap">'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+class LabExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    r"""Look at a colour of Lab in a notebook: ``LabExplorer()`` as the last line of a cell.
+
+    Three sliders set L\*, a and b. Shown are the gamut's slice at that L with the colour on it, what clipping and
+    :func:`colorlab.color.fit_to_gamut` make of the colour, the greys of its L\* and of its luma, and its neighbours.
+
+    Args:
+        lightness: L to begin with, 0…100.
+        a: to begin with, -110…110.
+        b: likewise.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    def __init__(self, lightness: float = 60, a: float = 100, b: float = 0) -> None:
+        super().__init__()
+        for (name, (low, high)), value in zip(_SLIDERS.items(), (lightness, a, b), strict=True):
+            if not low <= value <= high:
+                raise ValueError(f"{name} must lie in {low}…{high}, got {value:g}")
+        self.sliders: dict[str, ipywidgets.FloatSlider] = {}
+        rows = []
+        for (name, (low, high)), value in zip(_SLIDERS.items(), (lightness, a, b), strict=True):
+            bounds: dict[str, Any] = {"value": value, "min": low, "max": high, "step": 1}
+            slider = self.sliders[name] = ipywidgets.FloatSlider(
+                **bounds,
+                description=name,
+                readout=False,
+                style={"description_width": "1em"},
+                layout={"flex": "1 1 240px", "max_width": "420px"},
+            )
+            # The slider of ipywidgets has no name that a screen reader could say; the number beside it has.
+            number = ipywidgets.BoundedFloatText(**bounds, tooltip=name, layout={"width": "80px"})
+            link((slider, "value"), (number, "value"))
+            slider.observe(self._draw, "value")
+            rows.append(ipywidgets.HBox([slider, number]))
+        self.slice, self.table, self.neighbours = (ipywidgets.HTML(layout={"margin": "2px"}) for _ in range(3))
+        self.status = ipywidgets.HTML(layout={"width": "auto"})
+        wrapped = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "0 20px"}
+        beside = ipywidgets.VBox([self.table, self.neighbours])
+        self.children = (*rows, self.status, ipywidgets.HBox([self.slice, beside], layout=wrapped))
+        self.add_class("colorlab-lab-explorer")
+        self._draw()
+
+    def __repr__(self) -> str:
+        # text/plain of the cell, which tests of notebooks compare.
+        return "LabExplorer(L={:g}, a={:g}, b={:g})".format(*self.value)
+
+    def _ipython_display_(self) -> None:
+        seen = looks(*self.value)
+        plots.show_widget(
+            self,
+            plots.looks(seen),
+            alt="A slice of the gamut with a colour on it; what clipping and fitting make of it; its neighbours.",
+            caption="The explorer at L {:g}, a {:g}, b {:g}: the gamut's slice; the colour chosen (○), clipped (×), "
+            "fitted (●); its greys; neighbours of the fitted one.".format(*self.value),
+        )
+
+    @property
+    def value(self) -> tuple[float, float, float]:
+        """L, a and b, as the sliders stand."""
+        lightness, a, b = (float(slider.value) for slider in self.sliders.values())
+        return lightness, a, b
+
+    def _draw(self, _: object = None) -> None:
+        lightness, a, b = self.value
+        seen = looks(lightness, a, b)
+        self.slice.value = slice_html(seen)
+        self.table.value = table_html(seen)
+        # Of the fitted colour: those of one far outside would all be outside as well.
+        near = Image.fromarray(plots.gamut(lightness, extent=2 * STEP, pixels=5, centre=seen["fitted"].lab[1:]))
+        self.neighbours.value = picture_html(
+            near.resize((160, 160), Image.Resampling.NEAREST).convert("RGBA"),
+            alt=f"Colours of the same L up to {2 * STEP} units away in a and b; light grey where no screen has one",
+            caption=f"Neighbours of the fitted colour, {STEP} units apart",
+        )
+        self.status.value = status_html(verdict(seen))

@@ -1,0 +1,290 @@
+"""The training dashboard: watch a run, look back at its pictures, stop it without losing what it learned.
+
+A kernel hears of a button only while it runs no cell. So the run has a thread of its own: the cell ends at once, the
+kernel is free, and *Stop* sets the wish that the training loop looks at between two batches.
+
+Used in notebooks ``03_resnet`` and ``05_conditional_gan``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+import time
+
+import ipywidgets
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+from traitlets import link
+
+from colorlab import color, plots
+from colorlab.training import History, Progress, StopRequest, Training, TrainingOptions, train
+from colorlab.widgets.markup import picture_html, sentence, status_html
+
+POINTS = 400
+"""Points of the curve within epochs; in a longer run each is a mean over several batches."""
+
+_KINDS = {"train": "training", "val": "validation"}
+_SHEET_WIDTH = 700
+_DRAWING_SHARE = 0.1  # of the time of a run, at most, goes into drawing its curves
+
+# What is shown to the user rather than left in a thread that nobody hears.
+_SHOWN_ERRORS = (ValueError, ArithmeticError, OSError, MemoryError, RuntimeError)
+
+
+class BatchMeans:
+    """Statistics of batches, as means over :data:`POINTS` equal parts of a run."""
+
+    def __init__(self) -> None:
+        self._sums: dict[int, tuple[int, dict[str, float]]] = {}
+
+    def add(self, progress: Progress) -> None:
+        """Take in another batch."""
+        part = POINTS * progress.seen // max(1, progress.total)
+        count, sums = self._sums.get(part, (0, {}))
+        sums = {name: sums.get(name, 0.0) + value for name, value in progress.statistics.items()}
+        self._sums[part] = count + 1, sums
+
+    def table(self, epochs: int) -> pd.DataFrame:
+        """The means, indexed by the time in epochs, of which the run has ``epochs``."""
+        rows = [{name: value / count for name, value in sums.items()} for count, sums in self._sums.values()]
+        return pd.DataFrame(rows, index=[part * epochs / POINTS for part in self._sums])
+
+
+def sheet(history: History, epoch: int, *, step: int = 1) -> Image.Image:
+    """Each ``step``-th of the watched pictures: grey, as coloured after an epoch, true, in three rows.
+
+    Raises:
+        ValueError: the history holds no pictures.
+    """
+    if history.truth is None or not history.pictures:
+        raise ValueError("this history holds no pictures; train with max_images above 0")
+    truth = history.truth[::step]
+    grey = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(truth) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)))
+    rows: Tensor = make_grid(torch.cat([grey, history.pictures[epoch][::step], truth]), nrow=len(truth))
+    small = Image.fromarray(rows.movedim(0, -1).numpy())
+    factor = max(1, _SHEET_WIDTH // small.width)
+    return small.resize((small.width * factor, small.height * factor), Image.Resampling.NEAREST)
+
+
+def duration(seconds: float) -> str:
+    """A time to wait, as precise as a guess may be: ``40 s``, ``3 min``, ``2 h 10 min``."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class TrainingDashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Train in a notebook and watch: ``TrainingDashboard(options)`` as the last line of a cell, then *Train*.
+
+    The run has a thread of its own, so other cells can be used meanwhile (if they draw random numbers from torch's
+    global generator, the run is no longer repeatable). *Stop* ends it after the current batch; what was learned is
+    in :attr:`training`, and *Go on* continues as if there had been no stop. A run that lies in the options' folder
+    already is gone on with, never overwritten.
+
+    Args:
+        options: of the run.
+        history: of an earlier run, to be shown until this one has something to show.
+
+    Attributes:
+        training: the outcome as of :func:`colorlab.training.train`, once the run has ended or was stopped.
+        running: whether it is training now.
+    """
+
+    def __init__(self, options: TrainingOptions | None = None, *, history: History | None = None) -> None:
+        super().__init__()
+        self.options = options or TrainingOptions()
+        self.training: Training | None = None
+        self._history = history or History()
+        self._batches = BatchMeans()
+        self._wish = StopRequest()
+        self.running = False
+        self._began: tuple[float, int] | None = None
+        self._next_look = 0.0
+        self._make_controls()
+        self._on_epoch(self._history)
+        self._say("Ready." if history is None else "Ready; what is shown is an earlier run.")
+
+    def __repr__(self) -> str:
+        # text/plain of the cell, which tests of notebooks compare.
+        return f"TrainingDashboard({self.options.model_name!r}, max_epochs={self.options.max_epochs})"
+
+    def _ipython_display_(self) -> None:
+        history, epochs = self._history, len(self._history.rows)
+        still = sheet(history, len(history.pictures) - 1, step=2) if history.pictures else None
+        plots.show_widget(
+            self,
+            plots.training(history, self._table(), sheet=still),
+            alt="The dashboard: losses by epoch, and below them validation pictures in grey, as coloured, and true.",
+            caption=f"The dashboard as it opened, after {epochs} {'epoch' if epochs == 1 else 'epochs'}: losses, and "
+            "some of the validation pictures: input, coloured, true.",
+        )
+
+    def _make_controls(self) -> None:
+        self.start = ipywidgets.Button(
+            description="Train", icon="play", tooltip="Start or go on", layout={"width": "120px"}
+        )
+        self.halt = ipywidgets.Button(
+            description="Stop",
+            icon="stop",
+            tooltip="Stop after this batch, and keep what was learned",
+            disabled=True,
+            layout={"width": "120px"},
+        )
+        self.bar = ipywidgets.FloatProgress(max=1.0, layout={"flex": "1 1 160px", "max_width": "300px"})
+        self.pace, self.left = ipywidgets.HTML(), ipywidgets.HTML()
+        self.status = ipywidgets.HTML(layout={"width": "auto"})
+        self.curves = ipywidgets.HTML(layout={"max_width": "800px"})
+        self.epoch = ipywidgets.IntSlider(
+            max=0, description="Epoch", readout=False, style={"description_width": "auto"}, layout={"width": "400px"}
+        )
+        # The slider of ipywidgets has no name that a screen reader could say; the number beside it has.
+        self.epoch_number = ipywidgets.BoundedIntText(max=0, tooltip="Epoch", layout={"width": "70px"})
+        self.pictures = ipywidgets.HTML(layout={"max_width": "800px"})
+        link((self.epoch, "value"), (self.epoch_number, "value"))
+        self.epoch.observe(self._draw_pictures, "value")
+        self.start.on_click(lambda _: self.run())
+        self.halt.on_click(lambda _: self.stop())
+        wrapped = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px"}
+        self.children = (
+            ipywidgets.HBox([self.start, self.halt, self.bar, self.pace, self.left], layout=wrapped),
+            self.status,
+            self.curves,
+            ipywidgets.HBox([self.epoch, self.epoch_number]),
+            self.pictures,
+        )
+        self.add_class("colorlab-training-dashboard")
+
+    def run(self, *, wait: bool = False) -> None:
+        """Train, or go on where the run was stopped.
+
+        Args:
+            wait: train in this thread, and come back when the run has ended. Buttons are dead meanwhile, but an
+                interrupt stops the run as *Stop* does; errors are raised as well as shown.
+
+        Raises:
+            RuntimeError: it is training already.
+        """
+        if self.running:
+            raise RuntimeError("this dashboard is training already; stop() it first")
+        self.running, self._wish, self._began, self._next_look = True, StopRequest(), None, 0.0
+        self.start.disabled, self.halt.disabled = True, False
+        self._say("Reading the pictures …")
+        if wait:
+            self._train()
+        else:
+            threading.Thread(target=self._train_unheard, name="colorlab training", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop after the current batch; a little later :attr:`training` holds what was learned."""
+        if self.running:
+            self._wish.made = True
+            self.halt.disabled = True
+            self._say("Stopping after this batch …")
+
+    def _train_unheard(self) -> None:
+        """Like :meth:`_train` in a thread, where nobody would hear of an error; it stands in the status line."""
+        with contextlib.suppress(*_SHOWN_ERRORS):
+            self._train()
+
+    def _train(self) -> None:
+        options = self.options
+        try:
+            resume = options.resume or (options.folder / "checkpoint.pt").exists()
+            self.training = train(
+                dataclasses.replace(options, resume=resume),
+                on_epoch=self._on_epoch,
+                on_batch=self._on_batch,
+                stop=self._wish,
+            )
+            self._on_epoch(self.training.history)
+            self._tell_end(self.training)
+        except _SHOWN_ERRORS as error:
+            self._say(sentence(error))
+            raise
+        finally:
+            self.running = False
+            self.left.value = ""
+            finished = self.training is not None and not self.training.stopped
+            self.start.disabled, self.halt.disabled = finished, True
+
+    def _tell_end(self, training: Training) -> None:
+        epochs = self.options.max_epochs
+        if training.stopped:
+            self.start.description = "Go on"
+            where = f"in epoch {len(training.history.rows)} of {epochs}"
+            self._say(f"Stopped {where}. What was learned is kept in .training and on disk; Go on continues.")
+        else:
+            self.bar.value = 1.0
+            self._say(f"Finished all {epochs} epochs. What was learned is in .training and on disk.")
+
+    def _on_batch(self, progress: Progress) -> None:
+        self._batches.add(progress)
+        now = time.perf_counter()
+        if self._began is None:
+            self._began = now, progress.seen
+            self._show(progress.history)
+            if not self._wish.made:
+                self._say("Training …")
+        if now < self._next_look:
+            return
+        began, seen = self._began
+        self.bar.value = progress.seen / progress.total
+        self.pace.value = f"epoch {progress.epoch} of {self.options.max_epochs}"
+        if progress.seen > seen:
+            speed = (progress.seen - seen) / (now - began)
+            self.pace.value += f", {speed:.0f} pictures/s"
+            self.left.value = f"about {duration((progress.total - progress.seen) / speed)} left"
+        self._draw_curves()
+        self._next_look = now + (time.perf_counter() - now) / _DRAWING_SHARE
+
+    def _on_epoch(self, history: History) -> None:
+        self._show(history)
+        self._draw_curves()
+
+    def _show(self, history: History) -> None:
+        """Another history, or more of the same; the slider stays on the last epoch if it was there."""
+        follow = self.epoch.value == self.epoch.max
+        self._history = history
+        last = max(0, len(history.pictures) - 1)
+        self.epoch.max = last
+        self.epoch_number.max = last
+        if follow:
+            self.epoch.value = last
+        self._draw_pictures()
+
+    def _draw_pictures(self, _: object = None) -> None:
+        epoch = int(self.epoch.value)
+        # Between two histories, the slider may for a moment stand beyond the end.
+        if epoch >= len(self._history.pictures):
+            return
+        when = f"After epoch {epoch}" if epoch else "Before training"
+        self.pictures.value = picture_html(
+            sheet(self._history, epoch),
+            alt=f"Validation pictures in three rows: input, coloured, true. {when}.",
+            caption=f"{when}: input, coloured, true",
+        )
+
+    def _table(self) -> pd.DataFrame:
+        return self._batches.table(self.options.max_epochs)
+
+    def _draw_curves(self) -> None:
+        canvas = FigureCanvasAgg(plots.training(self._history, self._table()))
+        canvas.draw()
+        latest = self._history.rows[-1] if self._history.rows else {}
+        numbers = [f"{name} {latest[f'{kind}_loss']:.4f}" for kind, name in _KINDS.items() if latest]
+        self.curves.value = picture_html(
+            Image.fromarray(np.asarray(canvas.buffer_rgba())),
+            alt="Losses by epoch. " + (f"The last: {', '.join(numbers)}." if numbers else "No epoch has ended yet."),
+            caption="Pale: batches. Dots: means of epochs.",
+        )
+
+    def _say(self, text: str) -> None:
+        self.status.value = status_html(text)

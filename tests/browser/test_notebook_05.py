@@ -1,0 +1,67 @@
+"""Somebody opens notebook 05 in a browser, trains while looking around, stops, and goes on."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_training_is_watched_stopped_and_gone_on_with(watched, lab):
+    watched.open_and_run(lab, "05_conditional_gan.ipynb")
+    dashboard = watched.page.locator(".colorlab-training-dashboard")
+    status = dashboard.get_by_role("status")
+    train = dashboard.get_by_role("button", name="Train")
+    stop = dashboard.get_by_role("button", name="Stop")
+    curves = dashboard.get_by_role("img", name="Losses by epoch")
+    pictures = dashboard.get_by_role("img", name="Validation pictures")
+    slider = dashboard.get_by_role("slider")
+    number = dashboard.get_by_role("spinbutton", name="Epoch")
+
+    # The widget, and not its stored picture: the run of the cells above, whose pictures can be looked through.
+    expect(dashboard).to_have_count(1)
+    expect(status).to_have_text(re.compile("Ready; what is shown is an earlier run"))
+    expect(stop).to_be_disabled()
+    assert pictures.evaluate("async image => { await image.decode(); return image.naturalWidth; }") > 600
+    expect(number).to_have_value("4")
+    slider.focus()
+    slider.press("Home")
+    expect(dashboard).to_contain_text("Before training: input, coloured, true")
+    slider.press("End")
+    expect(dashboard).to_contain_text("After epoch 4: input, coloured, true")
+
+    # Start by keyboard. Curves move while it trains, and the kernel is free to answer the slider.
+    drawn = curves.get_attribute("src")
+    train.focus()
+    train.press("Enter")
+    expect(train).to_be_disabled()
+    expect(status).to_contain_text("Training …")
+    expect(dashboard).to_contain_text(re.compile(r"epoch 1 of 20, \d+ pictures/s\s*about .* left"))
+    expect(curves).not_to_have_attribute("src", drawn)
+    expect(number).to_have_value("1", timeout=180_000)  # an epoch has ended, and the slider went with it
+    expect(dashboard).to_contain_text("After epoch 1: input, coloured, true")
+    slider.focus()
+    slider.press("ArrowLeft")
+    expect(dashboard).to_contain_text("Before training: input, coloured, true")
+    expect(status).to_contain_text("Training …")
+
+    # Stopped: what was learned is kept.
+    stop.focus()
+    stop.press("Enter")
+    expect(status).to_contain_text(re.compile(r"Stopped in epoch \d+ of 20\. What was learned is kept"))
+    expect(stop).to_be_disabled()
+    epoch = int(re.search(r"epoch (\d+) of 20", status.inner_text())[1])
+    slider.press("End")
+    expect(dashboard).to_contain_text(f"After epoch {epoch}: input, coloured, true")
+
+    # And gone on with from there, not from the beginning; then stopped again.
+    dashboard.get_by_role("button", name="Go on").click()
+    expect(status).to_contain_text("Training …")
+    expect(dashboard).to_contain_text(re.compile(rf"epoch ({epoch}|{epoch + 1}) of 20, \d+ pictures/s"))
+    stop.click()
+    expect(status).to_contain_text(re.compile(rf"Stopped in epoch ({epoch}|{epoch + 1}) of 20\."))
+    expect(dashboard).not_to_contain_text("Traceback")
+
+    assert watched.problems == []
+    assert watched.offsite == []
