@@ -19,7 +19,6 @@ Notebook ``01_lab_colour_space`` derives all of this step by step.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import torch

@@ -138,7 +138,7 @@ def test_a_wrong_value_is_answered_with_the_right_ones(desk, capsys, option, wro
 def test_a_wrong_classifier_is_answered_with_the_right_ones(desk, capsys):
     status, _, err = run(capsys, "classifier", "--classifier-name", "vgg19")
     assert status == 2
-    assert "'vgg19' is none of vgg16, small; did you mean vgg16?" in words(err)
+    assert "'vgg19' is none of vgg16, small, squeeze; did you mean vgg16?" in words(err)
 
 
 @pytest.mark.parametrize(

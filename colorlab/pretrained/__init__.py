@@ -13,7 +13,8 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
-from colorlab.models import Classifier, Colorizer, load_classifier as load_classifier_file, load_weights
+from colorlab.models import Classifier, Colorizer, load_weights
+from colorlab.models import load_classifier as load_classifier_file
 
 _FOLDER = Path(__file__).parent
 
