@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 import colorlab
 from colorlab import color, pretrained
+from colorlab.data import create_dataset
 from colorlab.inference import colorize, full_lightness, predict_ab, render
 from colorlab.models import Colorizer, ConstantColor
 from colorlab.pictures import read_picture
@@ -253,6 +254,28 @@ def test_errors_say_what_there_is():
 
 
 # ---- the weights that ship
+
+
+def test_every_file_that_ships_is_whole_and_has_a_card():
+    folder = Path(pretrained.__file__).parent
+    assert {path.stem for path in folder.glob("*.safetensors")} == set(pretrained.FILES)
+    for name in pretrained.FILES:
+        assert pretrained.path(name).is_file()
+        assert pretrained.card(name).startswith(f"# `{name}`")
+    assert sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) < 40e6
+
+
+def test_shipped_classifiers_know_the_classes_of_their_data_sets_and_miss_the_colours():
+    assert pretrained.CLASSIFIERS == ("cifar10", "placeholder")
+    assert len(pretrained.load_classifier("cifar10").classes) == 10
+    judge, testset = pretrained.load_classifier("placeholder"), create_dataset("placeholder", "test")
+    assert judge.classes == testset.classes
+    greyed = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(testset.rgb) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)))
+    with torch.no_grad():
+        right = [(judge(rgb).argmax(dim=1) == testset.labels).float().mean() for rgb in (testset.rgb, greyed)]
+    assert right[0] > 0.7 > right[1] + 0.1  # of 200 test pictures: 0.80 in colour, 0.53 in grey
+    with pytest.raises(ValueError, match=r"no classifier for 'places365' ships .* only for cifar10, placeholder"):
+        pretrained.load_classifier("places365")
 
 
 def test_the_shipped_weights_are_what_their_index_says():

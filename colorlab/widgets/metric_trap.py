@@ -1,0 +1,267 @@
+"""The metric trap: rank six colorizations of one photograph by eye, then see how the scores would have ranked them.
+
+The six are chosen to trap scores: some please the eye and not the formula, some the reverse. :func:`six` makes them,
+:func:`agreement` compares rankings, and :class:`MetricTrap` asks. Used in notebook ``10_comparing_models``.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import ipywidgets
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorlab import color, plots, pretrained
+from colorlab.data.placeholder import PHOTOGRAPHS, photograph
+from colorlab.evaluation import PerceptualDistance
+from colorlab.evaluation.leaderboard import heading, reading
+from colorlab.inference import predict_ab, render
+from colorlab.models import Colorizer
+from colorlab.pictures import read_picture
+from colorlab.widgets.markup import picture_html, status_html
+from colorlab.widgets.model_comparison import SIDE, as_image, as_tensor, reduced, scored
+
+PALE = 0.4
+"""By how much true chroma is multiplied in the pale one."""
+
+TURN = 40
+"""By how many degrees true hues are turned."""
+
+SHIFT = 0.06
+"""By which share of the longer side true colours are displaced."""
+
+LETTERS = "ABCDEF"
+
+
+def six(rgb: Tensor, model: Colorizer) -> dict[str, Tensor]:
+    """Six colorizations of a picture, all with its lightness.
+
+    Args:
+        rgb: the original, ``(3, H, W)`` uint8.
+        model: makes one of them.
+
+    Returns:
+        What it is → ``(3, H, W)`` uint8.
+    """
+    lab = color.rgb_to_lab(rgb)
+    lightness, true = lab[0], lab[1:]
+    turn = math.radians(TURN)
+    turned = torch.stack(
+        [math.cos(turn) * true[0] - math.sin(turn) * true[1], math.sin(turn) * true[0] + math.cos(turn) * true[1]]
+    )
+    pixels = round(SHIFT * max(lightness.shape))
+    displaced = F.pad(true[None], (pixels, 0, 0, 0), mode="replicate")[0, :, :, : lightness.shape[1]]
+    colours = {
+        "no colour": torch.zeros_like(true),
+        "one colour, the mean of the true ones": true.mean(dim=(1, 2), keepdim=True),
+        "a network's colours": predict_ab(lightness, model),
+        "the true colours, paler": PALE * true,
+        f"the true colours, hues turned by {TURN}°": turned,
+        f"the true colours, {pixels} pixels to the right": displaced,
+    }
+    return {name: as_tensor(render(lightness, ab)) for name, ab in colours.items()}
+
+
+def agreement(ranking: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
+    """How scores rank what somebody has ranked, and how far both agree.
+
+    Args:
+        ranking: all rows of ``table``, best first.
+        table: a row for each picture and a column for each score.
+
+    Returns:
+        A row for each score, the one that agrees most first; for each picture its rank by that score (1 is best,
+        equals share the better rank), and ``tau``, Kendall's τ-b between the two rankings, in -1…1; not a number
+        where a score finds all equal.
+
+    Raises:
+        ValueError: the ranking does not hold each row once.
+
+    Source: Kendall 1938, doi:10.1093/biomet/30.1-2.81; computed by SciPy.
+    """
+    from scipy.stats import kendalltau
+
+    if sorted(ranking) != sorted(table.index):
+        raise ValueError(f"ranking must hold each of {', '.join(map(str, table.index))} once, got {list(ranking)}")
+    given = [ranking.index(name) for name in table.index]
+    rows = {}
+    for score in table.columns:
+        ranks = table[score].rank(method="min", ascending=reading(score)[2] == "lower").astype(int)
+        rows[score] = {**ranks.to_dict(), "tau": float(kendalltau(given, ranks).statistic)}
+    return pd.DataFrame.from_dict(rows, orient="index").sort_values("tau", ascending=False, kind="stable")
+
+
+class MetricTrap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Rank by eye, then ask the scores: ``MetricTrap()`` as the last line of a cell.
+
+    Six colorizations without names and without the original. The buttons are pressed in the order of liking, best
+    first; pressed again, they take a choice back. *Compare with the scores* ends the ranking and shows what each
+    picture is, the original, how each score ranks the six, and Kendall's τ between that and the person's ranking.
+
+    Args:
+        picture: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a picture file.
+        model: whose colours one of the six has; by default the best that ships.
+        perceptual: adds the distance that it measures to the scores.
+        seed: of the order in which the six stand.
+
+    Raises:
+        ValueError: a picture that cannot be read or is too small to be scored.
+    """
+
+    def __init__(
+        self,
+        picture: str | Path = "astronaut",
+        model: Colorizer | None = None,
+        *,
+        perceptual: PerceptualDistance | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self._name = str(picture) if picture in PHOTOGRAPHS else Path(picture).name
+        source = photograph(self._name) if picture in PHOTOGRAPHS else Path(picture)
+        self._original = reduced(read_picture(source), str(picture))
+        made = six(self._original, pretrained.load() if model is None else model)
+        shuffled = random.Random(seed).sample(list(made), len(made))  # nothing secret hangs on this chance
+        self._what = dict(zip(LETTERS, shuffled, strict=True))
+        self._results = {letter: made[what] for letter, what in self._what.items()}
+        self._table = scored(self._original, self._results, perceptual)
+        self._ranking: list[str] = []
+        self._revealed = False
+        self._make_controls()
+        self._caption({letter: letter for letter in LETTERS})
+        self._draw()
+
+    def __repr__(self) -> str:
+        # text/plain of the cell, which tests of notebooks compare.
+        return f"MetricTrap(picture={self._name!r}, ranked={len(self._ranking)} of {len(LETTERS)})"
+
+    def _ipython_display_(self) -> None:
+        plots.show_widget(
+            self,
+            plots.pictures({"": list(self._results.values())}, titles=list(self._results), width=3.0),
+            alt=f"Six colorizations of one photograph, {self._name}, called A to F, in quite different colours.",
+            caption="Six colorizations of one photograph. Which is best, which is second, … which is worst?",
+        )
+
+    @property
+    def ranking(self) -> tuple[str, ...]:
+        """The letters ranked so far, best first."""
+        return tuple(self._ranking)
+
+    @property
+    def agreement(self) -> pd.DataFrame | None:
+        """:func:`agreement` of the ranking with each score; ``None`` until they have been compared."""
+        return agreement(self._ranking, self._table) if self._revealed else None
+
+    def _make_controls(self) -> None:
+        self.pictures = {letter: ipywidgets.HTML() for letter in LETTERS}
+        self.buttons = {letter: ipywidgets.Button(layout={"width": "auto"}) for letter in LETTERS}
+        for letter, button in self.buttons.items():
+            button.on_click(lambda _, letter=letter: self._choose(letter))
+        cards = [ipywidgets.VBox([self.pictures[letter], self.buttons[letter]]) for letter in LETTERS]
+        self.compare = ipywidgets.Button(
+            description="Compare with the scores", icon="balance-scale", layout={"width": "220px"}
+        )
+        self.compare.on_click(lambda _: self._reveal())
+        self.status = ipywidgets.HTML(layout={"width": "auto"})
+        self.original, self.answer = ipywidgets.HTML(), ipywidgets.HTML()
+        wrapped = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "8px 24px"}
+        self.children = (
+            self.status,
+            ipywidgets.GridBox(
+                cards,
+                # All six in sight at once, on narrow pages smaller.
+                layout={
+                    "grid_template_columns": f"repeat(3, minmax(0, {SIDE}px))",
+                    "grid_gap": "12px",
+                    "align_items": "flex-end",
+                },
+            ),
+            self.compare,
+            ipywidgets.HBox([self.original, self.answer], layout=wrapped),
+        )
+        self.add_class("colorlab-metric-trap")
+
+    def _choose(self, letter: str) -> None:
+        if self._revealed:
+            self._say("The names are known now; another seed or picture makes a new trap.")
+            return
+        if letter in self._ranking:
+            self._ranking.remove(letter)
+        else:
+            self._ranking.append(letter)
+        self._draw()
+
+    def _reveal(self) -> None:
+        missing = [letter for letter in LETTERS if letter not in self._ranking]
+        if missing:
+            self._say(f"First rank all six: {', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing.")
+            return
+        self._revealed = True
+        self._caption({letter: f"{letter}: {what}" for letter, what in self._what.items()})
+        self._draw()
+
+    def _caption(self, names: Mapping[str, str]) -> None:
+        for letter, name in names.items():
+            picture = as_image(self._results[letter])
+            self.pictures[letter].value = picture_html(picture, alt=f"picture {name}", caption=name)
+
+    def _draw(self) -> None:
+        for letter in LETTERS:
+            ranked = letter in self._ranking
+            rank = f"rank {self._ranking.index(letter) + 1}" if ranked else "choose"
+            self.buttons[letter].description = f"{letter}: {rank}"
+            self.buttons[letter].button_style = "info" if ranked else ""
+        if self._revealed:
+            found = agreement(self._ranking, self._table)
+            original = as_image(self._original)
+            self.original.value = picture_html(original, alt="the original photograph", caption="The original")
+            self.answer.value = _table_html(self._ranking, found)
+            self._say(_in_words(found))
+        elif len(self._ranking) < len(LETTERS):
+            place = ("best", "second", "third", "fourth", "fifth", "last")[len(self._ranking)]
+            self._say(f"Which colours look {place}? Press the button under the picture; once more takes it back.")
+        else:
+            self._say("All six are ranked. Compare with the scores.")
+
+    def _say(self, text: str) -> None:
+        self.status.value = status_html(text)
+
+
+def _in_words(found: pd.DataFrame) -> str:
+    known = found.dropna()
+    if known.empty:
+        return "No score tells these six apart."
+    first, last = known.index[0], known.index[-1]
+    return (
+        f"Nearest to you is {reading(first)[0]} (τ = {known['tau'].iloc[0]:.2f}), farthest {reading(last)[0]} "
+        f"(τ = {known['tau'].iloc[-1]:.2f}). With six pictures, chance alone seldom exceeds ±0.8."
+    )
+
+
+def _table_html(ranking: Sequence[str], found: pd.DataFrame) -> str:
+    """Ranks by the person and by each score, a row each."""
+
+    def row(name: str, ranks: Sequence[int], tau: str, weight: str) -> str:
+        cells = "".join(f'<td style="text-align:center;min-width:1.6em">{rank}</td>' for rank in ranks)
+        return (
+            f'<tr style="font-weight:{weight}"><th scope="row" style="text-align:left;font-weight:inherit">'
+            f'{html.escape(name)}</th>{cells}<td style="text-align:right">{tau}</td></tr>'
+        )
+
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("rank by", *LETTERS, "τ with you"))
+    rows = [row("you", [ranking.index(letter) + 1 for letter in LETTERS], "", "bold")]
+    for score, line in found.iterrows():
+        tau = "–" if math.isnan(line["tau"]) else f"{line['tau']:.2f}".replace("-", "−")
+        rows.append(row(heading(str(score)), [int(line[letter]) for letter in LETTERS], tau, "normal"))
+    return (
+        '<table style="border-spacing:8px 2px;border-collapse:separate;line-height:1.5">'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )

@@ -1,0 +1,195 @@
+"""Somebody looks at the widgets of notebook 10 in a browser: compares models, falls into the trap, is tested."""
+
+import json
+import re
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from colorlab.data.placeholder import photograph
+
+pytestmark = pytest.mark.browser
+
+LIBRARY = """
+from colorlab.evaluation import grey
+from colorlab.models import ConstantColor
+from colorlab.widgets import MetricTrap, ModelComparison, TuringTest
+
+models = {"grey": grey(), "brown": ConstantColor((16, 20)), "blue": ConstantColor((0, -60))}
+"""
+
+# Which of the two pictures is visible, frame by frame, each change once.
+WATCH = """() => {
+    window.seen = [];
+    const look = () => {
+        const pictures = [...document.querySelectorAll('.colorlab-turing-test img')];
+        if (pictures.length) {
+            const visible = pictures.filter(picture => getComputedStyle(picture).visibility === 'visible');
+            const now = visible.map(picture => picture.alt.split(', ')[1]).join(' and ') || 'nothing';
+            if (now !== window.seen.at(-1)) window.seen.push(now);
+        }
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+# Both were shown and are hidden: no animation is left, and none is to come.
+HIDDEN = """() => document.querySelector('.colorlab-turing-test').getAnimations({subtree: true})
+    .filter(animation => animation.animationName === 'colorlab-glance').length === 0"""
+
+
+@pytest.fixture
+def open_cell(watched, lab):
+    """A notebook with one widget, made by the code given, open in JupyterLab; gives the widget's element."""
+
+    def open_(code, widget):
+        # Without a kernel's name JupyterLab would ask which.
+        kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(LIBRARY + code)], metadata=kernel)
+        nbformat.write(notebook, lab.folder / f"{widget}.ipynb")
+        watched.open_and_run(lab, f"{widget}.ipynb")
+        return watched.page.locator(f".colorlab-{widget}")
+
+    return open_
+
+
+def quiet(watched):
+    """Whether nothing went wrong on the page and nothing left the machine."""
+    return watched.problems == [] and watched.offsite == []
+
+
+def test_comparing_models(watched, open_cell, tmp_path):
+    mine, broken = tmp_path / "mine.jpg", tmp_path / "broken.jpg"
+    photograph("cat").crop((0, 0, 200, 120)).save(mine, quality=95)
+    broken.write_bytes(mine.read_bytes()[:2000])
+    found = open_cell('ModelComparison("coffee", models)', "model-comparison")
+    status, pictures = found.get_by_role("status"), found.get_by_role("figure")
+    expect(status).to_contain_text("coffee at 256×171 pixels, sorted by MAE of a, b (Lab, ↓): brown is first.")
+    expect(pictures).to_have_text(["original", "brown", "grey", "blue"])
+    for picture in found.get_by_role("img").all():
+        assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth; }") == 256
+
+    # Sorted by another score, by keyboard: another order, and that score in bold.
+    sort_by = found.get_by_role("combobox", name="Sort by")
+    sort_by.focus()
+    sort_by.press("End")
+    expect(status).to_contain_text("sorted by |Δ colourfulness| (↓)")
+    expect(pictures).not_to_have_text(["original", "brown", "grey", "blue"])
+    bold = found.get_by_role("row", name="|Δ colourfulness|").first
+    assert int(bold.evaluate("row => getComputedStyle(row).fontWeight")) >= 600
+
+    # A picture of one's own, then one that is broken, which changes nothing.
+    upload(watched.page, found, mine)
+    expect(status).to_contain_text("mine.jpg at 200×120 pixels, sorted by |Δ colourfulness|")
+    expect(found.get_by_role("img", name="mine.jpg, the original")).to_be_visible()
+    upload(watched.page, found, broken)
+    expect(status).to_contain_text(re.compile(r"broken\.jpg is damaged.*Nothing was changed\."))
+    expect(found.get_by_role("img", name="mine.jpg, the original")).to_be_visible()
+    assert quiet(watched)
+
+
+def test_falling_into_the_trap(watched, open_cell):
+    found = open_cell('MetricTrap("coffee", models["brown"])', "metric-trap")
+    page, status = watched.page, found.get_by_role("status")
+    compare = found.get_by_role("button", name="Compare with the scores")
+    expect(status).to_contain_text("Which colours look best?")
+    expect(found.get_by_role("figure")).to_have_text(list("ABCDEF"))
+
+    # By mouse, with a change of mind and too early a look.
+    for letter in "CAB":
+        found.get_by_role("button", name=f"{letter}: choose").click()
+    found.get_by_role("button", name="A: rank 2").click()
+    expect(found.get_by_role("button", name="B: rank 2")).to_be_visible()
+    compare.click()
+    expect(status).to_have_text("First rank all six: A, D, E, F are missing.")
+    expect(found.get_by_role("table")).to_have_count(0)
+
+    # The rest by keyboard: the focus stays on a button that was pressed.
+    found.get_by_role("button", name="D: choose").focus()
+    for letter in "DEF":
+        page.keyboard.press("Space")
+        expect(found.get_by_role("button", name=f"{letter}: rank")).to_be_focused()
+        page.keyboard.press("Tab")
+    expect(compare).to_be_focused()
+    found.get_by_role("button", name="A: choose").click()
+    compare.focus()
+    page.keyboard.press("Space")
+    expect(status).to_contain_text("Nearest to you is ")
+    expect(found.get_by_role("row", name="you 6 2 1 3 4 5")).to_be_visible()
+    expect(found.get_by_role("row", name=re.compile(r"^CIEDE2000 .*( \d){6} [−\d]"))).to_be_visible()
+    expect(found.get_by_role("img", name="the original photograph")).to_be_visible()
+    expect(found.get_by_role("figure", name="no colour")).to_have_count(1)
+    assert quiet(watched)
+
+
+def test_being_tested(watched, open_cell, lab):
+    found = open_cell('TuringTest({"blue": models["blue"]}, pairs=3, seconds=0.3, seed=1)', "turing-test")
+    page, status = watched.page, found.get_by_role("status")
+    left, right = found.get_by_role("button", name="Left is real"), found.get_by_role("button", name="Right is real")
+    left.click()
+    expect(status).to_have_text("Press Start first.")
+
+    # The page notes when which picture is to be seen, from the moment at which the pair is there.
+    page.evaluate(WATCH)
+    found.get_by_role("button", name="Start").focus()
+    page.keyboard.press("Space")
+    expect(status).to_have_text("Pair 1 of 3: which one is real?")
+    page.wait_for_function("() => window.seen.at(-1) === 'nothing' && window.seen.length > 3")
+    assert page.evaluate("() => window.seen") == ["nothing", "left", "nothing", "right", "nothing"]
+
+    # By keyboard; the focus stays, so that the next answer needs no way to it. The other half of a double press is
+    # not an answer.
+    page.keyboard.press("Tab")
+    expect(left).to_be_focused()
+    page.keyboard.press("Space")
+    expect(status).to_have_text("Pair 2 of 3: which one is real?")
+    page.keyboard.press("Space")
+    expect(status).to_have_text("Pair 2 of 3: too soon, look at both first.")
+    expect(left).to_be_focused()
+    page.wait_for_function(HIDDEN)
+    right.click()
+    expect(status).to_have_text("Pair 3 of 3: which one is real?")
+    page.wait_for_function(HIDDEN)
+    right.click()
+    expect(status).to_contain_text("All 3 pairs are answered.")
+    expect(found.get_by_role("row", name=re.compile(r"^blue [0-3] 3 \d+% \d+% … \d+%$"))).to_be_visible()
+
+    target = found.get_by_role("textbox", name="Save as")
+    target.fill("results/answers.json")
+    found.get_by_role("button", name="Save answers").click()
+    saved = lab.folder / "results" / "answers.json"
+    expect(status).to_have_text(f"Saved 3 of 3 answers as {saved}.")
+    answers = json.loads(saved.read_text(encoding="utf-8"))["answers"]
+    assert [answer["answer"] for answer in answers] == ["left", "right", "right"]
+    assert [answer["fooled"] for answer in answers] == [answer["answer"] != answer["real"] for answer in answers]
+    assert quiet(watched)
+
+
+def test_in_notebook_10(watched, lab):
+    watched.open_and_run(lab, "10_comparing_models.ipynb")
+    page = watched.page
+    trap, comparison, test = (
+        page.locator(f".colorlab-{name}") for name in ("metric-trap", "model-comparison", "turing-test")
+    )
+    trap.get_by_role("button", name="E: choose").click()
+    expect(trap.get_by_role("status")).to_contain_text("Which colours look second?")
+    comparison.get_by_role("combobox", name="Sort by").select_option(label="SSIM (↑)")
+    expect(comparison.get_by_role("status")).to_contain_text("sorted by SSIM (↑)")
+    test.get_by_role("button", name="Start").click()
+    expect(test.get_by_role("status")).to_have_text("Pair 1 of 20: which one is real?")
+
+    # Narrow pages show all of it, too.
+    page.set_viewport_size({"width": 800, "height": 900})
+    for widget in (trap, comparison, test):
+        for picture in widget.locator("img").all():
+            box = picture.bounding_box()
+            assert box["x"] + box["width"] <= 800
+            assert box["width"] > 80
+    assert quiet(watched)
+
+
+def upload(page, found, path):
+    """Choose a file in the dialogue that the button opens."""
+    with page.expect_file_chooser() as chooser:
+        found.get_by_role("button", name="Upload").click()
+    chooser.value.set_files(path)
