@@ -9,7 +9,7 @@ BIN := .venv/bin
 # of training would depend on the number of cores.
 QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup lab test bench weights scores sheet notebooks format clean
+.PHONY: help setup lab test bench weights scores sheet notebooks book format clean
 
 help:
 	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
@@ -19,6 +19,7 @@ help:
 	@echo "make scores    what the weights' cards say of them, on pictures they never saw (in COLORLAB_REAL_DATA)"
 	@echo "make sheet     24 photographs as the weights that ship colour them, from COLORLAB_REAL_DATA, in output/"
 	@echo "make notebooks run the notebooks and store their outputs (ARGS=notebooks/03_resnet.ipynb for one)"
+	@echo "make book      the course as pages to read without running anything, in output/book/index.html"
 	@echo "make format    ruff's formatter and its safe fixes"
 	@echo "make setup     only the environment, in .venv"
 	@echo "make clean     remove .venv and caches"
@@ -58,6 +59,9 @@ sheet: setup
 
 notebooks: setup
 	$(QUIET_THREADS) $(BIN)/python tools/notebooks.py $(ARGS)
+
+book: setup
+	$(BIN)/python tools/book.py $(ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix .
