@@ -1,7 +1,7 @@
 """The course as a static site, to be read without running anything: ``make book`` writes ``output/book/index.html``.
 
-Every notebook becomes a page as it is stored, with its figures; links between notebooks lead to the pages. Formulas are
-drawn by MathJax, which a browser fetches from the network.
+Every notebook becomes a page as it is stored, with its figures; links between notebooks lead to the pages. Formulas
+are drawn by MathJax, which a browser fetches from the network.
 """
 
 from __future__ import annotations
