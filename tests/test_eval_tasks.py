@@ -510,7 +510,14 @@ def test_si_counts_what_the_classifier_recognizes(evalset, capsys):
 @pytest.mark.parametrize(
     ("path", "named"),
     [
-        ("nowhere.safetensors", ["there is no classifier at nowhere.safetensors", "the task classifier trains one"]),
+        (
+            "nowhere.safetensors",
+            [
+                "there is no classifier at nowhere.safetensors",
+                "what the task classifier trains",
+                "cifar10, placeholder",
+            ],
+        ),
         ("strangers.safetensors", ["does not know the class 'astronaut'", "only moon, tissue"]),
         ("colorizer.safetensors", ["colorizer.safetensors cannot be used here"]),
     ],

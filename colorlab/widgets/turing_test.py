@@ -183,7 +183,7 @@ class TuringTest(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             self,
             plots.pictures({"": self._pair(self.trials[0])}, titles=["left", "right"], width=1.4),
             alt="Twice the same picture, left and right, in different colours.",
-            caption="The first pair: one is as it was photographed, the other was coloured by a machine.",
+            caption="One picture of each pair is as it was photographed, the other was coloured by a machine.",
         )
 
     @property
@@ -228,8 +228,8 @@ class TuringTest(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         )
         self.add_class("colorlab-turing-test")
         self._say(
-            f"{len(self.trials)} pairs. Of each, you see left for {self._seconds:g} s, then right; "
-            "then say which of them has the colours that were photographed. Press Start when you are ready."
+            f"{len(self.trials)} pairs. You see the left picture for {self._seconds:g} s, then the right one. Which of "
+            "them has the colours that were photographed? Press Start when you are ready."
         )
 
     def _pair(self, trial: Trial) -> tuple[Tensor, Tensor]:
