@@ -228,8 +228,8 @@ class TuringTest(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         )
         self.add_class("colorlab-turing-test")
         self._say(
-            f"{len(self.trials)} pairs. You see the left picture for {self._seconds:g} s, then the right one. Which of "
-            "them has the colours that were photographed? Press Start when you are ready."
+            f"{len(self.trials)} pairs. You see the left picture for {self._seconds:g} s, then the right one. Which "
+            "of them has the colours that were photographed? Press Start when you are ready."
         )
 
     def _pair(self, trial: Trial) -> tuple[Tensor, Tensor]:
