@@ -20,7 +20,7 @@ def test_the_table_holds_the_baselines_and_all_weights_that_ship():
     assert (table.groupby("model").size() == len(create_dataset("placeholder", "test"))).all()
     assert (table[LABEL] >= 0).all()
     for name in pretrained.NAMES:
-        assert f"Weights {name}: SHA-256 {pretrained._SHIPPED[name][:12]}" in lpips_provenance()
+        assert f"Weights {name}: SHA-256 {pretrained.FILES[name][:12]}" in lpips_provenance()
     with pytest.raises(ValueError, match="pictures of 32 and 64 pixels, not 48"):
         lpips_table(48)
 
