@@ -48,7 +48,7 @@ _DELTA = 6 / 29  # where CIE 1976 passes from a line to the cube root
 _SLOPE = 1 / (3 * _DELTA**2)
 
 # Pixels converted at once on one thread: what lies between the steps then stays in the processor's cache.
-_PIECE = 2**14
+_PIECE = 2**15
 
 # How far outside [0, 1] linear light may lie and still count as inside the gamut: the rounding of
 # float32 on the way through Lab, 1/25 of an 8-bit step at the dark end.
@@ -102,8 +102,8 @@ def _rgb_to_lab(rgb: Tensor, out: Tensor | None = None) -> Tensor:
     # A grey has r - g = b - g = 0, so that X, Y and Z come out identical to the last bit. (`add` with `alpha` adds so
     # many times something: quicker than × and +, as it goes through memory only once.)
     red, blue = r - g, b - g
-    x, y, z = (_lab_curve(g.add(red, alpha=row[0]).add(blue, alpha=row[2])) for row in _FORWARD)
-    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-3, out=out)
+    x, y, z = (_lab_curve(g.add(red, alpha=row[0]).add_(blue, alpha=row[2])) for row in _FORWARD)
+    return torch.stack([(y * 116).sub_(16), x.sub_(y).mul_(500), (y - z).mul_(200)], dim=-3, out=out)
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
@@ -266,7 +266,7 @@ def _srgb_curve(linear: Tensor) -> Tensor:
 def _lab_curve(relative: Tensor) -> Tensor:
     """X, Y or Z relative to white, bent as the eye does."""
     curved = _power(relative.clamp(min=_DELTA**3), 1 / 3)
-    return curved.add(relative.clamp(max=_DELTA**3) - _DELTA**3, alpha=_SLOPE)
+    return curved.add(relative.clamp(max=_DELTA**3).sub_(_DELTA**3), alpha=_SLOPE)
 
 
 def _inverse_lab_curve(curved: Tensor) -> Tensor:
