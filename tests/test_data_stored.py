@@ -1,5 +1,6 @@
 """Pictures that stay in their files: what comes out is what would be in memory, whatever workers and processes do."""
 
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -129,6 +130,25 @@ def test_processes_share_what_one_would_see(folder):
     for (rgb, _), *parts in zip(alone, *shares, strict=True):
         assert torch.equal(parts[0][0], rgb[::2])
         assert torch.equal(parts[1][0], rgb[1::2])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_shifted_pictures_are_windows_of_what_numpy_mirrors(folder, workers):
+    dataset = create_dataset(str(folder), "train", size=32)
+    still, order = create_loader(dataset, 18, seed=4)
+    moved, moved_order = create_loader(dataset, 18, seed=4, max_shift=2, workers=workers)
+    seen = set()
+    for order.epoch in range(8):
+        moved_order.epoch = order.epoch
+        for before, after in zip(everything(still)[0], everything(moved)[0], strict=True):
+            mirrored = np.pad(before.numpy(), ((0, 0), (2, 2), (2, 2)), mode="reflect")
+            windows = itertools.product(range(5), range(5))
+            places = [(y, x) for y, x in windows if np.array_equal(mirrored[:, y : y + 32, x : x + 32], after)]
+            assert len(places) == 1
+            seen |= set(places)
+    assert len(seen) == 25
+    unmoved, _ = create_loader(dataset, 18, max_shift=2)
+    assert torch.equal(everything(unmoved)[0], dataset.rgb)
 
 
 def test_crops_change_from_epoch_to_epoch_and_validation_does_not(folder):

@@ -396,6 +396,7 @@ def unfinished(a_run):
         ("accumulation_steps", 2),
         ("dataset_name", "placeholder"),
         ("image_size", 24),
+        ("max_shift", 1),
     ],
 )
 def test_a_resume_that_would_be_another_run_is_refused(a_run, unfinished, option, value):

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from colorlab.data.pictures import Batch, PictureDataset
@@ -83,8 +85,8 @@ class BatchOrder(Sampler[BatchRequest]):
 class _Batches(Dataset[Batch]):
     """A data set whose items are whole batches."""
 
-    def __init__(self, pictures: PictureDataset) -> None:
-        self.pictures = pictures
+    def __init__(self, pictures: PictureDataset, max_shift: int) -> None:
+        self.pictures, self.max_shift = pictures, max_shift
 
     def __getitem__(self, request: BatchRequest) -> Batch:
         if request.seeds:
@@ -94,7 +96,32 @@ class _Batches(Dataset[Batch]):
         # By NumPy, which exchanges left and right three times as fast as torch.
         pictures, flipped = rgb.numpy(), np.array(request.flips)
         pictures[flipped] = pictures[flipped, ..., ::-1]
+        if request.seeds and self.max_shift:
+            rgb = shifted(rgb, request.seeds, self.max_shift)
         return rgb, labels
+
+
+def shifted(rgb: Tensor, seeds: list[int], max_shift: int) -> Tensor:
+    """Pictures moved by up to ``max_shift`` pixels along either axis; what moves in is the edge's mirror image.
+
+    Args:
+        rgb: ``(N, 3, H, W)`` uint8.
+        seeds: ``N`` numbers from which the shifts follow.
+        max_shift: in pixels, less than H and W.
+
+    Returns:
+        ``(N, 3, H, W)`` uint8.
+    """
+    steps = 2 * max_shift + 1
+    down, right = (
+        torch.tensor(part) for part in zip(*(divmod(seed % steps**2, steps) for seed in seeds), strict=True)
+    )
+    height, width = rgb.shape[-2:]
+    padded = F.pad(rgb.float(), [max_shift] * 4, mode="reflect").to(torch.uint8)
+    rows, columns = down[:, None] + torch.arange(height), right[:, None] + torch.arange(width)
+    pictures = torch.arange(len(rgb))[:, None, None]
+    # Channels last in the middle, so that each pixel is picked as a whole.
+    return padded.movedim(1, -1)[pictures, rows[:, :, None], columns[:, None]].movedim(-1, 1).contiguous()
 
 
 def create_loader(
@@ -106,6 +133,7 @@ def create_loader(
     processes: int = 1,
     pin_memory: bool = False,
     workers: int = 0,
+    max_shift: int = 0,
 ) -> tuple[DataLoader[Batch], BatchOrder]:
     """Batches ``(rgb, labels)``, uint8 ``(N, 3, H, W)`` and int64 ``(N,)``, and what decides their order.
 
@@ -118,11 +146,12 @@ def create_loader(
         processes: that share the data set.
         pin_memory: for quicker copies to a GPU.
         workers: processes that read and decode pictures; for pictures in memory there is nothing to do for them.
+        max_shift: with a seed, pictures are moved by up to so many pixels; see :func:`shifted`.
     """
     workers = workers if dataset.streamed else 0
     order = BatchOrder(len(dataset), batch_size, seed, rank=rank, processes=processes)
     loader = DataLoader(
-        _Batches(dataset),
+        _Batches(dataset, max_shift),
         batch_size=None,
         sampler=order,
         pin_memory=pin_memory,

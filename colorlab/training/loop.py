@@ -124,7 +124,9 @@ class Run:
             "workers": options.workers(learner.device, processes.count),
         }
         self.datasets = trainset, valset
-        self.train_loader, self.order = create_loader(trainset, options.train_batch_size, seed=options.seed, **shared)
+        self.train_loader, self.order = create_loader(
+            trainset, options.train_batch_size, seed=options.seed, max_shift=options.max_shift, **shared
+        )
         self.val_loader, _ = create_loader(valset, options.val_batch_size, **shared)
         self.position = Position()
         self.stopped = False

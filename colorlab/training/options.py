@@ -62,6 +62,8 @@ class RunOptions:
 
     image_size: int = 32
     """Side of the pictures in pixels."""
+    max_shift: int = 0
+    """Move training pictures at random by up to so many pixels."""
     unreadable: Unreadable = "skip"
     """Files that are no readable pictures: skip and count them, or fail."""
     min_colorfulness: float = 0.0
@@ -99,9 +101,18 @@ class RunOptions:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("max_epochs", "keep_every", "checkpoint_minutes", "min_colorfulness", "loader_workers"):
+        for name in (
+            "max_epochs",
+            "keep_every",
+            "checkpoint_minutes",
+            "min_colorfulness",
+            "loader_workers",
+            "max_shift",
+        ):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.max_shift >= self.image_size:
+            raise ValueError(f"max_shift must be less than image_size, {self.image_size}, got {self.max_shift}")
         if not self.experiment_name or Path(self.experiment_name).is_absolute() or ".." in self.experiment_name:
             raise ValueError(
                 f"experiment_name must name a folder under the output root, got {self.experiment_name!r}"
@@ -180,9 +191,11 @@ class RunOptions:
             ValueError: naming the first option that differs.
         """
         for name, value in self.to_dict().items():
-            if name not in _FREE_ON_RESUME and earlier.get(name) != value:
+            # What was no option yet was as its default is.
+            started_with = earlier.get(name, getattr(type(self), name))
+            if name not in _FREE_ON_RESUME and started_with != value:
                 raise ValueError(
-                    f"cannot resume {self.folder}: it was started with {name} = {earlier.get(name)!r}, "
+                    f"cannot resume {self.folder}: it was started with {name} = {started_with!r}, "
                     f"not {value!r}; give the same options, or another experiment_name"
                 )
 
