@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from colorlab import cli, pretrained
 from colorlab.data import create_dataset
-from colorlab.evaluation import PerceptualDistance, compare, grey, mean_colour, score_pictures, tasks
+from colorlab.evaluation import PerceptualDistance, coloured, compare, grey, mean_colour, score_pictures, tasks
 from colorlab.evaluation.options import (
     GenerationOptions,
     LeaderboardOptions,
@@ -30,7 +30,6 @@ from colorlab.evaluation.options import (
     SIOptions,
 )
 from colorlab.models import COLORIZER_NAMES, create_classifier, create_colorizer, save_weights
-from colorlab.training.colorizer import colorize_batch
 
 TASKS = {
     "eval-gen": GenerationOptions,
@@ -214,7 +213,7 @@ def test_original_is_the_data_set_and_grayscale_its_lightness(evalset):
 
 def test_colorized_are_the_models_colours_with_the_true_lightness(evalset):
     model = pretrained.load("resnet-placeholder")
-    assert torch.equal(pictures("resnet-placeholder"), colorize_batch(model, photos().rgb))
+    assert torch.equal(pictures("resnet-placeholder"), coloured(model, photos().rgb))
     assert not torch.equal(pictures("resnet-placeholder"), pictures("grayscale"))
 
 
@@ -319,7 +318,7 @@ def test_weights_of_your_own(desk, capsys, path, given, folder):
     status, out, _ = run(capsys, "eval-gen", *PHOTOS, "--eval-type", "colorized", *given)
     assert status == 0
     assert path in out
-    assert torch.equal(pictures(folder), colorize_batch(model, photos().rgb))
+    assert torch.equal(pictures(folder), coloured(model, photos().rgb))
 
 
 @pytest.mark.parametrize(
@@ -595,8 +594,8 @@ def test_a_classifier_judges_all_models(desk, capsys):
     network = create_classifier("small", CLASSES).eval()
     seen = {
         "original": photos().rgb,
-        "grey": colorize_batch(grey(), photos().rgb),
-        "resnet-placeholder": colorize_batch(pretrained.load("resnet-placeholder"), photos().rgb),
+        "grey": coloured(grey(), photos().rgb),
+        "resnet-placeholder": coloured(pretrained.load("resnet-placeholder"), photos().rgb),
     }
     for model, rgb in seen.items():
         with torch.inference_mode():

@@ -8,10 +8,9 @@ import torch
 
 from colorlab import pretrained
 from colorlab.data import create_dataset
-from colorlab.evaluation import grey
+from colorlab.evaluation import coloured, grey
 from colorlab.evaluation.perceptual import PerceptualDistance
 from colorlab.evaluation.published import LABEL, altered, lpips_provenance, lpips_table
-from colorlab.evaluation.scores import coloured
 
 
 def test_the_table_holds_the_baselines_and_all_weights_that_ship():

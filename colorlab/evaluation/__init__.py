@@ -6,8 +6,9 @@ from colorlab.evaluation.baselines import grey, mean_colour
 from colorlab.evaluation.interpretability import classify, interpretability, mcnemar_table
 from colorlab.evaluation.leaderboard import leaderboard, to_markdown
 from colorlab.evaluation.perceptual import PerceptualDistance
-from colorlab.evaluation.scores import SCORES, Score, coloured, compare, score, score_pictures, summary
+from colorlab.evaluation.scores import SCORES, Score, compare, score, score_pictures, summary
 from colorlab.evaluation.statistics import differences, gap_recovered, mcnemar, paired_bootstrap, wilson
+from colorlab.models import coloured
 
 __all__ = [
     "SCORES",

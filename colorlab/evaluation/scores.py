@@ -10,13 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from colorlab import color
 from colorlab.data import PictureDataset
 from colorlab.evaluation.definitions import SCORES, Score, Seen
 from colorlab.evaluation.perceptual import PerceptualDistance
-from colorlab.models import Colorizer
+from colorlab.models import Colorizer, coloured_lab
 
-__all__ = ["DEFAULT", "SCORES", "Score", "coloured", "compare", "score", "score_pictures", "summary"]
+__all__ = ["DEFAULT", "SCORES", "Score", "compare", "score", "score_pictures", "summary"]
 
 DEFAULT = ("mse", "mae", "psnr")
 """The scores that are computed unless others are named: errors of the colours, all quick."""
@@ -61,26 +60,6 @@ def _score(original: Seen, result: Seen, scores: Sequence[str]) -> dict[str, Ten
 
 
 @torch.inference_mode()
-def coloured(model: Colorizer, rgb: Tensor) -> Tensor:
-    r"""Pictures as a colorizer gives them back: its a and b with the true L, fitted to the gamut, 8-bit.
-
-    Args:
-        model: as it stands; put it in ``eval()`` mode first.
-        rgb: ``(N, 3, H, W)`` uint8 on the model's device; the model sees their L\* alone.
-
-    Returns:
-        ``(N, 3, H, W)`` uint8.
-    """
-    return _coloured(model, color.rgb_to_lab(rgb))
-
-
-def _coloured(model: Colorizer, lab: Tensor) -> Tensor:
-    lightness, _ = color.split(lab)
-    predicted = model(lightness).float()
-    return color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(color.join(lightness, predicted))))
-
-
-@torch.inference_mode()
 def compare(
     models: Mapping[str, Colorizer],
     dataset: PictureDataset,
@@ -120,7 +99,7 @@ def compare(
             seen = Seen(rgb)
             results = {"original": seen} if original else {}
             results |= {
-                name: Seen(_coloured(model, seen.lab.to(_device(model))).cpu()) for name, model in models.items()
+                name: Seen(coloured_lab(model, seen.lab.to(_device(model))).cpu()) for name, model in models.items()
             }
             distances = perceptual.distances(rgb, [result.rgb for result in results.values()]) if perceptual else None
             for i, (name, result) in enumerate(results.items()):

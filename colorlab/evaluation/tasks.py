@@ -32,8 +32,8 @@ from colorlab.evaluation.options import (
     SIOptions,
 )
 from colorlab.evaluation.perceptual import PerceptualDistance
-from colorlab.evaluation.scores import SCORES, coloured, score_pictures, summary
-from colorlab.models import Colorizer, describe_weights, load_classifier, load_weights
+from colorlab.evaluation.scores import SCORES, score_pictures, summary
+from colorlab.models import Colorizer, coloured, describe_weights, load_classifier, load_weights
 from colorlab.training.checkpoint import write_text
 
 # The classes of some pictures, and the pictures: first the originals, then results of them. To scores by picture, a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from colorlab.models.classifiers import CLASSIFIER_NAMES, Classifier, ClassifierName, create_classifier
-from colorlab.models.colorizer import Colorizer, ConstantColor
+from colorlab.models.colorizer import Colorizer, ConstantColor, coloured, coloured_lab
 from colorlab.models.discriminator import Discriminator
 from colorlab.models.names import (
     COLORIZER_NAMES,
@@ -23,6 +23,8 @@ __all__ = [
     "ColorizerName",
     "ConstantColor",
     "Discriminator",
+    "coloured",
+    "coloured_lab",
     "create_classifier",
     "create_colorizer",
     "create_discriminator",

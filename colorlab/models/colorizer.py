@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from colorlab.color import AB_SCALE
+from colorlab import color
 
 
 class Colorizer(nn.Module, ABC):
@@ -69,6 +69,28 @@ class Colorizer(nn.Module, ABC):
         return max(self.smallest, -(-pixels // self.stride) * self.stride)
 
 
+@torch.inference_mode()
+def coloured(model: Colorizer, rgb: Tensor) -> Tensor:
+    r"""Pictures as a colorizer gives them back: its a and b with the true L, fitted to the gamut, 8-bit.
+
+    Args:
+        model: as it stands; put it in ``eval()`` mode first.
+        rgb: ``(N, 3, H, W)`` uint8 on the model's device, of a size that it takes; it sees their L\* alone.
+
+    Returns:
+        ``(N, 3, H, W)`` uint8.
+    """
+    return coloured_lab(model, color.rgb_to_lab(rgb))
+
+
+@torch.inference_mode()
+def coloured_lab(model: Colorizer, lab: Tensor) -> Tensor:
+    """:func:`coloured` for pictures whose Lab is known already, ``(N, 3, H, W)``."""
+    lightness, _ = color.split(lab)
+    ab = model(lightness).float()
+    return color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(color.join(lightness, ab))))
+
+
 def start_grey(last: nn.Conv2d) -> nn.Conv2d:
     """The last layer with all weights 0: training sets out from the grey baseline, not from random colours."""
     nn.init.zeros_(last.weight)
@@ -91,7 +113,7 @@ class ConstantColor(Colorizer):
     def __init__(self, ab: Sequence[float] = (0.0, 0.0)) -> None:
         super().__init__()
         self.ab: Tensor
-        self.register_buffer("ab", torch.tensor(list(ab), dtype=torch.float32) / AB_SCALE)
+        self.register_buffer("ab", torch.tensor(list(ab), dtype=torch.float32) / color.AB_SCALE)
 
     def predict(self, lightness: Tensor) -> Tensor:
         """The one colour, at the size of the input."""

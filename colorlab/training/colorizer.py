@@ -13,9 +13,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from colorlab import color
 from colorlab.data import PictureDataset
-from colorlab.models import Colorizer, has_discriminator, save_weights
+from colorlab.models import Colorizer, ConstantColor, coloured, has_discriminator, save_weights
 from colorlab.training.adversarial import Adversarial
 from colorlab.training.checkpoint import write_whole
 from colorlab.training.distributed import processes
@@ -111,27 +110,19 @@ def train(
         return Training(cast("Colorizer", learner.model.eval()), history, options.folder, run.stopped)
 
 
-@torch.inference_mode()
-def colorize_batch(model: Colorizer, rgb: Tensor) -> Tensor:
-    """Pictures of the network's own size, coloured: uint8 ``(N, 3, H, W)`` to the same; only their L is used."""
-    lightness, _ = color.split(color.rgb_to_lab(rgb))
-    lab = color.fit_to_gamut(color.join(lightness, model(lightness).float()))
-    return color.to_uint8(color.lab_to_rgb(lab))
-
-
 def keep_pictures(model: Colorizer, history: History, folder: Path) -> None:
     """Colour the watched pictures as the model now does, for the history and as a file."""
     truth = history.truth
     if truth is None or len(truth) == 0:
         return
     model.eval()
-    coloured = colorize_batch(model, truth.to(next(model.parameters()).device)).cpu()
-    grey = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(truth) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)))
-    sheet = Image.fromarray(make_grid(torch.cat([grey, coloured, truth]), nrow=len(truth)).movedim(0, -1).numpy())
+    painted = coloured(model, truth.to(next(model.parameters()).device)).cpu()
+    grey = coloured(ConstantColor(), truth)
+    sheet = Image.fromarray(make_grid(torch.cat([grey, painted, truth]), nrow=len(truth)).movedim(0, -1).numpy())
     path = folder / "epochs" / f"{len(history.pictures):03d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda unfinished: sheet.save(unfinished, format="PNG"))
-    history.pictures.append(coloured)
+    history.pictures.append(painted)
 
 
 def _watched(dataset: PictureDataset, count: int) -> Tensor:
