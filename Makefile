@@ -9,13 +9,14 @@ BIN := .venv/bin
 # of training would depend on the number of cores.
 QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup lab test bench weights scores sheet notebooks book format clean
+.PHONY: help setup lab test bench weights pack scores sheet notebooks book format clean
 
 help:
 	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
 	@echo "make test      all tests, the notebooks among them (make test ARGS=\"-k color\")"
 	@echo "make bench     all benchmarks (BENCH=training for one, with ARGS=resnet for one model)"
 	@echo "make weights   train the weights that ship, from the pictures in COLORLAB_REAL_DATA (ARGS=resnet for one)"
+	@echo "make pack      recipes (ARGS=\"resnet unet32\") and their pictures in one file, to be trained where there is a GPU"
 	@echo "make scores    what the weights' cards say of them, on pictures they never saw (in COLORLAB_REAL_DATA)"
 	@echo "make sheet     24 photographs as the weights that ship colour them, from COLORLAB_REAL_DATA, in output/"
 	@echo "make notebooks run the notebooks and store their outputs (ARGS=notebooks/03_resnet.ipynb for one)"
@@ -50,6 +51,9 @@ bench: setup
 
 weights: setup
 	$(QUIET_THREADS) $(BIN)/python tools/train_weights.py $(ARGS)
+
+pack: setup
+	$(BIN)/python tools/pack_recipes.py $(ARGS)
 
 scores: setup
 	$(QUIET_THREADS) $(BIN)/python tools/score_weights.py $(ARGS)

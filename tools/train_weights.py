@@ -2,166 +2,32 @@
 
     COLORLAB_REAL_DATA=<folder with the tars> make weights [ARGS="resnet unet32"]
 
-Training is resumed where an earlier call was interrupted; a finished run is only taken over.
-
-The order of ``RECIPES`` is the order of merit: the first is the default of ``colorlab.colorize``.
+Training is resumed where an earlier call was interrupted; a finished run is only taken over, also one
+that was made elsewhere (``make pack``).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import os
 import sys
-import tarfile
 from pathlib import Path
 
 import torch
+from recipes import JUDGES, REAL_DATA, RECIPES, learn
 from safetensors.torch import save_file
 from score_weights import predict
-from torchvision.models import SqueezeNet1_1_Weights
 
 from colorlab import color
 from colorlab.data import create_dataset
 from colorlab.models import Colorizer, describe_weights, load_classifier, load_weights, save_weights
 from colorlab.models.classifiers import SqueezeClassifier
 from colorlab.models.colorlab import ColorlabColorizer
-from colorlab.training import ClassifierOptions, TrainingOptions, train, train_classifier
 
 WORKING_SIZES = (32, 48, 64, 96, 128)
 FOLDER = Path(__file__).parent.parent / "colorlab" / "pretrained"
-REAL_DATA = Path(os.environ.get("COLORLAB_REAL_DATA", "data"))
-OUTPUT = Path("output")
 # What has the least error looks dull. By so much its colours are raised, at some cost in error.
 CHROMA = {"colorlab": 1.4}
-THUMBNAILS = OUTPUT / "thumbnails.tar"
-IMAGENET = OUTPUT / "imagenet.safetensors"
-
-
-def _stage(name: str, dataset: Path, **options: object) -> TrainingOptions:
-    common = {"loss": "huber", "batch_output_frequency": 20, "resume": True, "output_root_path": OUTPUT}
-    return TrainingOptions(
-        **{"experiment_name": f"weights-{name}", "dataset_name": str(dataset), **common, **options}
-    )
-
-
-_UNET32 = _stage("unet32", THUMBNAILS, model_name="unet32", max_epochs=5)
-
-# One stage after the other; each begins with the weights in which the one before ended.
-RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
-    "colorlab": (
-        # From what ImageNet's classes taught to colours, then to photographs with their detail.
-        _stage(
-            "colorlab-1",
-            REAL_DATA / "tinyimagenet.tar",
-            model_name="colorlab",
-            image_size=64,
-            train_batch_size=64,
-            learning_rate=1e-3,
-            max_epochs=3,
-            initial_weights=IMAGENET,
-        ),
-        _stage(
-            "colorlab-2",
-            REAL_DATA / "photos.tar",
-            model_name="colorlab",
-            image_size=128,
-            train_batch_size=32,
-            learning_rate=3e-4,
-            max_epochs=10,
-        ),
-    ),
-    "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=8),),
-    "unet32": (_UNET32,),
-    # A game that regression prepares: it begins with colours as right as unet32's, and makes them vivid.
-    "nazerigan32": (
-        _UNET32,
-        _stage("nazerigan32", THUMBNAILS, model_name="nazerigan32", max_epochs=1, l1_weight=20.0),
-    ),
-    # Knows eight photographs and nothing else; shows what training is when it works, on pictures that everyone has.
-    "resnet-placeholder": (
-        TrainingOptions(
-            experiment_name="weights-resnet-placeholder",
-            model_name="resnet",
-            loss="huber",
-            max_epochs=20,
-            resume=True,
-        ),
-    ),
-}
-
-# Networks that judge: of what is shown in a picture, and, as ``trunk``, of how alike two pictures look.
-JUDGES: dict[str, ClassifierOptions] = {
-    "classifier-cifar10": ClassifierOptions(
-        experiment_name="weights-classifier-cifar10",
-        classifier_name="small",
-        dataset_name=str(REAL_DATA / "cifar10.tar"),
-        max_shift=4,
-        max_epochs=14,
-        batch_output_frequency=20,
-        resume=True,
-    ),
-    "classifier-placeholder": ClassifierOptions(
-        experiment_name="weights-classifier-placeholder", classifier_name="small", max_epochs=8, resume=True
-    ),
-    "trunk": ClassifierOptions(
-        experiment_name="weights-trunk",
-        classifier_name="squeeze",
-        dataset_name=str(REAL_DATA / "tinyimagenet.tar"),
-        image_size=64,
-        max_epochs=8,
-        batch_output_frequency=20,
-        resume=True,
-    ),
-}
-
-
-def prepare() -> None:
-    """Make the files that recipes begin with and nobody publishes: a mixture of thumbnails, an encoder for grey."""
-    OUTPUT.mkdir(exist_ok=True)
-    if not THUMBNAILS.exists():
-        unfinished = THUMBNAILS.with_suffix(".part")
-        with tarfile.open(unfinished, "w") as mixture:
-            for name in ("cifar10", "tinyimagenet"):
-                with tarfile.open(REAL_DATA / f"{name}.tar") as tar:
-                    for member in tar:
-                        if member.isfile() and ("/train/" in member.name or "/val/" in member.name):
-                            mixture.addfile(member, tar.extractfile(member))
-        unfinished.replace(THUMBNAILS)
-    if not IMAGENET.exists():
-        local = REAL_DATA.parent / "weights" / "squeezenet1_1-features.pth"
-        if local.exists():
-            features = torch.load(local, weights_only=True)
-        else:
-            state = SqueezeNet1_1_Weights.IMAGENET1K_V1.get_state_dict(check_hash=True)
-            features = {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
-        torch.manual_seed(0)
-        model = ColorlabColorizer()
-        model.recognize_like(features)
-        save_weights(model, IMAGENET)
-
-
-def run(stages: tuple[TrainingOptions, ...]) -> Path:
-    """Train stage by stage; the weights in which the last one ended.
-
-    Those, not the best: a choice by the validation pictures would flatter the scores on them.
-    """
-    weights: Path | None = None
-    for stage in stages:
-        options = dataclasses.replace(stage, initial_weights=weights) if weights else stage
-        weights = options.folder / "last.safetensors"
-        if train(options).stopped:
-            sys.exit(130)
-    assert weights is not None
-    return weights
-
-
-def run_judge(options: ClassifierOptions) -> Path:
-    """Train a judge; the weights of its last epoch, for the same reason."""
-    if train_classifier(options).stopped:
-        sys.exit(130)
-    return options.folder / "last.safetensors"
 
 
 def ship_judge(name: str, source: Path) -> None:
@@ -225,12 +91,12 @@ def working_size(name: str, model: Colorizer) -> int:
 
 def main(names: list[str]) -> None:
     """Train and ship."""
-    prepare()
     for name in names:
+        source = learn(name)
         if name in JUDGES:
-            ship_judge(name, run_judge(JUDGES[name]))
+            ship_judge(name, source)
         else:
-            ship(name, run(RECIPES[name]))
+            ship(name, source)
 
 
 if __name__ == "__main__":

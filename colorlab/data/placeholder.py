@@ -12,11 +12,11 @@ photographs in general.
 from __future__ import annotations
 
 import functools
+import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import skimage
 import torch
 from PIL import Image
 
@@ -52,7 +52,11 @@ def photograph(name: str) -> Image.Image:
     """One of the whole photographs, by its class name."""
     if name not in PHOTOGRAPHS:
         raise ValueError(f"no photograph {name!r}; there are {', '.join(PHOTOGRAPHS)}")
-    path = Path(skimage.__file__).parent / "data" / PHOTOGRAPHS[name]
+    # Found without being imported: nobody else needs it to read pictures.
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        raise FileNotFoundError("the data set `placeholder` is cut from pictures inside scikit-image; install that")
+    path = Path(package.origin).parent / "data" / PHOTOGRAPHS[name]
     if not path.is_file():
         raise FileNotFoundError(
             f"this scikit-image comes without {path.name}, which the data set "

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from torch import Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass
@@ -31,4 +36,14 @@ class History:
         <colorlab.training.regression.Regression.train_step>` and its like). ``learning_rate`` is that of the next
         step, ``pictures_per_second`` the speed of training without validation.
         """
+        import pandas as pd  # for who looks; training itself does without
+
         return pd.DataFrame(self.rows).set_index("epoch") if self.rows else pd.DataFrame()
+
+    def csv(self) -> str:
+        """The same table as a file has it."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in self.rows for name in row)), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return text.getvalue()

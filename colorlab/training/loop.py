@@ -259,7 +259,7 @@ class Run:
         best = max(self.learner.merit(r) for r in history.rows)
         if self.processes.writes:
             self.after_epoch(history)
-            write_text(self.options.folder / "train_stats.csv", history.table().to_csv())
+            write_text(self.options.folder / "train_stats.csv", history.csv())
             self.save("last", position.epoch)
             # A partial epoch, which its continuation forgets, is the best only for want of a whole one.
             if self.learner.merit(row) == best and (not self.stopped or len(history.rows) == 1):

@@ -1,0 +1,114 @@
+"""Pack recipes and their pictures into one file that trains them where there is a GPU, torch and torchvision.
+
+    COLORLAB_REAL_DATA=<folder with the tars> make pack ARGS="resnet unet32"
+
+writes ``output/pack.pyz``, at most 60 MB. There, ``python3 pack.pyz`` trains what was packed, into ``output/``, and
+goes on where it was stopped if called again. Bring that folder back, and ``make weights ARGS="resnet unet32"`` takes
+the finished runs over. Pictures are stored as WebP at the size that the recipes use, so that what is learned from
+them is not to the bit what ``make weights`` would have learned from the originals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+from PIL import Image, ImageOps
+from recipes import JUDGES, OUTPUT, REAL_DATA, RECIPES, THUMBNAILS, stages, weights_file
+
+from colorlab.data.crops import THUMBNAIL
+
+ROOT = Path(__file__).parent.parent
+LARGEST = 60_000_000
+WHEELS = ("docstring-parser", "safetensors", "simplejpeg", "tifffile", "tqdm", "typeguard", "tyro")
+"""What training imports that comes neither with torch nor with torchvision."""
+
+
+def needs(names: list[str]) -> dict[str, int]:
+    """Archive → the largest side in pixels at which these recipes see its pictures."""
+    sizes: dict[str, int] = {}
+    for stage in (stage for name in names for stage in stages(name)):
+        thumbnails = Path(stage.dataset_name) == THUMBNAILS
+        for archive in ("cifar10", "tinyimagenet") if thumbnails else (Path(stage.dataset_name).stem,):
+            sizes[archive] = max(stage.image_size, sizes.get(archive, 0))
+    sizes.pop("placeholder", None)
+    return sizes
+
+
+def shrunk(content: bytes, size: int) -> bytes:
+    """A picture's file as WebP, as large as training at ``size`` needs it: for random crops, a quarter larger."""
+    with Image.open(io.BytesIO(content)) as file:
+        picture = ImageOps.exif_transpose(file).convert("RGB")
+    side = size if size <= THUMBNAIL else size * 5 // 4
+    scale = min(1, side / min(picture.size))
+    picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BOX)
+    shrunk = io.BytesIO()
+    # Pictures of 64 pixels are many and large; their colours, of half the resolution anyway, bear it.
+    picture.save(shrunk, "WEBP", quality=50 if size == 64 else 88)
+    return shrunk.getvalue()
+
+
+def pack_archive(name: str, size: int, target: Path) -> None:
+    """All pictures of an archive, under their names."""
+    with tarfile.open(REAL_DATA / f"{name}.tar") as source, tarfile.open(target, "w") as packed:
+        for member in source:
+            file = source.extractfile(member)
+            if file is not None:
+                content = shrunk(file.read(), size)
+                entry = tarfile.TarInfo(member.name)
+                entry.size = len(content)
+                packed.addfile(entry, io.BytesIO(content))
+
+
+def fetch_wheels(python: str, folder: str) -> None:
+    """Download :data:`WHEELS` for Linux and this version of Python."""
+    options = ["--no-deps", "--only-binary", ":all:", "--constraint", str(ROOT / "pins.txt"), "--dest", folder]
+    options += [
+        "--python-version",
+        python,
+        "--platform",
+        "manylinux_2_28_x86_64",
+        "--platform",
+        "manylinux2014_x86_64",
+    ]
+    subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", *options, *WHEELS], check=True)
+
+
+def main() -> None:
+    """Write the pack."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=["resnet", "unet32"], choices=[*RECIPES, *JUDGES])
+    parser.add_argument("--python", default="3.12", help="the other machine's version of Python")
+    arguments = parser.parse_args()
+    OUTPUT.mkdir(exist_ok=True)
+    pack = OUTPUT / "pack.pyz"
+    with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(pack, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.write(ROOT / "tools" / "packed.py", "__main__.py")
+        packed.writestr("names.json", json.dumps(arguments.names))
+        packed.write(ROOT / "tools" / "recipes.py", "recipes.py")
+        for source in [*sorted((ROOT / "colorlab").rglob("*.py")), ROOT / "colorlab/pretrained/shipped.json"]:
+            packed.write(source, source.relative_to(ROOT))
+        fetch_wheels(arguments.python, scratch)
+        for wheel in sorted(Path(scratch).glob("*.whl")):
+            packed.write(wheel, f"wheels/{wheel.name}")
+        for name, size in needs(arguments.names).items():
+            archive = Path(scratch, f"{name}.tar")
+            pack_archive(name, size, archive)
+            packed.write(archive, f"data/{name}.tar")
+        if "colorlab" in arguments.names:
+            packed.write(weights_file(), f"weights/{weights_file().name}")
+    size = pack.stat().st_size
+    print(f"{pack}: {size / 1e6:.1f} MB, {', '.join(arguments.names)}")
+    if size > LARGEST:
+        sys.exit(f"more than {LARGEST / 1e6:.0f} MB; name fewer recipes")
+
+
+if __name__ == "__main__":
+    main()

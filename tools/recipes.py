@@ -1,0 +1,167 @@
+"""How each of the weights that ship is trained: data, order, options. Nothing here but torch and the training itself.
+
+The order of ``RECIPES`` is the order of merit: the first is the default of ``colorlab.colorize``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import tarfile
+from pathlib import Path
+
+import torch
+from torchvision.models import SqueezeNet1_1_Weights
+
+from colorlab.models import describe_weights, save_weights
+from colorlab.models.colorlab import ColorlabColorizer
+from colorlab.training import ClassifierOptions, TrainingOptions, train, train_classifier
+
+REAL_DATA = Path(os.environ.get("COLORLAB_REAL_DATA", "data"))
+OUTPUT = Path("output")
+THUMBNAILS = OUTPUT / "thumbnails.tar"
+IMAGENET = OUTPUT / "imagenet.safetensors"
+
+
+def _stage(name: str, dataset: Path, **options: object) -> TrainingOptions:
+    common = {"loss": "huber", "batch_output_frequency": 20, "resume": True, "output_root_path": OUTPUT}
+    return TrainingOptions(
+        **{"experiment_name": f"weights-{name}", "dataset_name": str(dataset), **common, **options}
+    )
+
+
+_UNET32 = _stage("unet32", THUMBNAILS, model_name="unet32", max_epochs=5)
+
+# One stage after the other; each begins with the weights in which the one before ended.
+RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
+    "colorlab": (
+        # From what ImageNet's classes taught to colours, then to photographs with their detail.
+        _stage(
+            "colorlab-1",
+            REAL_DATA / "tinyimagenet.tar",
+            model_name="colorlab",
+            image_size=64,
+            train_batch_size=64,
+            learning_rate=1e-3,
+            max_epochs=3,
+            initial_weights=IMAGENET,
+        ),
+        _stage(
+            "colorlab-2",
+            REAL_DATA / "photos.tar",
+            model_name="colorlab",
+            image_size=128,
+            train_batch_size=32,
+            learning_rate=3e-4,
+            max_epochs=10,
+        ),
+    ),
+    "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=8),),
+    "unet32": (_UNET32,),
+    # A game that regression prepares: it begins with colours as right as unet32's, and makes them vivid.
+    "nazerigan32": (
+        _UNET32,
+        _stage("nazerigan32", THUMBNAILS, model_name="nazerigan32", max_epochs=1, l1_weight=20.0),
+    ),
+    # Knows eight photographs and nothing else; shows what training is when it works, on pictures that everyone has.
+    "resnet-placeholder": (
+        TrainingOptions(
+            experiment_name="weights-resnet-placeholder",
+            model_name="resnet",
+            loss="huber",
+            max_epochs=20,
+            resume=True,
+        ),
+    ),
+}
+
+# Networks that judge: of what is shown in a picture, and, as ``trunk``, of how alike two pictures look.
+JUDGES: dict[str, ClassifierOptions] = {
+    "classifier-cifar10": ClassifierOptions(
+        experiment_name="weights-classifier-cifar10",
+        classifier_name="small",
+        dataset_name=str(REAL_DATA / "cifar10.tar"),
+        max_shift=4,
+        max_epochs=14,
+        batch_output_frequency=20,
+        resume=True,
+    ),
+    "classifier-placeholder": ClassifierOptions(
+        experiment_name="weights-classifier-placeholder", classifier_name="small", max_epochs=8, resume=True
+    ),
+    "trunk": ClassifierOptions(
+        experiment_name="weights-trunk",
+        classifier_name="squeeze",
+        dataset_name=str(REAL_DATA / "tinyimagenet.tar"),
+        image_size=64,
+        max_epochs=8,
+        batch_output_frequency=20,
+        resume=True,
+    ),
+}
+
+
+def stages(name: str) -> tuple[TrainingOptions | ClassifierOptions, ...]:
+    """The recipe of this name."""
+    return (JUDGES[name],) if name in JUDGES else RECIPES[name]
+
+
+def learn(name: str) -> Path:
+    """Train by the recipe of this name, stage by stage; the weights in which the last one ended.
+
+    Those, not the best: a choice by the validation pictures would flatter the scores on them.
+    """
+    weights: Path | None = None
+    for stage in stages(name):
+        options = dataclasses.replace(stage, initial_weights=weights) if weights else stage
+        weights = options.folder / "last.safetensors"
+        if not _finished(options):
+            _prepare(options)
+            run = train_classifier(options) if isinstance(options, ClassifierOptions) else train(options)
+            if run.stopped:
+                sys.exit(130)
+    assert weights is not None
+    return weights
+
+
+def _finished(options: TrainingOptions | ClassifierOptions) -> bool:
+    """Whether the run came to its end with these options, be it with pictures from another folder."""
+    weights = options.folder / "last.safetensors"
+    if not weights.exists():
+        return False
+    header = describe_weights(weights)
+    elsewhere = {"dataset_name", "dataset_root_path", "initial_weights"}
+    theirs, ours = (
+        {k: v for k, v in o.items() if k not in elsewhere} for o in (header["options"], options.to_dict())
+    )
+    return header["epoch"] == options.max_epochs and theirs == ours
+
+
+def _prepare(options: TrainingOptions | ClassifierOptions) -> None:
+    """Make the files that recipes begin with and nobody publishes: a mixture of thumbnails, an encoder for grey."""
+    OUTPUT.mkdir(exist_ok=True)
+    if Path(options.dataset_name) == THUMBNAILS and not THUMBNAILS.exists():
+        unfinished = THUMBNAILS.with_suffix(".part")
+        with tarfile.open(unfinished, "w") as mixture:
+            for name in ("cifar10", "tinyimagenet"):
+                with tarfile.open(REAL_DATA / f"{name}.tar") as tar:
+                    for member in tar:
+                        if member.isfile() and ("/train/" in member.name or "/val/" in member.name):
+                            mixture.addfile(member, tar.extractfile(member))
+        unfinished.replace(THUMBNAILS)
+    if isinstance(options, TrainingOptions) and options.initial_weights == IMAGENET and not IMAGENET.exists():
+        torch.manual_seed(0)
+        model = ColorlabColorizer()
+        model.recognize_like(torch.load(weights_file(), weights_only=True))
+        save_weights(model, IMAGENET)
+
+
+def weights_file() -> Path:
+    """The state of ``features`` of torchvision's ImageNet SqueezeNet 1.1; downloaded if it is not beside the data."""
+    file = REAL_DATA.parent / "weights" / "squeezenet1_1-features.pth"
+    if not file.exists():
+        state = SqueezeNet1_1_Weights.IMAGENET1K_V1.get_state_dict(check_hash=True)
+        file.parent.mkdir(exist_ok=True)
+        torch.save({k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}, file)
+    return file
