@@ -9,19 +9,23 @@ import re
 import subprocess
 import sys
 
+import IPython.display
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
 from torch.nn.modules.module import register_module_forward_hook
 
-from colorlab import pretrained
+from colorlab import color, pretrained
 from colorlab.data.placeholder import PHOTOGRAPHS, photograph
 from colorlab.inference import colorize, full_lightness
 from colorlab.models import Colorizer, ConstantColor
 from colorlab.pictures import read_picture
 from colorlab.widgets import ColorizeBench
-from colorlab.widgets.colorize_bench import Source, save_path
+from colorlab.widgets.base import Source
+from colorlab.widgets.colorize_bench import LARGE_DIFFERENCE, difference
+from colorlab.widgets.files import OwnFiles, typed_path
 from colorlab.widgets.subject import PREVIEW_SIZE, read_upload, reduce
 
 
@@ -73,9 +77,9 @@ def said(bench):
     return html.unescape(found[1])
 
 
-def shown(widget):
-    """The picture inside one of the two previews."""
-    data = re.search(r'src="data:image/\w+;base64,([^"]+)"', widget.value)
+def shown(text):
+    """The picture inside an address or HTML."""
+    data = re.search(r'data:image/\w+;base64,([^"]+)', text)
     return Image.open(io.BytesIO(base64.b64decode(data[1])))
 
 
@@ -89,7 +93,8 @@ def test_the_first_line_shows_a_coloured_sample():
     assert bench._repr_mimebundle_()["text/plain"] == repr(bench)
     assert "colorlab-colorize-bench" in bench._dom_classes
     assert said(bench).startswith("astronaut, 512×512 pixels, coloured by")
-    assert saturation(shown(bench.before)) < 2 < saturation(shown(bench.after))
+    assert bench.size.label == "model's own"
+    assert saturation(shown(bench.curtain.before)) < 2 < saturation(shown(bench.curtain.after))
 
 
 def test_every_sample_and_every_shipped_model_can_be_chosen(bench):
@@ -98,11 +103,11 @@ def test_every_sample_and_every_shipped_model_can_be_chosen(bench):
 
 
 def test_another_sample(bench, runs):
-    before, after = bench.before.value, bench.after.value
+    before, after = bench.curtain.before, bench.curtain.after
     bench.picture.value = Source("sample", "coffee")
     assert len(runs) == 1
-    assert bench.before.value != before
-    assert bench.after.value != after
+    assert bench.curtain.before != before
+    assert bench.curtain.after != after
     assert "coffee, 600×400 pixels" in said(bench)
     assert bench.target.value == "colorized/coffee.png"
     assert repr(bench) == f"ColorizeBench(picture='coffee', model={pretrained.NAMES[0]!r}, 600×400)"
@@ -110,28 +115,31 @@ def test_another_sample(bench, runs):
 
 def test_another_model(bench, runs):
     other = pretrained.NAMES[-1]
-    after = bench.after.value
+    after = bench.curtain.after
     bench.target.value = "my name.png"
     bench.model.value = other
     assert bench.target.value == "my name.png"
     assert runs == [pretrained.load(other).name]
-    assert bench.after.value != after
+    assert bench.curtain.after != after
     assert f"model={other!r}" in repr(bench)
 
 
 def test_another_working_size(bench, runs):
-    after = bench.after.value
+    after = bench.curtain.after
     bench.size.value = 96
     assert len(runs) == 1
-    assert bench.after.value != after
+    assert bench.curtain.after != after
     assert "working size 96 px" in said(bench)
+    bench.size.value = bench.size.options[0][1]
+    assert bench.size.label == "model's own"
+    assert f"working size {pretrained.load().working_size} px" in said(bench)
 
 
 def test_the_chroma_gain_does_not_run_the_network_again(bench, runs):
     saturations = []
     for gain in (0.0, 0.5, 1.0, 2.0):
         bench.chroma.value = gain
-        saturations.append(saturation(shown(bench.after)))
+        saturations.append(saturation(shown(bench.curtain.after)))
         assert f"chroma gain {gain:.2f}" in said(bench)
     assert runs == []
     assert saturations == sorted(saturations)
@@ -153,7 +161,7 @@ def test_upload_of_a_jpeg(bench, runs):
     assert repr(bench).startswith("ColorizeBench(picture='holiday in März.jpg', ")
     assert bench.picture.value == Source("own", "holiday in März.jpg")
     assert bench.target.value == "colorized/holiday in März.png"
-    assert shown(bench.after).size == (321, 200)
+    assert shown(bench.curtain.after).size == (321, 200)
 
 
 def test_back_to_a_sample_and_to_the_upload_again(bench):
@@ -179,13 +187,13 @@ def test_back_to_a_sample_and_to_the_upload_again(bench):
     ],
 )
 def test_an_upload_that_is_no_picture_is_a_sentence_and_changes_nothing(bench, runs, name, content, sentence):
-    before, after, representation = bench.before.value, bench.after.value, repr(bench)
+    before, after, representation = bench.curtain.before, bench.curtain.after, repr(bench)
     upload(bench, name, content)
     assert said(bench).startswith(sentence)
     assert said(bench).endswith("Nothing was changed.")
     assert "Traceback" not in said(bench)
     assert "/" not in said(bench)  # where the file lay on its way to the decoder is nobody's business
-    assert (bench.before.value, bench.after.value, repr(bench)) == (before, after, representation)
+    assert (bench.curtain.before, bench.curtain.after, repr(bench)) == (before, after, representation)
     assert bench.picture.value == Source("sample", "cat")
     assert bench.upload.value == ()
     assert runs == []
@@ -207,7 +215,7 @@ def test_random_damage_never_raises(bench):
 
 def test_names_are_text_not_markup(bench):
     upload(bench, '<img src=x onerror="alert(1)">.jpg', encoded(photograph("cat").resize((40, 30))))
-    for value in (bench.status.value, bench.before.value, bench.after.value):
+    for value in (bench.status.value, bench.beside.value):
         assert "<img src=x" not in value
     assert said(bench).startswith('<img src=x onerror="alert(1)">.jpg, 40×30')
 
@@ -242,7 +250,7 @@ def test_a_transparent_picture_stays_transparent(bench, tmp_path):
     picture = photograph("cat").resize((60, 40)).convert("RGBA")
     picture.putalpha(Image.linear_gradient("L").resize((60, 40)))
     upload(bench, "sticker.png", encoded(picture, "PNG"), "image/png")
-    assert shown(bench.after).mode == "RGBA"
+    assert shown(bench.curtain.after).mode == "RGBA"
     bench.save.click()
     with Image.open(tmp_path / "colorized" / "sticker.png") as saved:
         assert np.array_equal(np.asarray(saved)[..., 3], np.asarray(picture)[..., 3])
@@ -260,7 +268,7 @@ def test_saving_is_at_full_resolution_with_the_lightness_of_the_input(bench, tmp
     assert said(bench) == f"Saved {target} (900×600 pixels)."
     saved = Image.open(target)
     assert saved.size == (900, 600)
-    assert max(shown(bench.after).size) == PREVIEW_SIZE
+    assert max(shown(bench.curtain.after).size) == PREVIEW_SIZE
     difference = full_lightness(read_picture(saved)) - full_lightness(read_picture(original))
     # Half a level of 255 in each channel is at most 0.27 L where the curve is steepest.
     assert float(difference.abs().max()) < 0.3
@@ -294,7 +302,7 @@ def test_a_file_that_was_there_is_not_overwritten(bench, tmp_path):
         ("  ", "give the picture a file name"),
         ("colorized/", "colorized is a folder"),
         (".", ". is a folder"),
-        ("a.jpg", "pictures are saved as PNG"),
+        ("a.jpg", "the picture can be saved as PNG; name the file a.png"),
         ("file/inside.png", "file cannot be used: File exists"),
         ("a\0b.png", "embedded null byte"),
         ("x" * 300 + ".png", "xxx"),
@@ -322,7 +330,7 @@ def test_a_picture_by_its_path(tmp_path, monkeypatch):
 def test_models_of_ones_own(tmp_path):
     bench = ColorizeBench("cat", "sepia", models={"sepia": ConstantColor((8, 24))})
     assert list(bench.model.options) == [*pretrained.NAMES, "sepia"]
-    pixels = np.asarray(shown(bench.after)).astype(int)
+    pixels = np.asarray(shown(bench.curtain.after)).astype(int)
     assert (pixels[..., 0] >= pixels[..., 2]).all()
     with pytest.raises(ValueError, match="no model 'nonesuch'; there are "):
         ColorizeBench("cat", "nonesuch")
@@ -336,11 +344,11 @@ def test_a_model_that_fails_leaves_the_bench_as_it_was():
             raise RuntimeError("not enough memory: you tried to allocate 4096 GB")
 
     bench = ColorizeBench("cat", "grey", models={"grey": ConstantColor(), "broken": Broken()})
-    after = bench.after.value
+    after = bench.curtain.after
     bench.model.value = "broken"
     assert said(bench) == "not enough memory: you tried to allocate 4096 GB. Nothing was changed."
     assert bench.model.value == "grey"
-    assert bench.after.value == after
+    assert bench.curtain.after == after
 
 
 def test_reduce_never_enlarges_and_keeps_one_pixel():
@@ -349,12 +357,104 @@ def test_reduce_never_enlarges_and_keeps_one_pixel():
     assert reduce(torch.zeros(1, 3000)).shape == (1, 512)
 
 
-def test_save_path(tmp_path, monkeypatch):
+def test_typed_path(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert save_path(" a/b ").as_posix() == "a/b.png"
-    assert save_path("a/version 1.2").as_posix() == "a/version 1.2.png"
-    assert save_path("a.PNG").as_posix() == "a.PNG"
-    assert save_path("~/a.png") == tmp_path / "a.png"
+
+    def path(text, kinds=(".png",)):
+        return typed_path(text, what="it", example="results/a.png", kinds=kinds)
+
+    assert path(" a/b ").as_posix() == "a/b.png"
+    assert path("a/version 1.2").as_posix() == "a/version 1.2.png"
+    assert path("a.PNG").as_posix() == "a.PNG"
+    assert path("~/a.png") == tmp_path / "a.png"
+    assert path("mine", (".csv", ".json")).name == "mine.csv"
+    assert path("mine.JSON", (".csv", ".json")).name == "mine.JSON"
+    with pytest.raises(ValueError, match=r"it can be saved as CSV or JSON; name the file mine\.csv"):
+        path("mine.txt", (".csv", ".json"))
+    with pytest.raises(ValueError, match=r"is a folder; add a file name, such as .*/a\.png"):
+        path(str(tmp_path))
+
+
+def test_of_several_files_all_are_written_or_none(tmp_path):
+    mine, theirs = tmp_path / "new" / "mine.png", tmp_path / "theirs.json"
+    theirs.write_bytes(b"precious")
+    files = OwnFiles()
+    with pytest.raises(ValueError, match=r"theirs\.json exists already"):
+        files.save({mine: b"1", theirs: b"2"})
+    assert not mine.exists()
+    assert theirs.read_bytes() == b"precious"
+    for content in (b"1", b"2"):
+        files.save({mine: content})
+        assert mine.read_bytes() == content
+    with pytest.raises(ValueError, match=r"mine\.png exists already"):
+        OwnFiles().save({mine: b"3"})
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["theirs.json", "mine.png"]
+
+
+def test_the_edge_between_before_and_after(bench):
+    assert bench.curtain.position == 50
+    bench.curtain.position = 20
+    bench.chroma.value = 0.5
+    assert bench.curtain.position == 20
+    assert shown(bench.curtain.before).size == shown(bench.curtain.after).size
+
+
+def test_beside_it_the_colours_alone_have_one_lightness(bench):
+    assert bench.view.value == "colours alone, at L = 50"
+    lightness = full_lightness(read_picture(shown(bench.beside.value)))
+    assert float((lightness - 50).abs().median()) < 1
+    assert saturation(shown(bench.beside.value)) > 5
+    bench.chroma.value = 0
+    assert saturation(shown(bench.beside.value)) < 1
+
+
+def test_beside_it_the_difference_from_the_true_colours(bench, runs):
+    bench.view.value = bench.view.options[1]
+    assert runs == []
+    means = []
+    for gain in (0.0, 2.0):
+        bench.chroma.value = gain
+        means.append(float(re.search(r"CIEDE2000 to the true colours: ([\d.]+) in the mean", said(bench))[1]))
+    assert means[0] != means[1]
+    # The bench on a picture of its own making: nearly nothing is left but what JPEG does.
+    true = color.rgb_to_lab(torch.from_numpy(np.array(photograph("cat"))).movedim(-1, 0))
+    black, none = difference(true, photograph("cat"))
+    assert none < 1e-3
+    assert len(black.getcolors()) == 1
+    # What is shown is scikit-image's number.
+    grey = photograph("cat").convert("L").convert("RGB")
+    expected = deltaE_ciede2000(rgb2lab(np.asarray(photograph("cat"))), rgb2lab(np.asarray(grey)))
+    picture, mean = difference(true, grey)
+    assert mean == pytest.approx(expected.mean(), rel=1e-3)
+    green = np.asarray(picture)[..., 1].astype(float)  # it rises from end to end of viridis
+    order = np.argsort(expected.ravel())
+    assert (np.diff(green.ravel()[order]) >= -1).all()
+    assert (green[expected > LARGE_DIFFERENCE * 1.01] == green.max()).all() or expected.max() < LARGE_DIFFERENCE
+
+
+def test_of_a_picture_without_colour_there_is_no_difference_to_show(bench):
+    bench.view.value = bench.view.options[1]
+    upload(bench, "old.jpg", encoded(photograph("cat").convert("L")))
+    assert bench.view.options == ("colours alone, at L = 50",)
+    assert "CIEDE2000" not in said(bench)
+    bench.picture.value = Source("sample", "cat")
+    assert len(bench.view.options) == 2
+
+
+def test_the_time_of_the_network_is_told(bench):
+    assert re.search(r" at working size 64 px in \d+\.\d\d s, chroma", said(bench))
+
+
+def test_a_stored_notebook_keeps_a_small_picture(bench, monkeypatch, capsys):
+    outputs = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, metadata, raw: outputs.append((data, metadata)))
+    bench._ipython_display_()
+    ((data, metadata),) = outputs
+    assert data["text/plain"] == repr(bench)
+    assert len(data["image/jpeg"]) < 30_000
+    assert Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))).width > 200
+    assert "cat in grey" in metadata["image/jpeg"]["alt"]
+    assert capsys.readouterr().out == f"The bench as it opened: cat, coloured by {pretrained.NAMES[0]}.\n"
 
 
 def test_import_colorlab_leaves_ipywidgets_alone():

@@ -7,6 +7,7 @@ import io
 import json
 import re
 
+import IPython.display
 import numpy as np
 import pytest
 import torch
@@ -22,7 +23,7 @@ from colorlab.inference import full_lightness
 from colorlab.models import Colorizer, ConstantColor
 from colorlab.pictures import read_picture
 from colorlab.widgets import HintPainter
-from colorlab.widgets.colorize_bench import Source
+from colorlab.widgets.base import Source
 from colorlab.widgets.hint_painter import HINT_SIZE, PALETTE_REACH, palette
 from colorlab.widgets.sketch import FIRST_COLOUR, Sketch, showable
 
@@ -434,3 +435,17 @@ def test_whatever_is_done_hints_can_be_shown_and_all_of_it_undone(steps):
     while sketch.can_undo:
         sketch.undo()
     assert sketch.hints == ()
+
+
+def test_a_stored_notebook_keeps_a_small_picture_with_the_hints_on_it(painter, monkeypatch, capsys):
+    outputs = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, metadata, raw: outputs.append((data, metadata)))
+    painter._ipython_display_()
+    click(painter.canvas, 10, 15)
+    painter._ipython_display_()
+    (without, _), (with_hint, metadata) = outputs
+    assert without["text/plain"] == "HintPainter(picture='halves.png', 40×30, hints=0)"
+    assert without["image/jpeg"] != with_hint["image/jpeg"]
+    assert len(with_hint["image/jpeg"]) < 10_000
+    assert "with a dot for each hint" in metadata["image/jpeg"]["alt"]
+    assert "a click on the picture sets a hint" in capsys.readouterr().out

@@ -21,8 +21,9 @@ from colorlab.evaluation.leaderboard import heading, reading
 from colorlab.models import ConstantColor
 from colorlab.pictures import Picture, read_picture
 from colorlab.widgets import ModelComparison
-from colorlab.widgets.colorize_bench import Source
-from colorlab.widgets.model_comparison import FORMULAS, as_image, as_tensor, best_first, reduced, scored
+from colorlab.widgets.base import Source
+from colorlab.widgets.scoring import FORMULAS, best_first, reduced, scored
+from colorlab.widgets.subject import as_image, as_tensor
 
 # From the least to the most colour: a brown that suits the cup of coffee.
 MODELS = {
@@ -230,10 +231,10 @@ def test_a_stored_notebook_keeps_a_picture(comparison, monkeypatch, capsys):
     monkeypatch.setattr(IPython.display, "display", lambda data, metadata, raw: outputs.append((data, metadata)))
     comparison._ipython_display_()
     ((data, metadata),) = outputs
-    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as picture:
-        assert picture.width == 360
+    with Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))) as picture:
+        assert picture.width > 500
     assert data["text/plain"] == repr(comparison)
-    assert "the original" in metadata["image/png"]["alt"]
+    assert "the original" in metadata["image/jpeg"]["alt"]
     values = comparison.table["mae"].sort_values()
     ranks = ", ".join(f"{rank} {name} {value:.3g}" for rank, (name, value) in enumerate(values.items(), start=1))
     assert capsys.readouterr().out == (f"cup.png, the models in the order of MAE of a, b (Lab, ↓): {ranks}.\n")

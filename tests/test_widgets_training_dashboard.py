@@ -7,6 +7,7 @@ import html
 import io
 import re
 import time
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from traitlets.config import Config
 from colorlab import color, plots
 from colorlab.training import History, Progress, StopRequest, TrainingOptions, train
 from colorlab.widgets import TrainingDashboard
-from colorlab.widgets.training_dashboard import POINTS, BatchMeans, duration, sheet
+from colorlab.widgets.training_dashboard import POINTS, BatchMeans, curves_html, duration, sheet
 
 
 def options_in(folder, **others):
@@ -325,3 +326,20 @@ def test_who_watches_gets_no_bar(tiny, capsys):
     assert "picture/s" not in "".join(capsys.readouterr())
     train(tiny(experiment_name="drawn", max_epochs=1))
     assert "picture/s" in "".join(capsys.readouterr())
+
+
+def test_curves_take_the_colour_of_the_pages_text_and_leave_the_page_alone():
+    run = History()
+    run.rows.extend({"epoch": i, "train_loss": 1 / i, "val_loss": 2 / i} for i in (1, 2))
+    text = curves_html(plots.training(run), alt='Losses by "epoch" <1>')
+    svg = ElementTree.fromstring(re.search(r"<svg.*</svg>", text, re.DOTALL)[0].replace("xlink:href", "href"))
+    assert svg.get("aria-label") == 'Losses by "epoch" <1>'
+    assert [part.text for part in svg.iter("text") if part.text in ("training", "validation")] == [
+        "training",
+        "validation",
+    ]
+    assert "currentColor" in text
+    assert "#000000" not in text  # neither black on a dark page
+    assert not re.search(r"fill: #ffffff|fill: white", text)  # nor a white card on it
+    assert all(rule.startswith(".colorlab-curves ") for rule in re.findall(r"[^<>{}\n]+(?=\{)", text))
+    assert all(colour.lower() in text for colour in plots.PALETTE[:2])

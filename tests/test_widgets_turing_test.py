@@ -19,9 +19,30 @@ from colorlab import pretrained
 from colorlab.data import PictureDataset
 from colorlab.models import ConstantColor
 from colorlab.widgets import TuringTest, turing_test
-from colorlab.widgets.turing_test import BLANK, CHECK, CHECK_EVERY, answers_path, fooled, schedule, stage_html
+from colorlab.widgets.trials import CHECK, CHECK_EVERY, fooled, schedule
+from colorlab.widgets.turing_test import BLANK, GRACE, stage_html
 
 SIDES = ("left", "right")
+
+
+class Timer:
+    """A clock that strikes when told to."""
+
+    last = None
+
+    def __init__(self, seconds, act, arguments):
+        self.seconds, self.act, self.arguments = seconds, act, arguments
+        self.cancelled = False
+
+    def start(self):
+        Timer.last = self
+
+    def cancel(self):
+        self.cancelled = True
+
+    def strike(self):
+        if not self.cancelled:
+            self.act(*self.arguments)
 
 
 class Clock:
@@ -37,6 +58,7 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(turing_test, "monotonic", clock)
+    monkeypatch.setattr(turing_test.threading, "Timer", Timer)
     return clock
 
 
@@ -121,6 +143,25 @@ def test_a_second_click_does_not_answer_a_pair_that_nobody_has_seen(test, clock)
     stage = test.stage.value
     answer(test, "left", clock, after=test.look_seconds)
     assert len(test.answers) == 2
+    assert test.stage.value != stage
+
+
+def test_pictures_are_taken_away_once_they_were_seen(test, clock):
+    # Else whoever leaves the page and comes back would see them again: the browser begins its animations anew.
+    test.start.click()
+    timer, full = Timer.last, test.stage.value
+    assert timer.seconds == pytest.approx(test.look_seconds + GRACE)
+    timer.strike()
+    assert re.findall(r'alt="([^"]*)"', test.stage.value) == ["pair 1, left", "pair 1, right"]
+    assert "animation:" not in test.stage.value
+    assert all(not pixels.any() for pixels in shown(test))  # empty frames, of the same size
+    assert re.findall(r'width="(\d+)"', test.stage.value) == re.findall(r'width="(\d+)"', full)
+    # Answered before that, the next pair is not taken away in its place.
+    answer(test, "left", clock)
+    second, stage = Timer.last, test.stage.value
+    timer.strike()
+    answer(test, "left", clock)
+    assert second.cancelled
     assert test.stage.value != stage
 
 
@@ -211,8 +252,8 @@ def test_what_cannot_be_saved_is_a_sentence(test, clock, tmp_path):
     (tmp_path / "diary.csv").write_text("dear diary")
     for name, sentence in {
         "diary.csv": "diary.csv exists already and was not saved from here",
-        "answers.xlsx": "answers are saved as CSV or JSON; name it answers.csv",
-        " ": "give the file a name",
+        "answers.xlsx": "the answers can be saved as CSV or JSON; name the file answers.csv",
+        " ": "give the answers a file name",
         "diary.csv/answers": "diary.csv",
         str(tmp_path): f"{tmp_path} is a folder",
     }.items():
@@ -221,11 +262,6 @@ def test_what_cannot_be_saved_is_a_sentence(test, clock, tmp_path):
         assert said(test).startswith(sentence)
         assert said(test).endswith("Nothing was saved.")
     assert (tmp_path / "diary.csv").read_text() == "dear diary"
-
-
-def test_the_ending_is_added():
-    assert answers_path("mine").name == "mine.csv"
-    assert answers_path(" a/mine.JSON ").name == "mine.JSON"
 
 
 def test_mistakes_are_named(dataset):
@@ -256,5 +292,5 @@ def test_a_stored_notebook_keeps_a_picture_and_does_not_tell(test, monkeypatch, 
     test._ipython_display_()
     ((data, metadata),) = outputs
     assert data["text/plain"] == "TuringTest(pairs=10, answered=0)"
-    assert data["image/png"]
+    assert data["image/jpeg"]
     assert "blue" not in capsys.readouterr().out + str(metadata)

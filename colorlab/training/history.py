@@ -43,7 +43,8 @@ class History:
     def csv(self) -> str:
         """The same table as a file has it."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in self.rows for name in row)), lineterminator="\n")
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         return text.getvalue()

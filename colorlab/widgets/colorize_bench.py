@@ -1,7 +1,6 @@
 """The bench: colour a photograph of one's own, turn the chroma up and down, save the result.
 
-Reading, predicting and drawing are functions without state; :class:`ColorizeBench` ties them to its controls. The
-network runs when the picture, the model or the working size changes. The chroma gain only draws again, and only
+The network runs when the picture, the model or the working size changes. The chroma gain only draws again, and only
 *Save* works at full resolution.
 
 Used in notebook ``11_colorize_your_own``.
@@ -9,72 +8,70 @@ Used in notebook ``11_colorize_your_own``.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from time import perf_counter
+from typing import Any, NamedTuple
 
 import ipywidgets
+import numpy as np
+import torch
+from matplotlib import colormaps
+from PIL import Image
+from torch import Tensor
 from traitlets import link
 
-from colorlab import pretrained
-from colorlab.data.placeholder import PHOTOGRAPHS, photograph
+from colorlab import color, pretrained
 from colorlab.inference import predict_ab, render
 from colorlab.models import Colorizer
-from colorlab.pictures import SUFFIXES, read_picture
-from colorlab.widgets.markup import picture_html, sentence, status_html
-from colorlab.widgets.subject import PREVIEW_SIZE, Subject, prepare, read_upload
+from colorlab.pictures import Picture
+from colorlab.widgets.base import NARROW, WRAPPED, PictureBox, Source
+from colorlab.widgets.curtain import Curtain
+from colorlab.widgets.files import OwnFiles, typed_path
+from colorlab.widgets.markup import picture_html, png
+from colorlab.widgets.still import contact_sheet, display_with_still
+from colorlab.widgets.subject import PREVIEW_SIZE, Subject, as_tensor, prepare, true_lab
 
 WORKING_SIZES = (32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Working sizes to choose from."""
 
-# What is shown to the user rather than raised. RuntimeError is how torch says that memory does not suffice.
-_SHOWN_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
+LARGE_DIFFERENCE = 20.0
+"""CIEDE2000 that is shown as the brightest; two colours so far apart have different names."""
 
 
-class Source(NamedTuple):
-    """Where a picture comes from; a sample and an own picture may have the same name."""
-
-    kind: Literal["sample", "own"]
-    name: str
+_OWN_SIZE = "model's own"  # to ipywidgets, None is no choice at all
+_ALONE = "colours alone, at L = 50"
+_DIFFERENCE = f"CIEDE2000, 0 dark … {LARGE_DIFFERENCE:g} bright"
 
 
 class Choice(NamedTuple):
-    """What a prediction depends on."""
+    """What a prediction depends on, beside its picture."""
 
-    source: Source
     model: str
-    size: int | None
+    size: int | str
 
 
-def save_path(text: str) -> Path:
-    """Where to write, from what somebody typed; ``.png`` is added where there is no ending.
+def difference(true: Tensor, shown: Image.Image) -> tuple[Image.Image, float]:
+    """The colour difference CIEDE2000 of two pictures, as a map from dark (0) to bright, and its mean.
 
-    Raises:
-        ValueError: nothing typed, a folder, or the ending of another kind of picture.
+    Args:
+        true: ``(3, H, W)`` Lab.
+        shown: of the same size.
     """
-    if not text.strip():
-        raise ValueError("give the picture a file name, such as colorized/picture.png")
-    path = Path(text.strip()).expanduser()
-    if path.is_dir() or text.strip().endswith(("/", os.sep)):
-        raise ValueError(f"{path} is a folder; add a file name, such as {path / 'picture.png'}")
-    if path.suffix.lower() == ".png":
-        return path
-    if path.suffix.lower() in SUFFIXES:
-        raise ValueError(f"pictures are saved as PNG, which changes no pixel; name it {path.with_suffix('.png')}")
-    return path.with_name(path.name + ".png")
+    from skimage.color import deltaE_ciede2000
+
+    lab = color.rgb_to_lab(as_tensor(shown))
+    distance = deltaE_ciede2000(true.movedim(0, -1).numpy(), lab.movedim(0, -1).numpy())
+    brightness = (255 * np.clip(distance / LARGE_DIFFERENCE, 0, 1)).astype(np.uint8)
+    return Image.fromarray(colormaps["viridis"](brightness, bytes=True)[..., :3].copy()), float(distance.mean())
 
 
-def _sample(name: str) -> Subject:
-    return prepare(name, read_picture(photograph(name)))
-
-
-class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class ColorizeBench(PictureBox):
     """Colour a picture in a notebook: ``ColorizeBench()`` as the last line of a cell.
 
-    A sample or an upload is coloured by the chosen model; before and after stand side by side; the result is saved
-    at full resolution, with the lightness of the original. What goes wrong is said in the status line.
+    A sample or an upload is coloured by the chosen model. An edge between before and after can be moved over the
+    picture; beside it stand the colours alone, or how far they are from the true ones. The result is saved at full
+    resolution, with the lightness of the original. What goes wrong is said in the status line.
 
     Args:
         picture: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a picture file.
@@ -101,18 +98,9 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         model = pretrained.NAMES[0] if model is None else model
         if model not in self._networks:
             raise ValueError(f"no model {model!r}; there are {', '.join(self._networks)}")
-        self._own: Subject | None = None
-        self._written: set[Path] = set()
-        # While True the program, not a person, is setting the controls.
-        self._settling = False
+        self._files = OwnFiles()
         self._make_controls(model, size)
-        if picture in PHOTOGRAPHS:
-            self._put(_sample(str(picture)), Source("sample", str(picture)))
-        else:
-            path = Path(picture)
-            self._own = prepare(path.name, read_picture(path))
-            self._put(self._own, Source("own", path.name))
-        self._settle()
+        self._open(picture)
         self._watch_controls()
 
     def __repr__(self) -> str:
@@ -121,26 +109,29 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             f"ColorizeBench(picture={self._subject.name!r}, model={self._shown.model!r}, {self._subject.dimensions})"
         )
 
+    def _ipython_display_(self) -> None:
+        name, model = self._subject.name, self._shown.model
+        pictures = [("before", self._drawn(0)), (f"after: {model}", self._drawn(1))]
+        display_with_still(
+            self,
+            contact_sheet(pictures, width=130),
+            alt=f"{name} in grey, and in the colours that {model} predicts.",
+            caption=f"The bench as it opened: {name}, coloured by {model}.",
+        )
+
     def _make_controls(self, model: str, size: int | None) -> None:
-        narrow = {"description_width": "auto"}
-        self.picture = ipywidgets.Dropdown(
-            options=self._pictures(), description="Picture", style=narrow, layout={"width": "222px"}
-        )
-        self.upload = ipywidgets.FileUpload(
-            description="Upload", accept="image/*,.tif,.tiff", tooltip="Upload a picture", layout={"width": "112px"}
-        )
         self.model = ipywidgets.Dropdown(
-            options=list(self._networks), value=model, description="Model", style=narrow, layout={"width": "160px"}
+            options=list(self._networks), value=model, description="Model", style=NARROW, layout={"width": "210px"}
         )
         self.size = ipywidgets.Dropdown(
             options=[
-                ("model's own", None),
+                (_OWN_SIZE, _OWN_SIZE),
                 *((f"{side} px", side) for side in sorted({*WORKING_SIZES, *([] if size is None else [size])})),
             ],
-            value=size,
+            value=_OWN_SIZE if size is None else size,
             description="Working size",
-            style=narrow,
-            layout={"width": "175px"},
+            style=NARROW,
+            layout={"width": "215px"},
         )
         # The slider of ipywidgets has no name that a screen reader could say; the number beside it has.
         gain: dict[str, Any] = {"value": 1.0, "min": 0.0, "max": 2.0, "step": 0.05}
@@ -149,153 +140,125 @@ class ColorizeBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             description="Chroma gain",
             readout=False,
             continuous_update=False,
-            style=narrow,
+            style=NARROW,
             layout={"width": "240px"},
         )
         self.chroma_number = ipywidgets.BoundedFloatText(**gain, tooltip="Chroma gain", layout={"width": "70px"})
-        # Side by side at every width: both shrink alike, and neither wraps.
-        half = {"flex": "0 1 auto", "max_width": f"{PREVIEW_SIZE}px", "min_width": "0", "margin": "2px"}
-        self.before = ipywidgets.HTML(layout=half)
-        self.after = ipywidgets.HTML(layout=half)
-        self.status = ipywidgets.HTML(layout={"width": "auto"})
+        self.curtain = Curtain("Edge between before and after, in percent of the width")
+        self.beside = ipywidgets.HTML()
+        self.view = ipywidgets.Dropdown(
+            description="Beside it", style=NARROW, layout={"width": "300px", "max_width": "98%"}
+        )
+        # Beside each other where the page is wide enough, else one above the other.
+        half = {"flex": "1 1 300px", "max_width": f"{PREVIEW_SIZE + 4}px", "min_width": "0", "margin": "2px"}
+        caption = ipywidgets.HTML("Before | after: move the edge", layout={"height": "28px"})
         self.target = ipywidgets.Text(
-            description="Save as", style=narrow, layout={"flex": "1 1 240px", "max_width": "460px"}
+            description="Save as", style=NARROW, layout={"flex": "1 1 240px", "max_width": "460px"}
         )
         self.save = ipywidgets.Button(
             description="Save", icon="save", tooltip="Save at full resolution", layout={"width": "120px"}
         )
         # Of a larger upload the kernel never hears, so that it could not say a word about it.
         hint = ipywidgets.HTML('some servers drop uploads above 10 MB; then: <code>ColorizeBench("photo.tif")</code>')
-        wrapped = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px"}
         self.children = (
-            ipywidgets.HBox([self.picture, self.upload, hint], layout=wrapped),
+            ipywidgets.HBox([self.picture, self.upload, hint], layout=WRAPPED),
             ipywidgets.HBox(
-                [self.model, self.size, ipywidgets.HBox([self.chroma, self.chroma_number])], layout=wrapped
+                [self.model, self.size, ipywidgets.HBox([self.chroma, self.chroma_number])], layout=WRAPPED
             ),
-            ipywidgets.HBox([self.before, self.after], layout={"align_items": "flex-start"}),
+            ipywidgets.HBox(
+                [
+                    ipywidgets.VBox([caption, self.curtain], layout=half),
+                    ipywidgets.VBox([self.view, self.beside], layout=half),
+                ],
+                layout={"flex_flow": "row wrap", "align_items": "flex-start"},
+            ),
             self.status,
-            ipywidgets.HBox([self.target, self.save], layout=wrapped),
+            ipywidgets.HBox([self.target, self.save], layout=WRAPPED),
         )
         self.add_class("colorlab-colorize-bench")
 
     def _watch_controls(self) -> None:
         link((self.chroma, "value"), (self.chroma_number, "value"))
-        for control in (self.picture, self.model, self.size):
+        for control in (self.model, self.size):
             control.observe(self._on_choice, "value")
-        self.upload.observe(self._on_upload, "value")
-        self.chroma.observe(self._on_chroma, "value")
+        for control in (self.chroma, self.view):
+            control.observe(self._on_look, "value")
         self.save.on_click(self._on_save)
 
-    def _pictures(self) -> list[tuple[str, Source]]:
-        samples = [(name, Source("sample", name)) for name in PHOTOGRAPHS]
-        own = [] if self._own is None else [(f"{self._own.name} (own)", Source("own", self._own.name))]
-        return samples + own
-
     def _on_choice(self, _: object) -> None:
-        if self._settling:
-            return
-        with self._told():
-            source = self.picture.value
-            if source == self._shown.source:
-                self._show(self._subject, source)
-            elif source.kind == "own" and self._own is not None:
-                self._put(self._own, source)
-            else:
-                self._put(_sample(source.name), source)
+        if not self._settling:
+            with self._told():
+                self._show(self._subject, self._true)
 
-    def _on_upload(self, change: Mapping[str, Any]) -> None:
-        if self._settling or not change["new"]:
-            return
-        file = change["new"][0]
-        name = str(file["name"]) or "upload"
-        with self._told():
-            self._say(f"Reading {name} …")
-            subject = prepare(name, read_upload(name, bytes(file["content"])))
-            self._put(subject, Source("own", name))
-            self._own = subject
-
-    def _on_chroma(self, _: object) -> None:
-        with self._told():
-            self._draw_after()
+    def _on_look(self, _: object) -> None:
+        if not self._settling:
+            with self._told():
+                self._draw()
 
     def _on_save(self, _: object) -> None:
         with self._told():
-            path = save_path(self.target.value)
+            path = typed_path(self.target.value, what="the picture", example="colorized/picture.png", kinds=(".png",))
             self._say(f"Saving {path} …")
-            self._write(path)
+            picture = render(
+                self._subject.lightness, self._ab, alpha=self._subject.alpha, chroma=float(self.chroma.value)
+            )
+            self._files.save({path: png(picture)})
             self._say(f"Saved {path.resolve()} ({self._subject.dimensions} pixels).")
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Errors as a sentence in the status line: raised in a callback, they would end in a log nobody reads."""
-        try:
-            yield
-        except _SHOWN_ERRORS as error:
-            self._say(f"{sentence(error)} Nothing was changed.")
-        self._settle()
-
-    def _put(self, subject: Subject, source: Source) -> None:
+    def _put(self, source: Source, picture: Picture) -> None:
         """Another picture on the bench, with a file name of its own for the result."""
-        self._show(subject, source)
+        subject = prepare(source.name, picture)
+        self._show(subject, true_lab(picture, subject))
         self.target.value = f"colorized/{Path(subject.name).stem}.png"
 
-    def _show(self, subject: Subject, source: Source) -> None:
+    def _show(self, subject: Subject, true: Tensor | None) -> None:
         """Predict colours, then put everything on the bench at once; an error on the way leaves it as it was."""
-        name, size = str(self.model.value), self.size.value
+        name = str(self.model.value)
+        size = None if self.size.value == _OWN_SIZE else self.size.value
         self._say(f"Colouring {subject.name} with {name} …")
         network = self._networks[name]
         if network is None:
             network = self._networks[name] = pretrained.load(name)
+        began = perf_counter()
         ab = predict_ab(subject.lightness, network, size=size)
-        self._subject, self._ab, self._shown = subject, ab, Choice(source, name, size)
+        self._seconds = perf_counter() - began
+        self._subject, self._true, self._ab, self._shown = subject, true, ab, Choice(name, self.size.value)
         self._side = network.working_size if size is None else size
-        self.before.value = picture_html(
-            render(subject.small_lightness, ab, alpha=subject.small_alpha, chroma=0),
-            alt=f"{subject.name} without colour: its lightness",
-            caption="Before: lightness only",
-        )
-        self._draw_after()
+        self.curtain.show_before(self._drawn(0), alt=f"{subject.name} without colour: its lightness")
+        with self._unheard():
+            chosen = self.view.value
+            self.view.options = [_ALONE] if true is None else [_ALONE, _DIFFERENCE]
+            self.view.value = chosen if chosen in self.view.options else _ALONE
+        self._draw()
 
-    def _draw_after(self) -> None:
+    def _drawn(self, chroma: float) -> Image.Image:
+        subject = self._subject
+        return render(subject.small_lightness, self._ab, alpha=subject.small_alpha, chroma=chroma)
+
+    def _alone(self, chroma: float) -> Image.Image:
+        """The colours without the picture, all at L = 50."""
+        return render(torch.full_like(self._subject.small_lightness, 50), self._ab, chroma=chroma)
+
+    def _draw(self) -> None:
         subject, model, chroma = self._subject, self._shown.model, float(self.chroma.value)
-        self.after.value = picture_html(
-            render(subject.small_lightness, self._ab, alpha=subject.small_alpha, chroma=chroma),
-            alt=f"{subject.name} in the colours that {model} predicts, chroma gain {chroma:.2f}",
-            caption=f"After: coloured by {model}",
+        result = self._drawn(chroma)
+        self.curtain.show_after(
+            result, alt=f"{subject.name} in the colours that {model} predicts, chroma gain {chroma:.2f}"
         )
-        self._say(
-            f"{subject.name}, {subject.dimensions} pixels, coloured by {model} at working size {self._side} px, "
-            f"chroma gain {chroma:.2f}."
+        text = (
+            f"{subject.name}, {subject.dimensions} pixels, coloured by {model} at working size {self._side} px in "
+            f"{self._seconds:.2f} s, chroma gain {chroma:.2f}."
         )
-
-    def _write(self, path: Path) -> None:
-        """Full resolution, to a file that is whole or not there."""
-        if path.exists() and path.resolve() not in self._written:
-            raise ValueError(f"{path} exists already and was not saved from here; choose another name")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture = render(
-            self._subject.lightness, self._ab, alpha=self._subject.alpha, chroma=float(self.chroma.value)
-        )
-        unfinished = path.with_name(path.name + ".part")
-        try:
-            picture.save(unfinished, format="PNG")
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        self._written.add(path.resolve())
-
-    def _say(self, text: str) -> None:
-        self.status.value = status_html(text)
+        if self.view.value == _DIFFERENCE and self._true is not None:
+            beside, mean = difference(self._true, result)
+            alt = "Where the colours are far from the true ones: the brighter, the farther"
+            text += f" CIEDE2000 to the true colours: {mean:.1f} in the mean."
+        else:
+            beside, alt = self._alone(chroma), f"The colours of {subject.name} alone, all at L = 50"
+        self.beside.value = picture_html(beside, alt=alt, caption="")
+        self._say(text)
 
     def _settle(self) -> None:
-        """Make the controls tell what is on the bench, also after a choice that failed."""
-        self._settling = True
-        try:
-            source, model, size = self._shown
-            self.picture.options = self._pictures()
-            self.picture.value, self.model.value, self.size.value = source, model, size
-            # A file that is not on the bench is forgotten; else it could not be uploaded a second time.
-            if self.upload.value and source != ("own", self.upload.value[0]["name"]):
-                self.upload.value = ()
-        finally:
-            self._settling = False
+        super()._settle()
+        with self._unheard():
+            self.model.value, self.size.value = self._shown

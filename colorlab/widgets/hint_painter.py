@@ -9,28 +9,27 @@ Used in notebook ``11_colorize_your_own``.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch.nn import functional as F
 
 from colorlab import color, pretrained
-from colorlab.data.placeholder import PHOTOGRAPHS, photograph
 from colorlab.hints import Hint, Propagation, from_json, to_json
 from colorlab.inference import predict_ab, render
 from colorlab.models import Colorizer
-from colorlab.pictures import read_picture
-from colorlab.widgets.colorize_bench import Source, save_path
-from colorlab.widgets.markup import sentence, status_html
+from colorlab.pictures import Picture
+from colorlab.widgets.base import NARROW, WRAPPED, PictureBox, Source
+from colorlab.widgets.files import OwnFiles, typed_path
+from colorlab.widgets.markup import png
 from colorlab.widgets.point_pad import PointPad
 from colorlab.widgets.sketch import Sketch, showable
-from colorlab.widgets.subject import PREVIEW_SIZE, Subject, prepare, read_upload, reduce
+from colorlab.widgets.still import contact_sheet, display_with_still
+from colorlab.widgets.subject import PREVIEW_SIZE, Subject, prepare, reduce
 
 HINT_SIZE = 256
 """Longer side, in pixels, at which hints are set and spread; smaller pictures are not enlarged."""
@@ -40,8 +39,6 @@ PALETTE_REACH = 110
 
 PALETTE_WIDTH = 300
 """The palette's width on the page, in CSS pixels."""
-
-_SHOWN_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
 
 _HELP = (
     "<b>Mouse:</b> click to set a hint in the palette's colour, drag to move it. "
@@ -68,7 +65,7 @@ def palette(lightness: float) -> Image.Image:
     return Image.fromarray(torch.cat([rgb, opacity[None]]).movedim(0, -1).numpy())
 
 
-class HintPainter(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class HintPainter(PictureBox):
     """Correct a network's colours by hints: ``HintPainter()`` as the last line of a cell.
 
     Each picture keeps its hints while the painter lives; *Save* writes the picture at full resolution and its hints,
@@ -89,24 +86,35 @@ class HintPainter(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no t
     ) -> None:
         super().__init__()
         self._network = pretrained.load(model) if model is None or isinstance(model, str) else model
-        self._own: Subject | None = None
+        self._subject: Subject
         self._sketches: dict[Source, Sketch] = {}
-        self._written: set[Path] = set()
-        self._settling = False  # while True the program, not a person, is setting the controls
+        self._files = OwnFiles()
         self._make_controls()
-        if picture in PHOTOGRAPHS:
-            source = Source("sample", str(picture))
-            self._put(self._sample(source.name), source, hints)
-        else:
-            path = Path(picture)
-            self._own = prepare(path.name, read_picture(path))
-            self._put(self._own, Source("own", path.name), hints)
-        self._settle()
+        self._open(picture)
+        self._sketches[self._source] = self._sketch = Sketch(reduce(self._subject.lightness, HINT_SIZE), hints)
+        self._draw()
         self._watch_controls()
 
     def __repr__(self) -> str:
         # text/plain of the cell: the same on every machine, so that tests of notebooks can compare it.
         return f"HintPainter(picture={self._subject.name!r}, {self._subject.dimensions}, hints={len(self.hints)})"
+
+    def _ipython_display_(self) -> None:
+        name, sketch = self._subject.name, self._sketch
+        picture = self._preview.convert("RGB")
+        scale = picture.height / sketch.shape[0]
+        draw = ImageDraw.Draw(picture)
+        for row, column, *_ in sketch.hints:
+            draw.circle((column * scale, row * scale), 0.02 * picture.width, fill="white", outline="black", width=2)
+        colours = palette(60)
+        paper = Image.new("RGBA", colours.size, "white")
+        paper.alpha_composite(colours)
+        display_with_still(
+            self,
+            contact_sheet([("picture", picture), ("palette", paper)], width=130),
+            alt=f"{name} in colour, with a dot for each hint, beside the colours of one lightness.",
+            caption=f"{name}: a click on the picture sets a hint, and the palette gives it its colour.",
+        )
 
     @property
     def hints(self) -> tuple[Hint, ...]:
@@ -114,61 +122,45 @@ class HintPainter(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no t
         return self._sketch.hints
 
     def _make_controls(self) -> None:
-        narrow = {"description_width": "auto"}
-
         def button(name: str, icon: str, tooltip: str) -> ipywidgets.Button:
             return ipywidgets.Button(description=name, icon=icon, tooltip=tooltip, layout={"width": "92px"})
 
-        def upload(name: str, accept: str, tooltip: str, width: str) -> ipywidgets.FileUpload:
-            return ipywidgets.FileUpload(description=name, accept=accept, tooltip=tooltip, layout={"width": width})
-
-        self.picture = ipywidgets.Dropdown(
-            options=self._pictures(), description="Picture", style=narrow, layout={"width": "222px"}
-        )
-        self.upload = upload("Upload", "image/*,.tif,.tiff", "Upload a picture", "112px")
         self.canvas = PointPad(self._on_canvas, "Picture: arrows move, Enter sets a hint, Delete removes it")
         self.legend = ipywidgets.HTML()
         self.swatches = PointPad(self._on_palette, "Palette: arrows change the colour")
         self.undo = button("Undo", "undo", "Undo the last change of hints")
         self.remove = button("Remove", "times", "Remove the selected hint")
         self.clear = button("Clear", "trash", "Remove all hints")
-        self.status = ipywidgets.HTML(layout={"width": "auto"})
         self.target = ipywidgets.Text(
-            description="Save as", style=narrow, layout={"flex": "1 1 240px", "max_width": "460px"}
+            description="Save as", style=NARROW, layout={"flex": "1 1 240px", "max_width": "460px"}
         )
         self.save = button("Save", "save", "Save the picture at full resolution, and its hints as JSON beside it")
-        self.load = upload("Load hints", ".json,application/json", "Load hints from a JSON file", "128px")
-        wrapped = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px"}
+        self.load = ipywidgets.FileUpload(
+            description="Load hints",
+            accept=".json,application/json",
+            tooltip="Load hints from a JSON file",
+            layout={"width": "128px"},
+        )
         desk = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "8px 16px", "padding": "4px"}
         # Never wider than the page; a picture that is cut off could not be hit everywhere.
         self.canvas.layout.max_width = self.swatches.layout.max_width = "100%"
         buttons = ipywidgets.HBox([self.undo, self.remove, self.clear], layout={"flex_flow": "row wrap"})
         side = ipywidgets.VBox([self.legend, self.swatches, buttons], layout={"max_width": "100%"})
         self.children = (
-            ipywidgets.HBox([self.picture, self.upload], layout=wrapped),
+            ipywidgets.HBox([self.picture, self.upload], layout=WRAPPED),
             ipywidgets.HBox([self.canvas, side], layout=desk),
             self.status,
-            ipywidgets.HBox([self.target, self.save, self.load], layout=wrapped),
+            ipywidgets.HBox([self.target, self.save, self.load], layout=WRAPPED),
             ipywidgets.HTML(f'<p style="margin:0;line-height:1.5">{_HELP}</p>'),
         )
         self.add_class("colorlab-hint-painter")
 
     def _watch_controls(self) -> None:
-        self.picture.observe(self._on_picture, "value")
-        self.upload.observe(self._on_upload, "value")
         self.load.observe(self._on_load, "value")
         self.save.on_click(self._on_save)
         self.undo.on_click(lambda _: self._do(self._sketch.undo))
         self.remove.on_click(lambda _: self._do(self._sketch.delete))
         self.clear.on_click(lambda _: self._do(lambda: self._sketch.replace(())))
-
-    def _pictures(self) -> list[tuple[str, Source]]:
-        samples = [(name, Source("sample", name)) for name in PHOTOGRAPHS]
-        own = [] if self._own is None else [(f"{self._own.name} (own)", Source("own", self._own.name))]
-        return samples + own
-
-    def _sample(self, name: str) -> Subject:
-        return prepare(name, read_picture(photograph(name)))
 
     def _on_canvas(self, gesture: Mapping[str, Any]) -> None:
         kind, sketch = gesture["kind"], self._sketch
@@ -186,25 +178,6 @@ class HintPainter(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no t
         elif kind in ("release", "undo", "delete"):
             self._do(getattr(sketch, kind))
 
-    def _on_picture(self, _: object) -> None:
-        if self._settling or self.picture.value == self._source:
-            return
-        with self._told():
-            source = self.picture.value
-            own = self._own if source.kind == "own" else None
-            self._put(self._sample(source.name) if own is None else own, source)
-
-    def _on_upload(self, change: Mapping[str, Any]) -> None:
-        if self._settling or not change["new"]:
-            return
-        file = change["new"][0]
-        name = str(file["name"]) or "upload"
-        with self._told():
-            self._say(f"Reading {name} …")
-            subject = prepare(name, read_upload(name, bytes(file["content"])))
-            self._put(subject, Source("own", name), ())
-            self._own = subject
-
     def _on_load(self, change: Mapping[str, Any]) -> None:
         if self._settling or not change["new"]:
             return
@@ -213,9 +186,12 @@ class HintPainter(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no t
 
     def _on_save(self, _: object) -> None:
         with self._told():
-            path = save_path(self.target.value)
+            path = typed_path(self.target.value, what="the picture", example="colorized/picture.png", kinds=(".png",))
             self._say(f"Saving {path} …")
-            beside = self._write(path)
+            beside = path.with_suffix(".json")
+            picture = render(self._subject.lightness, self._ab, alpha=self._subject.alpha)
+            hints = to_json(self.hints, self._sketch.shape)
+            self._files.save({path: png(picture), beside: hints.encode()})
             self._say(f"Saved {path.resolve()} ({self._subject.dimensions} pixels), and the hints in {beside.name}.")
 
     def _do(self, change: Callable[[], None]) -> None:
@@ -224,26 +200,18 @@ class HintPainter(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no t
             change()
             self._draw()
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Errors as a sentence in the status line: raised in a callback, they would end in a log nobody reads."""
-        try:
-            yield
-        except _SHOWN_ERRORS as error:
-            self._say(f"{sentence(error)} Nothing was changed.")
-        self._settle()
-
-    def _put(self, subject: Subject, source: Source, hints: Sequence[Hint] | None = None) -> None:
-        """Another picture; its hints are those given, or else those that it had. An error leaves all as it was."""
-        self._say(f"Colouring {subject.name} …")
+    def _put(self, source: Source, picture: Picture) -> None:
+        """Another picture, with the hints that it had; those of another file of the same name mean nothing on it."""
+        self._say(f"Colouring {source.name} …")
+        subject = prepare(source.name, picture)
         lightness = reduce(subject.lightness, HINT_SIZE)
-        known = self._sketches.get(source) if hints is None else None
-        sketch = Sketch(lightness, hints or ()) if known is None else known
+        new = source.kind == "own" and (self._own is None or picture is not self._own[1])
+        known = None if new else self._sketches.get(source)
         small = predict_ab(subject.lightness, self._network)
-        ab = F.interpolate(small[None], sketch.shape, mode="bilinear", align_corners=False)[0]
+        ab = F.interpolate(small[None], lightness.shape, mode="bilinear", align_corners=False)[0]
         self._propagation, self._predicted = Propagation(lightness), ab
-        self._sketches[source] = self._sketch = sketch
-        self._subject, self._source = subject, source
+        self._sketches[source] = self._sketch = Sketch(lightness) if known is None else known
+        self._subject = subject
         self._drawn: tuple[Hint, ...] | None = None
         self.target.value = f"colorized/{Path(subject.name).stem}.png"
         self._draw()
@@ -293,39 +261,7 @@ class HintPainter(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no t
             f"L = {sketch.lightness_at(row, column):.0f}, a = {a:z.0f}, b = {b:z.0f}."
         )
 
-    def _write(self, path: Path) -> Path:
-        """The picture at full resolution and the hints beside it, to files that are whole or not there."""
-        beside = path.with_suffix(".json")
-        for file in (path, beside):
-            if file.exists() and file.resolve() not in self._written:
-                raise ValueError(f"{file} exists already and was not saved from here; choose another name")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture = render(self._subject.lightness, self._ab, alpha=self._subject.alpha)
-        hints = to_json(self.hints, self._sketch.shape)
-        writers: dict[Path, Callable[[Path], object]] = {
-            path: lambda file: picture.save(file, format="PNG"),
-            beside: lambda file: file.write_text(hints, encoding="utf-8"),
-        }
-        for file, write in writers.items():
-            unfinished = file.with_name(file.name + ".part")
-            try:
-                write(unfinished)
-                os.replace(unfinished, file)
-            finally:
-                unfinished.unlink(missing_ok=True)
-            self._written.add(file.resolve())
-        return beside
-
-    def _say(self, text: str) -> None:
-        self.status.value = status_html(text)
-
     def _settle(self) -> None:
-        """Make the controls tell what is there, also after a choice that failed."""
-        self._settling = True
-        try:
-            self.picture.options = self._pictures()
-            self.picture.value = self._source
-            # A file is forgotten once it was read; else it could not be uploaded a second time.
-            self.upload.value, self.load.value = (), ()
-        finally:
-            self._settling = False
+        super()._settle()
+        with self._unheard():
+            self.load.value = ()

@@ -6,8 +6,6 @@ r"""The Lab explorer: one colour under three sliders, and what a screen makes of
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -19,7 +17,8 @@ from torch import Tensor
 from traitlets import link
 
 from colorlab import color, plots
-from colorlab.widgets.markup import picture_html, status_html
+from colorlab.widgets.base import StatusBox
+from colorlab.widgets.markup import data_url, picture_html
 
 REACH = 110
 """How far a and b can be set, to both sides."""
@@ -97,9 +96,8 @@ def slice_html(seen: Mapping[str, Look]) -> str:
     """The gamut's slice at the colour's L, and on it the way from the colour to what became of it."""
     chosen, clipped, fitted = (seen[name] for name in ("chosen", "clipped", "fitted"))
     ((lightness, a, b), _) = chosen
-    encoded = io.BytesIO()
-    Image.fromarray(plots.gamut(lightness, extent=REACH, pixels=221)).save(encoded, format="png")
-    picture = f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode('ascii')}"
+    # As RGBA, which is kept without loss: JPEG would blur the gamut's border.
+    picture = data_url(Image.fromarray(plots.gamut(lightness, extent=REACH, pixels=221)).convert("RGBA"))
     ways = "".join(
         f'<line x1="{a:.1f}" y1="{-b:.1f}" x2="{end.lab[1]:.1f}" y2="{-end.lab[2]:.1f}" stroke-dasharray="{dash}"/>'
         for end, dash in ((clipped, "4 3"), (fitted, "none"))
@@ -132,17 +130,17 @@ def table_html(seen: Mapping[str, Look]) -> str:
         shown = "none" if look.rgb is None else "{} {} {}".format(*look.rgb)
         numbers = "".join(f'<td style="text-align:right">{round(value, 1) + 0:.1f}</td>' for value in look.lab)
         rows.append(
-            f'<tr><td style="background:{paint};border:1px solid currentColor;min-width:40px"></td>'
+            f'<tr><td style="background:{paint};border:1px solid currentColor;min-width:24px"></td>'
             f'<th scope="row" style="text-align:left">{name}</th>{numbers}<td>{shown}</td></tr>'
         )
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("colour", "", "L", "a", "b", "R G B"))
     return (
-        '<table style="border-spacing:6px 5px;border-collapse:separate;line-height:1.9;white-space:nowrap">'
+        '<table style="border-spacing:5px;border-collapse:separate;line-height:1.9;white-space:nowrap">'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
-class LabExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class LabExplorer(StatusBox):
     r"""Look at a colour of Lab in a notebook: ``LabExplorer()`` as the last line of a cell.
 
     Three sliders set L\*, a and b. Shown are the gamut's slice at that L with the colour on it, what clipping and
@@ -179,7 +177,6 @@ class LabExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no t
             slider.observe(self._draw, "value")
             rows.append(ipywidgets.HBox([slider, number]))
         self.slice, self.table, self.neighbours = (ipywidgets.HTML(layout={"margin": "2px"}) for _ in range(3))
-        self.status = ipywidgets.HTML(layout={"width": "auto"})
         wrapped = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "0 20px"}
         beside = ipywidgets.VBox([self.table, self.neighbours])
         self.children = (*rows, self.status, ipywidgets.HBox([self.slice, beside], layout=wrapped))
@@ -218,4 +215,4 @@ class LabExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no t
             alt=f"Colours of the same L up to {2 * STEP} units away in a and b; light grey where no screen has one",
             caption=f"Neighbours of the fitted colour, {STEP} units apart",
         )
-        self.status.value = status_html(verdict(seen))
+        self._say(verdict(seen))

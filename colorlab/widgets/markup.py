@@ -11,6 +11,30 @@ from PIL import Image
 _ENLARGE_BELOW = 256  # pictures as small as CIFAR's are shown with visible pixels, not as stamps
 
 
+def png(image: Image.Image) -> bytes:
+    """A picture as a PNG file."""
+    encoded = io.BytesIO()
+    image.save(encoded, format="png")
+    return encoded.getvalue()
+
+
+def data_url(image: Image.Image) -> str:
+    """A picture as an address that holds it: RGB as JPEG, RGBA as PNG."""
+    if image.mode == "RGBA":
+        kind, content = "png", png(image)
+    else:
+        encoded = io.BytesIO()
+        # Full chroma resolution: colour is what is looked at here.
+        image.save(encoded, format="jpeg", quality=92, subsampling=0)
+        kind, content = "jpeg", encoded.getvalue()
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def shown_width(image: Image.Image) -> int:
+    """Width of a picture on the page, in CSS pixels where there is room for them."""
+    return image.width * max(1, _ENLARGE_BELOW // max(image.size))
+
+
 def picture_html(image: Image.Image, *, alt: str, caption: str) -> str:
     """A picture as a ``<figure>`` that needs no file, no server and no network.
 
@@ -19,17 +43,12 @@ def picture_html(image: Image.Image, *, alt: str, caption: str) -> str:
         alt: what one would tell somebody on the telephone.
         caption: the line above it.
     """
-    kind = "png" if image.mode == "RGBA" else "jpeg"
-    encoded = io.BytesIO()
-    # Full chroma resolution: colour is what is looked at here.
-    image.save(encoded, format=kind, **({} if kind == "png" else {"quality": 92, "subsampling": 0}))
-    data = base64.b64encode(encoded.getvalue()).decode("ascii")
-    factor = max(1, _ENLARGE_BELOW // max(image.size))
-    crisp = "image-rendering:pixelated;" if factor > 1 else ""
+    width = shown_width(image)
+    crisp = "image-rendering:pixelated;" if width > image.width else ""
     return (
         '<figure style="margin:0"><figcaption style="line-height:1.6">'
         f"{html.escape(caption)}</figcaption>"
-        f'<img alt="{html.escape(alt)}" src="data:image/{kind};base64,{data}" width="{image.width * factor}" '
+        f'<img alt="{html.escape(alt)}" src="{data_url(image)}" width="{width}" '
         f'style="display:block;max-width:100%;height:auto;{crisp}"></figure>'
     )
 

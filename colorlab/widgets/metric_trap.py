@@ -18,15 +18,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from colorlab import color, plots, pretrained
-from colorlab.data.placeholder import PHOTOGRAPHS, photograph
+from colorlab import color, pretrained
+from colorlab.data.placeholder import PHOTOGRAPHS
 from colorlab.evaluation import PerceptualDistance
 from colorlab.evaluation.leaderboard import heading, reading
 from colorlab.inference import predict_ab, render
 from colorlab.models import Colorizer
 from colorlab.pictures import read_picture
-from colorlab.widgets.markup import picture_html, status_html
-from colorlab.widgets.model_comparison import SIDE, as_image, as_tensor, reduced, scored
+from colorlab.widgets.base import StatusBox, sample
+from colorlab.widgets.markup import picture_html
+from colorlab.widgets.scoring import SIDE, reduced, scored
+from colorlab.widgets.still import contact_sheet, display_with_still
+from colorlab.widgets.subject import as_image, as_tensor
 
 PALE = 0.4
 """By how much true chroma is multiplied in the pale one."""
@@ -98,7 +101,7 @@ def agreement(ranking: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").sort_values("tau", ascending=False, kind="stable")
 
 
-class MetricTrap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class MetricTrap(StatusBox):
     """Rank by eye, then ask the scores: ``MetricTrap()`` as the last line of a cell.
 
     Six colorizations without names and without the original. The buttons are pressed in the order of liking, best
@@ -125,8 +128,8 @@ class MetricTrap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
     ) -> None:
         super().__init__()
         self._name = str(picture) if picture in PHOTOGRAPHS else Path(picture).name
-        source = photograph(self._name) if picture in PHOTOGRAPHS else Path(picture)
-        self._original = reduced(read_picture(source), str(picture))
+        source = sample(self._name) if picture in PHOTOGRAPHS else read_picture(Path(picture))
+        self._original = reduced(source, str(picture))
         made = six(self._original, pretrained.load() if model is None else model)
         shuffled = random.Random(seed).sample(list(made), len(made))  # nothing secret hangs on this chance
         self._what = dict(zip(LETTERS, shuffled, strict=True))
@@ -143,9 +146,10 @@ class MetricTrap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         return f"MetricTrap(picture={self._name!r}, ranked={len(self._ranking)} of {len(LETTERS)})"
 
     def _ipython_display_(self) -> None:
-        plots.show_widget(
+        pictures = [(letter, as_image(rgb)) for letter, rgb in self._results.items()]
+        display_with_still(
             self,
-            plots.pictures({"": list(self._results.values())}, titles=list(self._results), width=3.0),
+            contact_sheet(pictures, width=170, columns=3),
             alt=f"Six colorizations of one photograph, {self._name}, called A to F, in quite different colours.",
             caption="Six colorizations of one photograph. Which is best, which is second, … which is worst?",
         )
@@ -170,7 +174,6 @@ class MetricTrap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             description="Compare with the scores", icon="balance-scale", layout={"width": "220px"}
         )
         self.compare.on_click(lambda _: self._reveal())
-        self.status = ipywidgets.HTML(layout={"width": "auto"})
         self.original, self.answer = ipywidgets.HTML(), ipywidgets.HTML()
         wrapped = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "8px 24px"}
         self.children = (
@@ -230,9 +233,6 @@ class MetricTrap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             self._say(f"Which colours look {place}? Press the button under the picture; once more takes it back.")
         else:
             self._say("All six are ranked. Compare with the scores.")
-
-    def _say(self, text: str) -> None:
-        self.status.value = status_html(text)
 
 
 def _in_words(found: pd.DataFrame) -> str:

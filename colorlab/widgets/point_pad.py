@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,8 @@ from typing import Any
 import anywidget
 import traitlets
 from PIL import Image
+
+from colorlab.widgets.markup import data_url
 
 
 class PointPad(anywidget.AnyWidget):
@@ -67,7 +67,7 @@ class PointPad(anywidget.AnyWidget):
             width: in CSS pixels, where the page has room for it.
         """
         with self.hold_sync():
-            self.image, self.alt, self.width = _data_url(image), alt, width
+            self.image, self.alt, self.width = data_url(image), alt, width
             self.rows, self.columns = grid
             self.points = [{"x": x, "y": y, "colour": colour, "title": title} for y, x, colour, title in points]
             self.selected = selected
@@ -78,11 +78,3 @@ class PointPad(anywidget.AnyWidget):
         finally:
             # The browser waits for this before it tells of the next move.
             self.send({"kind": "answered"})
-
-
-def _data_url(image: Image.Image) -> str:
-    kind = "png" if image.mode == "RGBA" else "jpeg"
-    encoded = io.BytesIO()
-    # Full chroma resolution: colour is what is looked at here.
-    image.save(encoded, format=kind, **({} if kind == "png" else {"quality": 90, "subsampling": 0}))
-    return f"data:image/{kind};base64,{base64.b64encode(encoded.getvalue()).decode('ascii')}"

@@ -13,6 +13,9 @@ from colorlab.hints import Hint, check_hints
 FIRST_COLOUR = (35.0, 30.0)
 """a and b of a first hint: an orange, which is seen at once on any picture."""
 
+COLOURFUL = 60.0
+"""A lightness at which a screen shows many colours."""
+
 
 def showable(lightness: float, a: float, b: float) -> tuple[float, float]:
     """a and b, with less chroma where no screen shows so much of it at that L."""
@@ -41,7 +44,9 @@ class Sketch:
     def __init__(self, lightness: Tensor, hints: Sequence[Hint] = ()) -> None:
         self.shape: tuple[int, int] = (lightness.shape[0], lightness.shape[1])
         self._lightness = lightness
-        self.place = self.shape[0] // 2, self.shape[1] // 2
+        # Where colours are many; at black or white the palette would be all but empty.
+        row, column = divmod(int((lightness - COLOURFUL).abs().argmin()), self.shape[1])
+        self.place = row, column
         self.colour = FIRST_COLOUR
         self.selected = -1
         self.hints: tuple[Hint, ...] = ()

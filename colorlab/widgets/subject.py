@@ -8,15 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from colorlab import color
 from colorlab.inference import full_lightness
 from colorlab.pictures import SUFFIXES, Picture, read_picture
 
 PREVIEW_SIZE = 512
 """Longer side, in pixels, that a preview has at most."""
+
+COLOURLESS = 2.0
+"""Colourfulness below which a picture counts as grey; JPEG and scanners leave a little even where there is none."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,34 @@ def prepare(name: str, picture: Picture) -> Subject:
         height, width = small.shape
         small_alpha = np.asarray(Image.fromarray(picture.alpha).resize((width, height)))
     return Subject(name, lightness, picture.alpha, small, small_alpha)
+
+
+def true_lab(picture: Picture, subject: Subject) -> Tensor | None:
+    """Lab of a picture at the size of its preview, ``(3, h, w)``; ``None`` if it has no colour of its own."""
+    height, width = subject.small_lightness.shape
+    rgb = as_tensor(eight_bit(picture).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2))
+    return color.rgb_to_lab(rgb) if has_colour(rgb) else None
+
+
+def has_colour(rgb: Tensor) -> bool:
+    """Whether ``(3, H, W)`` uint8 is more colourful than what counts as grey."""
+    return float(color.colorfulness(rgb[None])) >= COLOURLESS
+
+
+def eight_bit(picture: Picture) -> Image.Image:
+    """RGB with 8 bits, without opacity."""
+    pixels = picture.rgb if picture.rgb.dtype == np.uint8 else picture.rgb // 257
+    return Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8))
+
+
+def as_tensor(image: Image.Image) -> Tensor:
+    """``(3, H, W)`` uint8."""
+    return torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0)
+
+
+def as_image(rgb: Tensor) -> Image.Image:
+    """The way back from :func:`as_tensor`."""
+    return Image.fromarray(rgb.movedim(0, -1).contiguous().numpy())
 
 
 def reduce(lightness: Tensor, longest: int = PREVIEW_SIZE) -> Tensor:

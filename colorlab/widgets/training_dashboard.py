@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import html
+import io
 import threading
 import time
 
 import ipywidgets
-import numpy as np
 import pandas as pd
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
@@ -25,7 +27,8 @@ from traitlets import link
 
 from colorlab import color, plots
 from colorlab.training import History, Progress, StopRequest, Training, TrainingOptions, train
-from colorlab.widgets.markup import picture_html, sentence, status_html
+from colorlab.widgets.base import SHOWN_ERRORS, WRAPPED, StatusBox
+from colorlab.widgets.markup import picture_html, sentence
 
 POINTS = 400
 """Points of the curve within epochs; in a longer run each is a mean over several batches."""
@@ -33,9 +36,6 @@ POINTS = 400
 _KINDS = {"train": "training", "val": "validation"}
 _SHEET_WIDTH = 700
 _DRAWING_SHARE = 0.1  # of the time of a run, at most, goes into drawing its curves
-
-# What is shown to the user rather than left in a thread that nobody hears.
-_SHOWN_ERRORS = (ValueError, ArithmeticError, OSError, MemoryError, RuntimeError)
 
 
 class BatchMeans:
@@ -81,7 +81,31 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-class TrainingDashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+def curves_html(figure: Figure, *, alt: str) -> str:
+    """Curves as an SVG whose text and axes have the colour of the page's text: it suits light and dark pages.
+
+    Args:
+        figure: as in :mod:`colorlab.plots`, black on white with curves in colours that are seen on both.
+        alt: what one would tell somebody on the telephone.
+    """
+    figure.set_facecolor("none")
+    for axis in figure.axes:
+        axis.set_facecolor("none")
+    drawn = io.StringIO()
+    with rc_context({"svg.fonttype": "none"}):
+        figure.savefig(drawn, format="svg")
+    # Of the file only the drawing, with its black replaced and its style kept from the rest of the page.
+    drawing = drawn.getvalue().partition("</metadata>")[2]
+    drawing = drawing.replace("#000000", "currentColor").replace("*{", ".colorlab-curves *{")
+    width, height = (72 * inches for inches in figure.get_size_inches())
+    return (
+        '<figure style="margin:0"><figcaption style="line-height:1.6">Faint: batches. Dots: means of epochs.'
+        f'</figcaption><svg class="colorlab-curves" role="img" aria-label="{html.escape(alt)}" fill="currentColor" '
+        f'viewBox="0 0 {width:g} {height:g}" style="display:block;width:100%;height:auto">{drawing}</figure>'
+    )
+
+
+class TrainingDashboard(StatusBox):
     """Train in a notebook and watch: ``TrainingDashboard(options)`` as the last line of a cell, then *Train*.
 
     The run has a thread of its own, so other cells can be used meanwhile (if they draw random numbers from torch's
@@ -140,7 +164,6 @@ class TrainingDashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ha
         )
         self.bar = ipywidgets.FloatProgress(max=1.0, layout={"flex": "1 1 160px", "max_width": "300px"})
         self.pace, self.left = ipywidgets.HTML(), ipywidgets.HTML()
-        self.status = ipywidgets.HTML(layout={"width": "auto"})
         self.curves = ipywidgets.HTML(layout={"max_width": "800px"})
         self.epoch = ipywidgets.IntSlider(
             max=0, description="Epoch", readout=False, style={"description_width": "auto"}, layout={"width": "400px"}
@@ -152,9 +175,8 @@ class TrainingDashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ha
         self.epoch.observe(self._draw_pictures, "value")
         self.start.on_click(lambda _: self.run())
         self.halt.on_click(lambda _: self.stop())
-        wrapped = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px"}
         self.children = (
-            ipywidgets.HBox([self.start, self.halt, self.bar, self.pace, self.left], layout=wrapped),
+            ipywidgets.HBox([self.start, self.halt, self.bar, self.pace, self.left], layout=WRAPPED),
             self.status,
             self.curves,
             ipywidgets.HBox([self.epoch, self.epoch_number]),
@@ -191,7 +213,7 @@ class TrainingDashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ha
 
     def _train_unheard(self) -> None:
         """Like :meth:`_train` in a thread, where nobody would hear of an error; it stands in the status line."""
-        with contextlib.suppress(*_SHOWN_ERRORS):
+        with contextlib.suppress(*SHOWN_ERRORS):
             self._train()
 
     def _train(self) -> None:
@@ -206,7 +228,7 @@ class TrainingDashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ha
             )
             self._on_epoch(self.training.history)
             self._tell_end(self.training)
-        except _SHOWN_ERRORS as error:
+        except SHOWN_ERRORS as error:
             self._say(sentence(error))
             raise
         finally:
@@ -276,15 +298,9 @@ class TrainingDashboard(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ha
         return self._batches.table(self.options.max_epochs)
 
     def _draw_curves(self) -> None:
-        canvas = FigureCanvasAgg(plots.training(self._history, self._table()))
-        canvas.draw()
         latest = self._history.rows[-1] if self._history.rows else {}
         numbers = [f"{name} {latest[f'{kind}_loss']:.4f}" for kind, name in _KINDS.items() if latest]
-        self.curves.value = picture_html(
-            Image.fromarray(np.asarray(canvas.buffer_rgba())),
+        self.curves.value = curves_html(
+            plots.training(self._history, self._table()),
             alt="Losses by epoch. " + (f"The last: {', '.join(numbers)}." if numbers else "No epoch has ended yet."),
-            caption="Pale: batches. Dots: means of epochs.",
         )
-
-    def _say(self, text: str) -> None:
-        self.status.value = status_html(text)

@@ -31,18 +31,27 @@ def test_a_training_is_watched_stopped_and_gone_on_with(watched, lab):
     slider.press("End")
     expect(dashboard).to_contain_text("After epoch 4: input, coloured, true")
 
+    # In the dark theme, too, text and axes have the colour of the page's text.
+    text = curves.locator("text").first
+    colour = text.evaluate("element => getComputedStyle(element).fill")
+    watched.page.evaluate(
+        "async () => { await window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'}); }"
+    )
+    expect(text).not_to_have_css("fill", colour)
+
     # Start by keyboard. Curves move while it trains, and the kernel is free to answer the slider.
-    drawn = curves.get_attribute("src")
+    drawn = curves.evaluate("element => element.innerHTML")
     train.focus()
     train.press("Enter")
     expect(train).to_be_disabled()
     expect(status).to_contain_text("Training …")
-    expect(dashboard).to_contain_text(re.compile(r"epoch 1 of 20, \d+ pictures/s\s*about .* left"))
-    expect(curves).not_to_have_attribute("src", drawn)
-    expect(number).to_have_value("1", timeout=180_000)  # an epoch has ended, and the slider went with it
-    expect(dashboard).to_contain_text("After epoch 1: input, coloured, true")
+    expect(dashboard).to_contain_text(re.compile(r"epoch \d+ of 20, \d+ pictures/s\s*about .* left"))
+    expect(curves).not_to_have_js_property("innerHTML", drawn)
+    # An epoch has ended, and the slider went with it.
+    expect(number).to_have_value(re.compile(r"^[1-9]\d*$"), timeout=600_000)
+    expect(dashboard).to_contain_text(re.compile(r"After epoch \d+: input, coloured, true"))
     slider.focus()
-    slider.press("ArrowLeft")
+    slider.press("Home")
     expect(dashboard).to_contain_text("Before training: input, coloured, true")
     expect(status).to_contain_text("Training …")
 
@@ -58,9 +67,10 @@ def test_a_training_is_watched_stopped_and_gone_on_with(watched, lab):
     # And gone on with from there, not from the beginning; then stopped again.
     dashboard.get_by_role("button", name="Go on").click()
     expect(status).to_contain_text("Training …")
-    expect(dashboard).to_contain_text(re.compile(rf"epoch ({epoch}|{epoch + 1}) of 20, \d+ pictures/s"))
+    expect(dashboard).to_contain_text(re.compile(r"epoch \d+ of 20, \d+ pictures/s"))
     stop.click()
-    expect(status).to_contain_text(re.compile(rf"Stopped in epoch ({epoch}|{epoch + 1}) of 20\."))
+    expect(status).to_contain_text(re.compile(r"Stopped in epoch \d+ of 20\."))
+    assert int(re.search(r"epoch (\d+) of 20", status.inner_text())[1]) >= epoch
     expect(dashboard).not_to_contain_text("Traceback")
 
     assert watched.problems == []

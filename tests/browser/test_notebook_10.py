@@ -19,23 +19,42 @@ from colorlab.widgets import MetricTrap, ModelComparison, TuringTest
 models = {"grey": grey(), "brown": ConstantColor((16, 20)), "blue": ConstantColor((0, -60))}
 """
 
-# Which of the two pictures is visible, frame by frame, each change once.
+# Which of the two pictures is visible at which time: their animations are held as soon as they are there, looked at
+# at moments within and between them, and then let go from the beginning. No frame can be missed on a busy machine.
 WATCH = """() => {
+    const widget = document.querySelector('.colorlab-turing-test');
     window.seen = [];
-    const look = () => {
-        const pictures = [...document.querySelectorAll('.colorlab-turing-test img')];
-        if (pictures.length) {
-            const visible = pictures.filter(picture => getComputedStyle(picture).visibility === 'visible');
-            const now = visible.map(picture => picture.alt.split(', ')[1]).join(' and ') || 'nothing';
-            if (now !== window.seen.at(-1)) window.seen.push(now);
+    new MutationObserver((_, observer) => {
+        const animations = widget.getAnimations({subtree: true});
+        if (animations.length === 0) return;
+        observer.disconnect();
+        animations.forEach(animation => animation.pause());
+        for (const time of [250, 1000, 1750, 2500, 3250]) {
+            animations.forEach(animation => { animation.currentTime = time; });
+            const visible = [...widget.querySelectorAll('img')]
+                .filter(picture => getComputedStyle(picture).visibility === 'visible')
+                .map(picture => picture.alt.split(', ')[1]);
+            window.seen.push(visible.join(' and ') || 'nothing');
         }
-        requestAnimationFrame(look);
-    };
-    look();
+        for (const animation of animations) {
+            animation.currentTime = 0;
+            animation.play();
+        }
+    }).observe(widget, {childList: true, subtree: true});
 }"""
 # Both were shown and are hidden: no animation is left, and none is to come.
 HIDDEN = """() => document.querySelector('.colorlab-turing-test').getAnimations({subtree: true})
     .filter(animation => animation.animationName === 'colorlab-glance').length === 0"""
+
+EMPTY = """() => !document.querySelector('.colorlab-turing-test').innerHTML.includes('animation:')"""
+ELSEWHERE_AND_BACK = """async () => {
+    const { commands, shell } = window.jupyterapp;
+    const notebook = shell.currentWidget;
+    await commands.execute('launcher:create');
+    await new Promise(requestAnimationFrame);
+    shell.activateById(notebook.id);
+    await new Promise(requestAnimationFrame);
+}"""
 
 
 @pytest.fixture
@@ -129,16 +148,25 @@ def test_being_tested(watched, open_cell, lab):
     left.click()
     expect(status).to_have_text("Press Start first.")
 
-    # The page notes when which picture is to be seen, from the moment at which the pair is there.
+    # The page notes which picture is to be seen when.
     page.evaluate(WATCH)
     found.get_by_role("button", name="Start").focus()
     page.keyboard.press("Space")
     expect(status).to_have_text("Pair 1 of 3: which one is real?")
-    page.wait_for_function("() => window.seen.at(-1) === 'nothing' && window.seen.length > 3")
+    page.wait_for_function("() => window.seen.length === 5")
     assert page.evaluate("() => window.seen") == ["nothing", "left", "nothing", "right", "nothing"]
+    page.wait_for_function(HIDDEN)
+
+    # Somebody looks at another tab and comes back: browsers begin animations again, but the pictures are gone.
+    page.wait_for_function(EMPTY)
+    page.evaluate(ELSEWHERE_AND_BACK)
+    expect(found).to_be_visible()
+    assert page.evaluate(HIDDEN)
+    assert page.evaluate(EMPTY)
 
     # By keyboard; the focus stays, so that the next answer needs no way to it. The other half of a double press is
     # not an answer.
+    found.get_by_role("button", name="Start").focus()
     page.keyboard.press("Tab")
     expect(left).to_be_focused()
     page.keyboard.press("Space")

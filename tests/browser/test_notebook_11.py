@@ -35,6 +35,30 @@ def test_colouring_a_picture_of_ones_own(watched, lab, tmp_path):
         expect(picture).to_be_visible()
         assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth; }") == 512
 
+    # The edge between them: before to its left, after to its right; by keyboard and by mouse.
+    edge = bench.get_by_role("slider", name="Edge between before and after")
+    expect(edge).to_have_value("50")
+    expect(after).to_have_css("clip-path", "inset(0px 0px 0px 50%)")
+    edge.focus()
+    edge.press("ArrowRight")
+    expect(edge).to_have_value("51")
+    expect(after).to_have_css("clip-path", "inset(0px 0px 0px 51%)")
+    box = edge.bounding_box()
+    page.mouse.move(box["x"] + 0.51 * box["width"], box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + box["height"] / 3, steps=4)
+    page.mouse.up()
+    expect(edge).to_have_value("25")
+    expect(before).to_have_css("clip-path", "inset(0px 75% 0px 0px)")
+
+    # Beside it the colours alone, or how far they are from the true ones.
+    expect(bench.get_by_role("img", name="The colours of astronaut alone")).to_be_visible()
+    view = bench.get_by_role("combobox", name="Beside it")
+    view.focus()
+    view.press("End")
+    expect(status).to_contain_text(re.compile(r"CIEDE2000 to the true colours: \d+\.\d in the mean"))
+    expect(bench.get_by_role("img", name="Where the colours are far from the true ones")).to_be_visible()
+
     # Another sample, another model.
     src = after.get_attribute("src")
     bench.get_by_role("combobox", name="Picture").select_option(label="rocket")
@@ -48,7 +72,7 @@ def test_colouring_a_picture_of_ones_own(watched, lab, tmp_path):
 
     # The chroma gain, by keyboard on the slider and in the number beside it.
     src = after.get_attribute("src")
-    slider = bench.get_by_role("slider")
+    slider = bench.locator(".widget-slider").get_by_role("slider")
     slider.focus()
     slider.press("ArrowRight")
     expect(status).to_contain_text("chroma gain 1.05")

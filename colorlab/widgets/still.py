@@ -1,0 +1,54 @@
+"""A widget of photographs on display, with a still picture of it for notebooks that are read without being run."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+_GAP, _TITLE = 6, 17  # pixels between pictures, and above each
+
+
+def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], *, width: int, columns: int = 4) -> Image.Image:
+    """Pictures in a grid, each below its title.
+
+    Args:
+        pictures: title and picture; all are made as high as the first.
+        width: of each picture in pixels.
+        columns: pictures in a row, at most.
+    """
+    height = round(width * pictures[0][1].height / pictures[0][1].width)
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    size = columns * (width + _GAP) - _GAP, rows * (height + _TITLE + _GAP) - _GAP
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(13)
+    longest = max(font.getlength(title) for title, _ in pictures)
+    font = ImageFont.load_default(13 * min(1, width / longest))
+    for i, (title, picture) in enumerate(pictures):
+        left, top = i % columns * (width + _GAP), i // columns * (height + _TITLE + _GAP)
+        draw.text((left + width / 2, top), title, fill="black", font=font, anchor="ma")
+        sheet.paste(picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS), (left, top + _TITLE))
+    return sheet
+
+
+def display_with_still(widget: Any, still: Image.Image, *, alt: str, caption: str) -> None:  # noqa: ANN401  no types
+    """Display a widget, and its picture where it cannot live: in a stored notebook, which keeps no widgets.
+
+    Args:
+        widget: of ipywidgets.
+        still: what it looks like; stored as JPEG, since notebooks must stay small.
+        alt: what one would tell somebody on the telephone; stored with the picture.
+        caption: the line under it.
+    """
+    from IPython.display import display
+
+    encoded = io.BytesIO()
+    still.save(encoded, format="jpeg", quality=65, optimize=True, progressive=True)
+    data = {**widget._repr_mimebundle_(), "image/jpeg": base64.b64encode(encoded.getvalue()).decode("ascii")}
+    display(data, metadata={"image/jpeg": {"alt": alt}}, raw=True)
+    print(caption)
