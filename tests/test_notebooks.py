@@ -159,10 +159,11 @@ def test_figures_have_alternative_text_and_a_caption(notebook):
     figures = 0
     for cell in code_cells(notebook):
         for output, following in zip(cell.outputs, [*cell.outputs[1:], {}], strict=True):
-            if "image/png" not in output.get("data", {}):
+            kinds = {"image/png", "image/jpeg"} & set(output.get("data", {}))
+            if not kinds:
                 continue
             figures += 1
-            alt = output.metadata.get("image/png", {}).get("alt", "")
+            alt = output.metadata.get(kinds.pop(), {}).get("alt", "")
             assert len(alt) >= SHORTEST_TEXT, cell.source
             caption = following.get("text", "").splitlines()
             assert caption, f"a figure without a caption:\n{cell.source}"
