@@ -38,20 +38,22 @@ WIDTH = 8.0
 Drawable = Tensor | npt.NDArray[Any] | Image.Image
 
 
-def show(figure: Figure, *, alt: str, caption: str) -> None:
+def show(figure: Figure, *, alt: str, caption: str, few_colours: bool = False) -> None:
     """Display a figure in a notebook.
 
     Args:
         figure: what to show.
         alt: what one would tell somebody on the telephone; stored with the picture.
         caption: the line under it.
+        few_colours: store it in 256 colours, though it shows photographs: a third of the bytes. Where fine shades are
+            the subject, keep them.
     """
     from IPython.display import display
 
     # Rendered here: IPython knows how to draw a Figure only where pyplot was imported with its inline backend, which
     # an MPLBACKEND in the environment prevents. Without it, a notebook would show the caption of nothing.
     display(
-        {"image/png": base64.b64encode(_png(figure)).decode(), "text/plain": repr(figure)},
+        {"image/png": base64.b64encode(_png(figure, few_colours=few_colours)).decode(), "text/plain": repr(figure)},
         metadata={"image/png": {"alt": alt}},
         raw=True,
     )
@@ -323,7 +325,7 @@ def correlations(table: pd.DataFrame, *, label: str) -> Figure:
     axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axis.set_yticks(range(len(table)), [str(name) for name in table.index])
     for (i, j), value in np.ndenumerate(table.to_numpy(dtype="float64")):
-        axis.text(j, i, f"{value:.1f}", ha="center", va="center", color="white" if abs(value) > 0.7 else "black")
+        axis.text(j, i, f"{value:.1f}", ha="center", va="center", color="white" if abs(value) > 0.45 else "black")
     figure.colorbar(image, ax=axis, label=label)
     return figure
 
@@ -403,30 +405,6 @@ def looks(seen: Mapping[str, tuple[tuple[float, float, float], tuple[int, int, i
     (_, a, b), _ = seen["fitted"]
     near.imshow(gamut(lightness, extent=20, pixels=5, centre=(a, b)), extent=(a - 25, a + 25, b - 25, b + 25))
     near.set(title="neighbours", xlabel="a")
-    return figure
-
-
-def scatter(points: pd.DataFrame, *, xlabel: str, ylabel: str, names: Sequence[str] = ()) -> Figure:
-    """Points in a pair of axes of equal scale, with the diagonal on which both coordinates are equal.
-
-    Args:
-        points: a row for each; its first two columns are x and y.
-        xlabel: what is to the right, with its unit.
-        ylabel: what is upward, with its unit.
-        names: rows that are marked and named in the legend, at most four.
-    """
-    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
-    axis = figure.subplots()
-    x, y = (points.iloc[:, i].to_numpy(dtype="float64") for i in (0, 1))
-    axis.plot(x, y, linestyle="", marker="o", color="#999999", markersize=4)
-    for i, name in enumerate(names):
-        place = points.index.get_loc(name)
-        axis.plot(x[place], y[place], linestyle="", marker="sD^v"[i], color=PALETTE[i], markersize=9, label=name)
-    axis.axline((0, 0), slope=1, color="black", linewidth=1, linestyle="--")
-    axis.set(xlabel=xlabel, ylabel=ylabel, aspect="equal")
-    axis.grid(alpha=0.3)
-    if names:
-        figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 

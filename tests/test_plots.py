@@ -18,6 +18,7 @@ from IPython.utils.capture import capture_output
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
+from skimage import data
 from skimage.color import lab2rgb, rgb2lab
 from traitlets.config import Config
 
@@ -185,6 +186,26 @@ def test_show_gives_a_picture_with_its_alternative_text_and_caption():
     assert captured.stdout == "Figure 1: a chart\n"
 
 
+def test_show_in_few_colours_is_much_smaller_and_looks_alike():
+    InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    photograph = data.astronaut()[:256, :256]
+    stored = {}
+    try:
+        for few in (False, True):
+            with capture_output() as captured:
+                plots.show(plots.pictures({"": [photograph]}), alt="a photograph", caption="a face", few_colours=few)
+            png = captured.outputs[0].data["image/png"]
+            stored[few] = base64.b64decode(png) if isinstance(png, str) else png
+    finally:
+        InteractiveShell.clear_instance()
+    full, few = (
+        np.asarray(Image.open(io.BytesIO(stored[kind])).convert("RGB"), dtype=float) for kind in (False, True)
+    )
+    assert len(np.unique(few.reshape(-1, 3), axis=0)) <= 256
+    assert len(stored[True]) < 0.6 * len(stored[False])
+    assert np.abs(full - few).mean() < 6
+
+
 # ---- intervals and correlations
 
 
@@ -223,18 +244,6 @@ def test_rounding_beyond_black_and_white_is_no_reason_to_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         plots.pictures({"rounded": [edge]}).canvas.draw()
-
-
-def test_scatter_draws_every_point_and_names_those_that_were_asked_for():
-    points = pd.DataFrame({"x": [0.1, 0.5, 0.9], "y": [0.2, 0.4, 0.8]}, index=["one", "two", "three"])
-    figure = plots.scatter(points, xlabel="seen", ylabel="found", names=["three"])
-    (axis,) = figure.axes
-    everything, marked, _ = axis.lines
-    np.testing.assert_allclose(everything.get_xydata(), points.to_numpy())
-    np.testing.assert_allclose(marked.get_xydata(), [[0.9, 0.8]])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["three"]
-    assert (axis.get_xlabel(), axis.get_ylabel()) == ("seen", "found")
-    assert rendered(figure).std() > 0
 
 
 # ---- what the widgets show
