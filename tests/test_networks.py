@@ -238,6 +238,17 @@ def small():
     return create_classifier("small", CLASSES).eval()
 
 
+def test_the_small_one_looks_at_a_picture_and_at_its_mirror_image(small):
+    rgb = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        answers, mirrored = small(rgb), small(rgb.flip(-1))
+        values = (rgb - small.mean) / small.std
+        looks = [small.logits(small.features(seen)) for seen in (values, values.flip(-1))]
+    torch.testing.assert_close(answers, mirrored)
+    torch.testing.assert_close(answers, torch.stack(looks).mean(0))
+    assert not torch.allclose(*looks)
+
+
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory):
     """A torch hub folder with a VGG16 in the file format of torchvision's, its convolutions random."""
