@@ -37,9 +37,10 @@ setup: .venv/ready
 	@touch $@
 
 # JupyterLab refuses to run as root unless told so, as it has to be in most containers; and it drops uploads of more
-# than 10 MB without a word unless its message size is raised (here to 256 MiB).
+# than 10 MB without a word unless its message size is raised (here to 256 MiB). Threads wait asleep: awake they take the
+# core from each other as soon as anything else runs, and a widget answers after seconds instead of a tenth of one.
 lab: setup
-	$(BIN)/python -m jupyterlab $$([ "$$(id -u)" = 0 ] && echo --allow-root) --ServerApp.root_dir=notebooks \
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m jupyterlab $$([ "$$(id -u)" = 0 ] && echo --allow-root) --ServerApp.root_dir=notebooks \
 		--ServerApp.tornado_settings='{"websocket_max_message_size": 268435456}' $(ARGS)
 
 test: setup
