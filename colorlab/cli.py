@@ -27,7 +27,7 @@ from colorlab.evaluation.options import (
     SetOptions,
     SIOptions,
 )
-from colorlab.inference import colorize
+from colorlab.inference import choose_style, colorize
 from colorlab.models import Colorizer, load_weights
 from colorlab.training import (
     ClassifierOptions,
@@ -52,6 +52,14 @@ class ColorizeOptions:
     """Weights that ship with colorlab; by default the first of them."""
     model_path: Path | None = None
     """Weights of your own, such as output/experiment_name/best.safetensors."""
+    style: str | None = None
+    """careful, balanced (default), vivid, or sample: how the default model chooses among its likely colors."""
+    temperature: float | None = None
+    """In place of the style's: 1 gives the mean color, less leans toward the likeliest."""
+    prior_correction: float | None = None
+    """In place of the style's: how much of the preference for dull colors is taken back, 0…1."""
+    seed: int | None = None
+    """Which of several plausible colorings --style sample draws."""
     size: int | None = None
     """Predict colour on size × size pixels, in the picture's own shape; by default the model's own size."""
 
@@ -261,6 +269,8 @@ def _weights_named(name: str) -> Colorizer:
 def run_colorize(options: ColorizeOptions) -> int:
     """Colour every picture that can be read, and name each that cannot."""
     model = load_weights(options.model_path) if options.model_path else pretrained.load(options.model_name)
+    style = {name: getattr(options, name) for name in ("style", "temperature", "prior_correction", "seed")}
+    choose_style(model, **style)  # what is wrong with it is wrong for every picture
     if not options.pictures:
         raise ValueError("name at least one picture or folder to colorize")
     try:
@@ -285,7 +295,7 @@ def run_colorize(options: ColorizeOptions) -> int:
                     f"{source} is left out: beside it lies another {target.name}, which its result would overwrite; "
                     "give another --output"
                 )
-            _colorize_file(source, target, model, options.size)
+            _colorize_file(source, target, model, style, options.size)
         except (ValueError, OSError) as error:
             failures += 1
             tqdm.write(f"colorlab: {error}", file=sys.stderr)
@@ -322,11 +332,11 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _colorize_file(source: Path, target: Path, model: Colorizer, size: int | None) -> None:
+def _colorize_file(source: Path, target: Path, model: Colorizer, style: dict[str, Any], size: int | None) -> None:
     # Under its final name a picture is always whole.
     unfinished = target.with_name(target.name + ".part")
     try:
-        colorize(source, model, size=size).save(unfinished, format="PNG")
+        colorize(source, model, **style, size=size).save(unfinished, format="PNG")
         os.replace(unfinished, target)
     except OSError as error:
         raise ValueError(f"{target} cannot be written: {error.strerror or error}") from error

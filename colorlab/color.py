@@ -141,6 +141,11 @@ def to_uint8(rgb: Tensor) -> Tensor:
     return (rgb * 255).round().clamp(0, 255).to(torch.uint8)
 
 
+def gray_level(lightness: Tensor) -> Tensor:
+    r"""Return the sRGB value, 0…1, of the gray of lightness L\* (0…100); any shape, same shape."""
+    return _srgb_curve(_inverse_lab_curve((lightness + 16) / 116))
+
+
 def split(lab: Tensor) -> tuple[Tensor, Tensor]:
     r"""Lab, taken apart into what a network is given and what it shall answer.
 

@@ -9,6 +9,8 @@ part runs in strips, so a 24-megapixel photograph needs little more memory than 
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +20,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color, pretrained
-from colorlab.models import Colorizer
+from colorlab.models import DEFAULT_STYLE, SAMPLE, Colorizer, DistributionColorizer, Style
 from colorlab.pictures import Picture, PictureSource, read_picture
 
 _STRIP_PIXELS = 2**19
 
 
-def colorize(picture: PictureSource, model: Colorizer | str | None = None, *, size: int | None = None) -> Image.Image:
+def colorize(
+    picture: PictureSource,
+    model: Colorizer | str | None = None,
+    *,
+    style: str | None = None,
+    temperature: float | None = None,
+    prior_correction: float | None = None,
+    seed: int | None = None,
+    size: int | None = None,
+) -> Image.Image:
     """Colour a picture; if it has colour already, only its lightness is looked at.
 
     Args:
@@ -33,6 +44,11 @@ def colorize(picture: PictureSource, model: Colorizer | str | None = None, *, si
             applied, an embedded colour profile converted to sRGB, transparency kept.
         model: a colorizer, the name of weights that ship (:data:`colorlab.pretrained.NAMES`), or ``None`` for
             the default among them.
+        style: how a model that predicts a distribution over colors chooses among them: ``careful``, ``balanced``
+            (the default), ``vivid``, or ``sample``, which draws one of several plausible colorings.
+        temperature: replaces that of the style: 1 is the mean color, less leans toward the likeliest.
+        prior_correction: replaces that of the style: how much of the preference for dull colors is taken back, 0…1.
+        seed: which coloring ``sample`` draws; by itself it chooses that style.
         size: the working size in pixels: colour is predicted on ``size²`` pixels in the picture's own shape; by
             default the model's own (:attr:`Colorizer.working_size <colorlab.models.Colorizer.working_size>`). Smaller
             pictures are not enlarged.
@@ -42,12 +58,42 @@ def colorize(picture: PictureSource, model: Colorizer | str | None = None, *, si
         the rounding to 8 bits.
 
     Raises:
-        ValueError: the picture cannot be read or has a shape or range it cannot have; an unknown model name.
+        ValueError: the picture cannot be read or has a shape or range it cannot have; an unknown model name or style;
+            a style for a model that predicts a single color.
     """
     network = pretrained.load(model) if model is None or isinstance(model, str) else model
     source = read_picture(picture)
     lightness = full_lightness(source)
-    return render(lightness, predict_ab(lightness, network, size=size), alpha=source.alpha)
+    chosen = choose_style(network, style, temperature=temperature, prior_correction=prior_correction, seed=seed)
+    return render(lightness, predict_ab(lightness, network, size=size, style=chosen), alpha=source.alpha)
+
+
+def choose_style(
+    model: Colorizer,
+    style: str | None = None,
+    *,
+    temperature: float | None = None,
+    prior_correction: float | None = None,
+    seed: int | None = None,
+) -> Style | None:
+    """Return the style that the arguments of :func:`colorize` mean, or None where they say nothing.
+
+    Raises:
+        ValueError: an unknown style, a value out of range, or a model that predicts a single color.
+    """
+    changes = {"temperature": temperature, "prior_correction": prior_correction, "seed": seed}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if style is None and not changes:
+        return None
+    if not isinstance(model, DistributionColorizer):
+        raise ValueError(
+            f"{model.name or type(model).__name__} predicts a single color; style, temperature, prior_correction and "
+            "seed need a model that predicts a distribution, such as 'distribution'"
+        )
+    name = style or (SAMPLE if seed is not None else DEFAULT_STYLE)
+    if name not in model.styles:
+        raise ValueError(f"no style {name!r}; there are {', '.join(model.styles)}")
+    return replace(model.styles[name], **changes)  # type: ignore[arg-type]
 
 
 def full_lightness(picture: Picture) -> Tensor:
@@ -59,13 +105,14 @@ def full_lightness(picture: Picture) -> Tensor:
     return lightness
 
 
-def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None) -> Tensor:
+def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, style: Style | None = None) -> Tensor:
     """The model's colours for a picture, at working size.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
         model: a colorizer; it is used in ``eval()`` mode and left in the mode it came in.
         size: as in :func:`colorize`.
+        style: of a model that predicts a distribution; None is its own (:func:`choose_style`).
 
     Returns:
         ``(2, h, w)`` float32 on the CPU: a and b in Lab units, h/w as near H/W as whole pixels allow.
@@ -84,7 +131,8 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None) 
     padded = F.pad(network_input, (0, pad_right, 0, pad_bottom), mode="replicate")
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
+    styled = model.styled(style) if isinstance(model, DistributionColorizer) else nullcontext()
+    with torch.inference_mode(), styled:
         ab: Tensor = model(padded.to(parameter.device))
     model.train(was_training)
     return (ab[0, :, : small_size[0], : small_size[1]].float() * color.AB_SCALE).cpu().clone()

@@ -19,7 +19,8 @@ from colorlab.models.colorlab import ColorlabColorizer
 from colorlab.training import ClassifierOptions, TrainingOptions, train, train_classifier
 
 REAL_DATA = Path(os.environ.get("COLORLAB_REAL_DATA", "data"))
-OUTPUT = Path("output")
+# Checkpoints of long runs may lie outside the checkout.
+OUTPUT = Path(os.environ.get("COLORLAB_TRAINING", "output"))
 THUMBNAILS = OUTPUT / "thumbnails.tar"
 IMAGENET = OUTPUT / "imagenet.safetensors"
 
@@ -35,6 +36,27 @@ _UNET32 = _stage("unet32", THUMBNAILS, model_name="unet32", max_epochs=5)
 
 # One stage after the other; each begins with the weights in which the one before ended.
 RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
+    # The encoder's layers up to stride 8 stay as ImageNet made them: training those costs most and gains least.
+    "distribution": (
+        _stage(
+            "distribution",
+            REAL_DATA / "photographs.tar",
+            model_name="distribution",
+            loss="cross_entropy",
+            also_train_on=(str(REAL_DATA / "photos.tar"),),
+            validate_on=str(REAL_DATA / "photos.tar"),
+            image_size=128,
+            min_crop_area=0.4,
+            age_lightness=True,
+            frozen_stride=8,
+            train_batch_size=32,
+            learning_rate=1.5e-3,
+            weight_decay=0.05,
+            ema=0.998,
+            max_epochs=2,
+            checkpoint_minutes=4.0,
+        ),
+    ),
     "colorlab": (
         # From what ImageNet's classes taught to colours, then to photographs with their detail.
         _stage(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from colorlab.data.crops import MIN_AREA
 from colorlab.data.loading import BatchOrder, create_loader
+from colorlab.data.mixture import Mixture
 from colorlab.data.names import DATASET_NAMES, create_dataset
 from colorlab.data.pictures import Batch, PictureDataset, Split
 from colorlab.data.stored import Unreadable
 
 __all__ = [
     "DATASET_NAMES",
+    "MIN_AREA",
     "Batch",
     "BatchOrder",
+    "Mixture",
     "PictureDataset",
     "Split",
     "Unreadable",

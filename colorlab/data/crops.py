@@ -25,7 +25,9 @@ from colorlab.data.decode import decode
 THUMBNAIL = 64
 """Up to this side, pictures are kept whole and never cut at random."""
 
-_AREA = [0.08, 1.0]
+MIN_AREA = 0.08
+"""The least share of an image's area that a random crop takes, unless asked otherwise."""
+
 _RATIO = [3 / 4, 4 / 3]
 
 
@@ -52,8 +54,8 @@ def middle(content: bytes, size: int) -> Tensor:
     return _resized(picture, Box((height - side) // 2, (width - side) // 2, side, side), size)
 
 
-def random_crop(content: bytes, size: int, seed: int) -> Tensor:
-    """A random resized crop, ``(3, size, size)`` uint8: 8 to 100 % of the area, 3:4 to 4:3.
+def random_crop(content: bytes, size: int, seed: int, min_area: float = MIN_AREA) -> Tensor:
+    """A random resized crop, ``(3, size, size)`` uint8: ``min_area`` to all of the area, 3:4 to 4:3.
 
     For a JPEG the crop is drawn before decoding, which can then reduce the picture by as much as the crop allows.
 
@@ -61,23 +63,24 @@ def random_crop(content: bytes, size: int, seed: int) -> Tensor:
         content: the bytes of a file.
         size: side of the crop in pixels.
         seed: decides the crop; torch's own random numbers are left as they were.
+        min_area: the least share of the area, in (0, 1].
 
     Raises:
         ValueError: ``content`` is no readable picture.
     """
     jpeg = _jpeg_size(content)
     if jpeg is not None:
-        box = _draw(jpeg, seed)
+        box = _draw(jpeg, seed, min_area)
         picture = _decode(content, math.ceil(size * min(jpeg) / min(box[2:])))
         return _resized(picture, _scaled(box, jpeg, picture.shape[1:]), size)
     picture = _decode(content)
-    return _resized(picture, _draw(picture.shape[1:], seed), size)
+    return _resized(picture, _draw(picture.shape[1:], seed, min_area), size)
 
 
-def _draw(shape: Sequence[int], seed: int) -> Box:
+def _draw(shape: Sequence[int], seed: int, min_area: float) -> Box:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return Box(*RandomResizedCrop.get_params(torch.empty(3, *shape, device="meta"), _AREA, _RATIO))
+        return Box(*RandomResizedCrop.get_params(torch.empty(3, *shape, device="meta"), [min_area, 1.0], _RATIO))
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from colorlab.data.archive import ARCHIVE_SUFFIXES, TarFiles
 from colorlab.data.cifar import cifar10
+from colorlab.data.crops import MIN_AREA
 from colorlab.data.download import SOURCES
 from colorlab.data.files import FolderFiles, PictureFiles
 from colorlab.data.pictures import PictureDataset, Split
@@ -27,6 +28,7 @@ def create_dataset(
     archive: bool = False,
     unreadable: Unreadable = "skip",
     min_colorfulness: float = 0.0,
+    min_crop_area: float = MIN_AREA,
 ) -> PictureDataset:
     """The data set ``name``: in memory if it is small (1 GiB), else read from its files as it is asked for.
 
@@ -41,6 +43,7 @@ def create_dataset(
         min_colorfulness: leave out pictures with less colour (:func:`colorlab.color.colorfulness`: 0 is grey, 15
             slightly colourful), which teach a colorizer to stay grey. For pictures in files; `placeholder` and
             `cifar10` are taken as they are.
+        min_crop_area: the least share of an image's area that a random crop takes.
 
     Raises:
         ValueError: an unknown name or split, a size below 1, or a data set that is not there.
@@ -56,7 +59,13 @@ def create_dataset(
         return cifar10(Path(root), split, size)
     path, layout = _find(name, Path(root), archive) if name in DATASET_NAMES else (Path(name), name)
     return stored_dataset(
-        open_files(path), layout, split, size, unreadable=unreadable, min_colorfulness=min_colorfulness
+        open_files(path),
+        layout,
+        split,
+        size,
+        unreadable=unreadable,
+        min_colorfulness=min_colorfulness,
+        min_crop_area=min_crop_area,
     )
 
 

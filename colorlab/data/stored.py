@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from colorlab import color
-from colorlab.data.crops import THUMBNAIL, middle, random_crop
+from colorlab.data.crops import MIN_AREA, THUMBNAIL, middle, random_crop
 from colorlab.data.files import PictureFiles
 from colorlab.data.layouts import LAYOUTS, own_folder
 from colorlab.data.pictures import Batch, PictureDataset, Split
@@ -44,6 +44,7 @@ class StoredDataset(PictureDataset):
         size: side of the pictures in pixels.
         cut_at_random: whether training sees random crops.
         unreadable: ``skip`` files that cannot be read, or ``fail``.
+        min_crop_area: the least share of an image's area that a random crop takes.
     """
 
     streamed = True
@@ -58,10 +59,12 @@ class StoredDataset(PictureDataset):
         *,
         cut_at_random: bool = False,
         unreadable: Unreadable = "skip",
+        min_crop_area: float = MIN_AREA,
     ) -> None:
         self.files, self.chosen, self.size = files, chosen, size
         self.labels, self.classes = labels, tuple(classes)
         self.cut_at_random, self.unreadable = cut_at_random, unreadable
+        self.min_crop_area = min_crop_area
         self._known_unreadable = torch.zeros(len(chosen), dtype=torch.bool).share_memory_()  # type: ignore[no-untyped-call]
         self._reported = 0
 
@@ -119,7 +122,9 @@ class StoredDataset(PictureDataset):
         """
         try:
             content = self.files.read(int(self.chosen[index]))
-            return middle(content, self.size) if seed is None else random_crop(content, self.size, seed)
+            if seed is None:
+                return middle(content, self.size)
+            return random_crop(content, self.size, seed, self.min_crop_area)
         except (ValueError, OSError) as error:
             if self.unreadable == "fail":
                 raise ValueError(
@@ -153,6 +158,7 @@ class StoredDataset(PictureDataset):
             self.size,
             cut_at_random=self.cut_at_random,
             unreadable=self.unreadable,
+            min_crop_area=self.min_crop_area,
         )
 
     def in_memory(self) -> PictureDataset:
@@ -179,6 +185,7 @@ def stored_dataset(
     *,
     unreadable: Unreadable = "skip",
     min_colorfulness: float = 0.0,
+    min_crop_area: float = MIN_AREA,
 ) -> PictureDataset:
     """One split of the pictures in ``files``.
 
@@ -193,6 +200,7 @@ def stored_dataset(
         unreadable: with ``fail``, all files are decoded first, so that a bad one is known before training begins.
         min_colorfulness: leave out pictures of less (:func:`colorlab.color.colorfulness`); above 0, all files are
             decoded first to find out.
+        min_crop_area: the least share of an image's area that a random crop takes.
 
     Raises:
         ValueError: there are no pictures for that split, or a file cannot be read and that is a failure.
@@ -221,6 +229,7 @@ def stored_dataset(
         size,
         cut_at_random=split == "train" and size > THUMBNAIL,
         unreadable=unreadable,
+        min_crop_area=min_crop_area,
     )
     if min_colorfulness > 0:
         dataset = _colourful(dataset, min_colorfulness)

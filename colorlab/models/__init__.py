@@ -5,6 +5,7 @@ from __future__ import annotations
 from colorlab.models.classifiers import CLASSIFIER_NAMES, Classifier, ClassifierName, create_classifier
 from colorlab.models.colorizer import Colorizer, ConstantColor, coloured, coloured_lab
 from colorlab.models.discriminator import Discriminator
+from colorlab.models.distribution import DEFAULT_STYLE, SAMPLE, STYLES, DistributionColorizer, Style
 from colorlab.models.names import (
     COLORIZER_NAMES,
     ColorizerName,
@@ -17,12 +18,17 @@ from colorlab.models.weights import describe_weights, load_classifier, load_weig
 __all__ = [
     "CLASSIFIER_NAMES",
     "COLORIZER_NAMES",
+    "DEFAULT_STYLE",
+    "SAMPLE",
+    "STYLES",
     "Classifier",
     "ClassifierName",
     "Colorizer",
     "ColorizerName",
     "ConstantColor",
     "Discriminator",
+    "DistributionColorizer",
+    "Style",
     "coloured",
     "coloured_lab",
     "create_classifier",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +27,9 @@ class Colorizer(nn.Module, ABC):
 
     smallest: int = 1
     """... and at least this."""
+
+    arguments: Mapping[str, Any] = MappingProxyType({})
+    """What its constructor was called with, as JSON can hold it; a weights file keeps it."""
 
     working_size: int = 64
     """Side in pixels of the squares on which it does best: those it was trained on, unless a comparison of sizes

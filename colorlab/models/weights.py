@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ import colorlab
 from colorlab.color import AB_SCALE, LIGHTNESS_CENTRE
 from colorlab.models.classifiers import Classifier, create_classifier
 from colorlab.models.colorizer import Colorizer
+from colorlab.models.distribution import DEFAULT_STYLE, DistributionColorizer, Style
 from colorlab.models.names import create_colorizer
 
 Network = TypeVar("Network", Colorizer, Classifier)
@@ -54,7 +56,7 @@ def save_weights(
         tensors[key] = tensor.detach().to("cpu", wanted).contiguous()
     header = {
         "model_name": model.name,
-        **({"working_size": model.working_size} if isinstance(model, Colorizer) else {}),
+        **_colorizer_facts(model),
         "ranges": _RANGES,
         "versions": {"colorlab": colorlab.__version__, "torch": str(torch.__version__)},
         **(facts or {}),
@@ -62,6 +64,16 @@ def save_weights(
     unfinished = path.with_name(path.name + ".part")
     save_file(tensors, unfinished, metadata={_HEADER: json.dumps(header)})
     os.replace(unfinished, path)
+
+
+def _colorizer_facts(model: Colorizer | Classifier) -> dict[str, object]:
+    """What a colorizer is made with and how it chooses colors."""
+    if not isinstance(model, Colorizer):
+        return {}
+    facts: dict[str, object] = {"working_size": model.working_size, "arguments": dict(model.arguments)}
+    if isinstance(model, DistributionColorizer):
+        facts["styles"] = {name: asdict(style) for name, style in model.styles.items()}
+    return facts
 
 
 def describe_weights(path: str | Path) -> Mapping[str, Any]:
@@ -99,7 +111,10 @@ def load_weights(path: str | Path) -> Colorizer:
         ValueError: the file is damaged, of another kind, of an unknown model, or its tensors are not that model's.
     """
     header = describe_weights(path)
-    model = _load(path, header, lambda: create_colorizer(header["model_name"]))
+    model = _load(path, header, lambda: create_colorizer(header["model_name"], **header.get("arguments", {})))
+    if isinstance(model, DistributionColorizer) and "styles" in header:
+        model.styles = {name: Style(**values) for name, values in header["styles"].items()}
+        model.style = model.styles[DEFAULT_STYLE]
     model.working_size = header.get("working_size", model.working_size)
     return model
 

@@ -86,8 +86,11 @@ def train(
         trainset, valset = options.dataset("train"), options.dataset("val")
         torch.manual_seed(options.seed)
         steps = steps_per_epoch(options, len(trainset), together) * options.max_epochs
-        kind = Adversarial if has_discriminator(options.model_name) else Regression
-        learner = kind(options, together, steps)
+        learner: Adversarial | Regression
+        if has_discriminator(options.model_name):
+            learner = Adversarial(options, together, steps)
+        else:
+            learner = Regression(options, together, steps, trainset)
         learner.check_size(options.image_size)
         cast("Colorizer", learner.model).working_size = options.image_size
         history = History(truth=_watched(valset, options.max_images))

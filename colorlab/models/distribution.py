@@ -1,0 +1,335 @@
+"""``distribution``: a colorizer that answers with a probability for each color, and decides last.
+
+A shirt may be red or blue. A network trained to give one color must answer the mean of both, which is brown; this one
+gives a probability for each bin of a grid over a and b, and a color is chosen from those at the end, by a *style*.
+
+* **Encoder**: a timm backbone (``features_only``), by default EfficientNet-Lite0 pretrained on ImageNet. Its first
+  convolution is summed over RGB, and the lightness is given to it as the gray level it was trained to expect.
+* **Decoder**: from stride 32 to stride 4, with skip connections; a summary of the whole image joins at the top.
+* **Answer**: logits of the bins on a grid at a quarter of the input's side.
+* **Upsampling**: each pixel of the input mixes the colors of the 3×3 grid cells around it. The weights of the mixture
+  are predicted from the features and from the lightness at full resolution, so that colors end where things end.
+
+References: Zhang et al., *Colorful Image Colorization* (bins, soft targets, annealed mean), arXiv:1603.08511; Tan and
+Le, *EfficientNet*, arXiv:1905.11946; Menon et al., *Long-tail learning via logit adjustment* (prior correction),
+arXiv:2007.07314; Teed and Deng, *RAFT* (upsampling by a convex combination), arXiv:2003.12039.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from colorlab import color
+from colorlab.models.colorizer import Colorizer
+
+BIN_SIZE = 10.0
+"""Side of a bin in Lab units."""
+
+NEAREST = 5
+SIGMA = 5.0
+"""A color is a soft target over its five nearest bins, weighted by a Gaussian of this many Lab units."""
+
+_REACH = 110
+
+CELL = 4
+"""The bins' probabilities are predicted for cells of 4×4 pixels."""
+
+DEFAULT_BACKBONE = "tf_efficientnet_lite0"
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a color is chosen from probabilities: the mean of ``softmax((logits - prior_correction · log prior) / T)``.
+
+    Attributes:
+        temperature: T; 1 gives the mean of what the network believes, less leans toward its likeliest color.
+        prior_correction: how much of the prior, which favors dull colors, is taken back; 0 none, 1 all.
+        seed: draws one of several plausible colorings with this random seed; None draws nothing.
+    """
+
+    temperature: float = 1.0
+    prior_correction: float = 0.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be positive, got {self.temperature}; 1 gives the mean color")
+        if not 0 <= self.prior_correction <= 1:
+            raise ValueError(f"prior_correction must lie in 0…1, got {self.prior_correction}")
+
+
+DEFAULT_STYLE = "balanced"
+SAMPLE = "sample"
+STYLES: dict[str, Style] = {
+    "careful": Style(0.5, 0.0),
+    DEFAULT_STYLE: Style(0.6, 0.2),
+    "vivid": Style(0.6, 0.5),
+    SAMPLE: Style(0.35, 0.25, seed=0),
+}
+"""The named styles before a weights file brings its own, which were chosen on validation images."""
+
+# How far a drawn coloring may depart from the likeliest one, as the standard deviation of what is added to logits.
+_SAMPLE_SPREAD = 1.2
+
+
+def gamut_bins(size: float = BIN_SIZE) -> Tensor:
+    """Return the bins of a, b whose center some lightness shows inside sRGB: ``(bins, 2)`` in Lab units.
+
+    Args:
+        size: side of a bin in Lab units; bins are centered on its multiples, so one is centered on gray.
+    """
+    steps = torch.arange(-(110 // size) * size, 110 + size / 2, size)
+    a, b = (grid.flatten() for grid in torch.meshgrid(steps, steps, indexing="ij"))
+    lightness = torch.linspace(0, 100, 201)
+    lab = torch.stack([lightness[:, None].expand(-1, len(a)), *(v.expand(len(lightness), -1) for v in (a, b))])
+    inside = color.in_gamut(lab).any(dim=0)
+    return torch.stack([a, b], dim=1)[inside]
+
+
+class DistributionColorizer(Colorizer):
+    """Probabilities over colors, from a pretrained encoder.
+
+    Args:
+        backbone: name of a timm model with features at strides 2 to 32, built without its weights
+            (:meth:`load_imagenet` loads those).
+    """
+
+    name = "distribution"
+    stride = CELL
+    smallest = 32
+    working_size = 128
+
+    def __init__(self, backbone: str = DEFAULT_BACKBONE) -> None:
+        super().__init__()
+        import timm  # takes a second, and only this network needs it
+
+        self.backbone = backbone
+        self.arguments = {"backbone": backbone}
+        self.style = STYLES[DEFAULT_STYLE]
+        self.styles = dict(STYLES)
+        self.encoder: Any = timm.create_model(backbone, features_only=True, in_chans=1, pretrained=False)
+        reductions: list[int] = self.encoder.feature_info.reduction()
+        if reductions != [2, 4, 8, 16, 32]:
+            raise ValueError(
+                f"backbone {backbone} has features at strides {reductions}; distribution needs 2, 4, 8, 16, 32"
+            )
+        c2, c4, c8, c16, c32 = self.encoder.feature_info.channels()
+        bins = gamut_bins()
+        self.bins: Tensor
+        self.log_prior: Tensor
+        self._neighbors: Tensor
+        self.register_buffer("bins", bins)
+        whole = torch.arange(-_REACH, _REACH + 1.0)
+        colors = torch.stack(torch.meshgrid(whole, whole, indexing="ij"), dim=-1).flatten(0, 1)
+        neighbors = torch.cdist(colors, bins).topk(NEAREST, dim=1, largest=False).indices
+        self.register_buffer("_neighbors", neighbors.view(len(whole), -1, NEAREST), persistent=False)
+        self.register_buffer("log_prior", torch.full((len(bins),), 1 / len(bins)).log())
+
+        self.top = nn.Conv2d(c32, 256, kernel_size=1)
+        self.summary = nn.Linear(c32, 256)
+        self.up32 = _convolution(256, 192)
+        self.up16 = _convolution(192 + c16, 160)
+        self.up8 = _convolution(160 + c8, 128)
+        self.up4 = nn.Sequential(_convolution(128 + c4 + CELL**2, 96), _convolution(96, 96))
+        self.dropout = nn.Dropout2d(0.1)
+        self.to_logits = nn.Conv2d(96, len(bins), kernel_size=1)
+        # Half-size features and lightness as channels of their cell: edges within a cell are seen here.
+        self.mixing = nn.Sequential(
+            _convolution(96 + CELL * c2 + CELL**2, 64), nn.Conv2d(64, 9 * CELL**2, kernel_size=1)
+        )
+
+    def train(self, mode: bool = True) -> DistributionColorizer:
+        """Set training mode; the encoder's batch norms keep the statistics of its pretraining."""
+        super().train(mode)
+        self.encoder.eval()
+        return self
+
+    def encode(self, lightness: Tensor) -> list[Tensor]:
+        """Return the encoder's features at strides 2, 4, 8, 16 and 32."""
+        level = color.gray_level((lightness + 1) * color.LIGHTNESS_CENTRE)
+        features: list[Tensor] = self.encoder((level * 255 - 127) / 128)
+        return features
+
+    def decode(self, lightness: Tensor, features: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return logits of the bins ``(N, bins, H/4, W/4)`` and logits of the mixture ``(N, 9·16, H/4, W/4)``."""
+        f2, f4, f8, f16, f32 = features
+        cells = F.pixel_unshuffle(lightness, CELL)
+        x = self.dropout(self.top(f32) + self.summary(f32.mean(dim=(2, 3)))[:, :, None, None])
+        x = _double(self.up32(x), f16)
+        x = _double(self.up16(torch.cat([x, f16], dim=1)), f8)
+        x = _double(self.up8(torch.cat([x, f8], dim=1)), f4)
+        x = self.up4(torch.cat([x, f4, cells.to(x.dtype)], dim=1))
+        mixture = self.mixing(torch.cat([x, F.pixel_unshuffle(f2, 2), cells.to(x.dtype)], dim=1))
+        return self.to_logits(self.dropout(x)), mixture
+
+    def answer(self, lightness: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`decode` makes of an image, for objectives: ``lightness`` as in :meth:`forward`."""
+        return self.decode(lightness, self.encode(lightness))
+
+    def freeze(self, stride: int) -> None:
+        """Let only the decoder and the encoder's layers beyond the features of ``stride`` learn; 0 frees all."""
+        info = self.encoder.feature_info
+        names = list(dict(self.encoder.named_parameters()))
+        last = 0
+        for module, reduction in zip(info.module_name(), info.reduction(), strict=True):
+            if reduction <= stride:
+                last = max([last, *(i + 1 for i, name in enumerate(names) if name.startswith(f"{module}."))])
+        for i, parameter in enumerate(self.encoder.parameters()):
+            parameter.requires_grad_(i >= last)
+
+    def predict(self, lightness: Tensor) -> Tensor:
+        """Return the color that the style chooses: ``(N, 2, H, W)`` in network units."""
+        return self.chosen_color(self.answer(lightness))
+
+    def chosen_color(self, answer: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the color, in network units, that the style chooses from what :meth:`answer` gave."""
+        logits, mixture = answer
+        return mixed(self.choose(logits.float(), self.style), mixture) / color.AB_SCALE
+
+    @contextmanager
+    def styled(self, style: Style | None) -> Iterator[None]:
+        """Within the block, :meth:`forward` chooses colors by this style; None leaves it as it is."""
+        before = self.style
+        self.style = style or before
+        try:
+            yield
+        finally:
+            self.style = before
+
+    def distribution(self, lightness: Tensor, style: Style | None = None) -> Tensor:
+        """Return the probability of each bin at each cell: ``(N, bins, H/4, W/4)``, summing to 1 over the bins.
+
+        Args:
+            lightness: as in :meth:`forward`.
+            style: whose temperature and prior correction apply; None is what the network believes.
+        """
+        self.check_input(lightness)
+        logits, _ = self.answer(lightness)
+        return self.tempered(logits.float(), style or Style()).softmax(dim=1)
+
+    def tempered(self, logits: Tensor, style: Style) -> Tensor:
+        """Return logits after prior correction, the random field of a seed, and temperature."""
+        logits = logits - style.prior_correction * self.log_prior[:, None, None]
+        if style.seed is not None:
+            logits = logits + _SAMPLE_SPREAD * smooth_field(logits, self.bins, style.seed)
+        return logits / style.temperature
+
+    def choose(self, logits: Tensor, style: Style) -> Tensor:
+        """Return the mean color of the tempered probabilities: ``(N, 2, h, w)`` in Lab units."""
+        # Bins last: that is how the memory of the logits lies, and each row of it is one softmax.
+        probabilities = self.tempered(logits, style).movedim(1, -1).softmax(dim=-1)
+        return (probabilities @ self.bins).movedim(-1, 1)
+
+    def loss(self, answer: tuple[Tensor, Tensor], ab: Tensor) -> Tensor:
+        """Cross entropy of the bins at each cell, plus the absolute error of the mixed mean color at each pixel.
+
+        Args:
+            answer: what :meth:`answer` gave.
+            ab: ``(N, 2, H, W)`` the true a and b in network units.
+
+        Returns:
+            A scalar: nats, plus Lab units / 20.
+        """
+        logits, mixture = answer
+        log_probability = logits.movedim(1, -1).float().log_softmax(dim=-1)
+        nearest, weight = self.soft_target(F.avg_pool2d(ab * color.AB_SCALE, CELL).movedim(1, -1))
+        cross_entropy = -(log_probability.gather(-1, nearest) * weight).sum(dim=-1).mean()
+        # The mixture is learned from colors, not from probabilities: 2 channels at full size in place of 226.
+        mean = (log_probability.exp() @ self.bins).movedim(-1, 1)
+        return cross_entropy + (mixed(mean, mixture) - ab * color.AB_SCALE).abs().mean() / 20
+
+    def soft_target(self, ab: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the nearest bins and their weights, both ``(…, 5)``, of colors ``(…, 2)`` in Lab units."""
+        # Which bins are near is looked up for the nearest whole a and b; how near, computed.
+        place = (ab.round().long() + _REACH).clamp(0, 2 * _REACH)
+        nearest = self._neighbors[place[..., 0], place[..., 1]]
+        distance = (self.bins[nearest] - ab[..., None, :]).square().sum(dim=-1)
+        return nearest, (-distance / (2 * SIGMA**2)).softmax(dim=-1)
+
+    @torch.no_grad()
+    def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
+        """Start the encoder from the weights of its RGB classifier.
+
+        Args:
+            state: the tensors of the timm classifier of the same name, in its order (names do not matter).
+
+        Raises:
+            ValueError: these are not the tensors of that classifier.
+        """
+        import timm
+
+        classifier = timm.create_model(self.backbone, pretrained=False).state_dict()
+        if [t.shape for t in state.values()] != [t.shape for t in classifier.values()]:
+            raise ValueError(f"state must hold the {len(classifier)} tensors of timm's {self.backbone}, in its order")
+        own = self.encoder.state_dict()
+        for key, tensor in zip(classifier, state.values(), strict=True):
+            if key in own:
+                # A gray image is red = green = blue: three kernels become one.
+                own[key].copy_(tensor.sum(dim=1, keepdim=True) if tensor.shape != own[key].shape else tensor)
+
+    @torch.no_grad()
+    def set_prior(self, prior: Tensor) -> None:
+        """Store how often each bin occurs, ``(bins,)``, and start the answer there."""
+        self.log_prior.copy_((prior / prior.sum()).clamp(min=1e-6).log())
+        nn.init.normal_(self.to_logits.weight, std=1e-3)
+        if self.to_logits.bias is not None:
+            self.to_logits.bias.copy_(self.log_prior)
+
+
+def mixed(cells: Tensor, mixture: Tensor) -> Tensor:
+    """Enlarge what belongs to cells to pixels: each pixel is a convex combination of the 3×3 cells around it.
+
+    Args:
+        cells: ``(N, C, h, w)``.
+        mixture: ``(N, 9·16, h, w)`` logits: of the 9 cells, for each of the 4×4 pixels of a cell.
+
+    Returns:
+        ``(N, C, 4h, 4w)``.
+    """
+    n, _, h, w = cells.shape
+    # (Taken apart by `unbind`: the gradient of nine slices would be nine tensors of full size.)
+    weights = mixture.movedim(1, -1).float().reshape(n, h, w, 9, 1, CELL**2).softmax(dim=3).unbind(dim=3)
+    padded = F.pad(cells, (1, 1, 1, 1), mode="replicate").movedim(1, -1)[..., None]
+    pixels = cells.new_zeros(())
+    for k, weight in enumerate(weights):
+        down, right = divmod(k, 3)
+        pixels = pixels + weight * padded[:, down : down + h, right : right + w]
+    return F.pixel_shuffle(pixels.flatten(-2).movedim(-1, 1), CELL)
+
+
+def smooth_field(logits: Tensor, bins: Tensor, seed: int) -> Tensor:
+    """Return a random field for each image, smooth over the image and over the colors: shape of ``logits``, sd 1.
+
+    Independent noise in each cell would be confetti; here neighbors, and similar colors, rise and fall together.
+    """
+    n, _, h, w = logits.shape
+    generator = torch.Generator().manual_seed(seed)
+    waves = 8
+    # Over the colors: random cosines of about 40 Lab units' length; over the image: 3×3 knots, enlarged.
+    direction = torch.randn(waves, 2, generator=generator) * (2 * torch.pi / 80)
+    phase = torch.rand(waves, generator=generator) * 2 * torch.pi
+    colors = (2 / waves) ** 0.5 * torch.cos(bins.cpu() @ direction.T + phase)
+    knots = torch.randn(n, waves, 3, 3, generator=generator)
+    space = F.interpolate(knots, (h, w), mode="bicubic", align_corners=False)
+    return torch.einsum("cv,nvhw->nchw", colors, space).to(logits)
+
+
+def _double(x: Tensor, skip: Tensor) -> Tensor:
+    """Enlarge features to meet those of a skip connection, which lack a row or column where a size was odd."""
+    height, width = skip.shape[-2:]
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,47 @@
+"""What old photographs have and new ones lack: blur, grain, odd contrast and JPEG's blocks, put on the lightness.
+
+Colors are never touched: what a colorizer is to learn must not be jittered.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+_CHANCE = 0.25
+
+
+def aged(lightness: Tensor) -> Tensor:
+    """Return a batch in which each of four faults strikes each image with a probability of a quarter.
+
+    Args:
+        lightness: ``(N, 1, H, W)`` in [-1, 1].
+
+    Returns:
+        The same shape and range, a new tensor; random numbers are torch's own.
+    """
+    n = len(lightness)
+    device = lightness.device
+
+    def struck() -> Tensor:
+        return (torch.rand(n) < _CHANCE).to(device)
+
+    def between(low: float, high: float) -> Tensor:
+        return (low + (high - low) * torch.rand(n, 1, 1, 1)).to(device)
+
+    result = lightness.clone()
+    blurred = struck()
+    if bool(blurred.any()):
+        sigma = 0.3 + 0.9 * float(torch.rand(()))
+        result[blurred] = v2.functional.gaussian_blur(result[blurred], [5, 5], [sigma, sigma])
+    contrast = struck()[:, None, None, None]
+    bent = ((result + 1) / 2).clamp(min=0) ** between(0.7, 1.4) * between(0.75, 1.0) + between(0.0, 0.15)
+    result = torch.where(contrast, bent * 2 - 1, result)
+    grain = struck()[:, None, None, None] * between(0.01, 0.08)
+    result = (result + grain * torch.randn(result.shape).to(device)).clamp(-1, 1)
+    for index in struck().nonzero().flatten().tolist():
+        quality = int(torch.randint(25, 80, ()))
+        levels = ((result[index] + 1) * 127.5).round().to("cpu", torch.uint8)
+        result[index] = (v2.functional.jpeg(levels, quality).float() / 127.5 - 1).to(device)
+    return result
