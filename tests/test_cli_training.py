@@ -33,7 +33,7 @@ SEED = {
     "batch-output-frequency": 1,
     "max-images": 10,
 }
-MODELS = ["resnet", "unet32", "unet224", "nazerigan32", "nazerigan224", "cgan", "colorlab"]
+MODELS = ["resnet", "unet32", "unet224", "nazerigan32", "nazerigan224", "cgan", "distribution"]
 TINY = ["--max-epochs", "1", "--train-batch-size", "12", "--image-size", "8"]
 
 

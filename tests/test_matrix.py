@@ -29,7 +29,7 @@ SIZES = {
     "nazerigan32": 32,
     "nazerigan224": 160,
     "cgan": 224,
-    "colorlab": 32,
+    "distribution": 32,
 }
 KINDS = ["placeholder", "cifar10", "places tree", "places tar", "own folder"]
 

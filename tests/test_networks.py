@@ -34,7 +34,7 @@ COLORIZERS = {
     "nazerigan32": 6_297_026,
     "nazerigan224": 41_957_826,
     "cgan": 7_822_342,
-    "colorlab": 2_257_922,  # not published: the project's own
+    "distribution": 4_595_378,  # not published: the project's own
 }
 DISCRIMINATORS = {"nazerigan32": 2_760_513, "nazerigan224": 15_350_593, "cgan": 16_758_848}
 # Sizes: multiples of the first, from the second on.
@@ -45,7 +45,7 @@ SIZES = {
     "nazerigan32": (16, 16),
     "nazerigan224": (32, 96),
     "cgan": (32, 32),
-    "colorlab": (16, 32),
+    "distribution": (4, 32),
 }
 SMALLEST_JUDGED = {"nazerigan32": 32, "nazerigan224": 160, "cgan": 224}
 

@@ -49,7 +49,7 @@ def test_what_recipes_need(desk):
     from pack_recipes import needs
 
     assert needs(["resnet"]) == {"cifar10": 32, "tinyimagenet": 32}
-    assert needs(["colorlab"]) == {"tinyimagenet": 64, "photos": 128}
+    assert needs(["unet32"]) == {"cifar10": 32, "tinyimagenet": 32, "photos": 96}
     assert needs(["resnet", "trunk"]) == {"cifar10": 32, "tinyimagenet": 64}
     assert needs(["classifier-placeholder"]) == {}
 

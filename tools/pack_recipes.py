@@ -21,12 +21,14 @@ import zipfile
 from pathlib import Path
 
 from PIL import Image, ImageOps
-from recipes import JUDGES, OUTPUT, REAL_DATA, RECIPES, THUMBNAILS, stages, weights_file
+from recipes import JUDGES, OUTPUT, REAL_DATA, RECIPES, THUMBNAILS, stages
 
 from colorlab.data.crops import THUMBNAIL
 
 ROOT = Path(__file__).parent.parent
 LARGEST = 60_000_000
+# The default model's pictures alone are more than a pack holds, and its encoder needs timm.
+PACKABLE = [name for name in (*RECIPES, *JUDGES) if name != "distribution"]
 WHEELS = ("docstring-parser", "safetensors", "simplejpeg", "tifffile", "tqdm", "typeguard", "tyro")
 """What training imports that comes neither with torch nor with torchvision."""
 
@@ -84,7 +86,7 @@ def fetch_wheels(python: str, folder: str) -> None:
 def main() -> None:
     """Write the pack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=["resnet", "unet32"], choices=[*RECIPES, *JUDGES])
+    parser.add_argument("names", nargs="*", default=["resnet", "unet32"], choices=PACKABLE)
     parser.add_argument("--python", default="3.12", help="the other machine's version of Python")
     arguments = parser.parse_args()
     OUTPUT.mkdir(exist_ok=True)
@@ -102,8 +104,6 @@ def main() -> None:
             archive = Path(scratch, f"{name}.tar")
             pack_archive(name, size, archive)
             packed.write(archive, f"data/{name}.tar")
-        if "colorlab" in arguments.names:
-            packed.write(weights_file(), f"weights/{weights_file().name}")
     size = pack.stat().st_size
     print(f"{pack}: {size / 1e6:.1f} MB, {', '.join(arguments.names)}")
     if size > LARGEST:

@@ -12,16 +12,17 @@ from PIL import ImageOps
 from colorlab import colorize, plots
 from colorlab.data.placeholder import photograph
 
+# Photographs of scikit-image, none of which the default was trained on.
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "motorcycle", "rocket")
 SIZE = (280, 210)
 
 
 def main() -> None:
-    """One column per photograph: as given, coloured by each network, the truth."""
+    """One column per photograph: as given, colorized by two styles of the default, the truth."""
     originals = [photograph(name) for name in PHOTOGRAPHS]
     rows = {"given": [picture.convert("L") for picture in originals]}
-    for title, name in {"knows these": "resnet-placeholder", "knows others": "colorlab"}.items():
-        rows[title] = [colorize(picture, name) for picture in rows["given"]]
+    for style in ("balanced", "vivid"):
+        rows[style] = [colorize(picture, style=style) for picture in rows["given"]]
     rows["truth"] = originals
     for name, row in rows.items():
         rows[name] = [ImageOps.fit(picture, SIZE) for picture in row]

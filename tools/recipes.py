@@ -11,18 +11,13 @@ import sys
 import tarfile
 from pathlib import Path
 
-import torch
-from torchvision.models import SqueezeNet1_1_Weights
-
-from colorlab.models import describe_weights, save_weights
-from colorlab.models.colorlab import ColorlabColorizer
+from colorlab.models import describe_weights
 from colorlab.training import ClassifierOptions, TrainingOptions, train, train_classifier
 
 REAL_DATA = Path(os.environ.get("COLORLAB_REAL_DATA", "data"))
 # Checkpoints of long runs may lie outside the checkout.
 OUTPUT = Path(os.environ.get("COLORLAB_TRAINING", "output"))
 THUMBNAILS = OUTPUT / "thumbnails.tar"
-IMAGENET = OUTPUT / "imagenet.safetensors"
 
 
 def _stage(name: str, dataset: Path, **options: object) -> TrainingOptions:
@@ -55,28 +50,6 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
             ema=0.998,
             max_epochs=2,
             checkpoint_minutes=4.0,
-        ),
-    ),
-    "colorlab": (
-        # From what ImageNet's classes taught to colours, then to photographs with their detail.
-        _stage(
-            "colorlab-1",
-            REAL_DATA / "tinyimagenet.tar",
-            model_name="colorlab",
-            image_size=64,
-            train_batch_size=64,
-            learning_rate=1e-3,
-            max_epochs=3,
-            initial_weights=IMAGENET,
-        ),
-        _stage(
-            "colorlab-2",
-            REAL_DATA / "photos.tar",
-            model_name="colorlab",
-            image_size=128,
-            train_batch_size=32,
-            learning_rate=3e-4,
-            max_epochs=10,
         ),
     ),
     "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=8),),
@@ -165,7 +138,14 @@ def _finished(options: TrainingOptions | ClassifierOptions) -> bool:
     if not weights.exists():
         return False
     header = describe_weights(weights)
-    elsewhere = {"dataset_name", "dataset_root_path", "initial_weights"}
+    elsewhere = {
+        "dataset_name",
+        "also_train_on",
+        "validate_on",
+        "dataset_root_path",
+        "output_root_path",
+        "initial_weights",
+    }
     theirs, ours = (
         {k: v for k, v in o.items() if k not in elsewhere} for o in (header["options"], options.to_dict())
     )
@@ -173,7 +153,7 @@ def _finished(options: TrainingOptions | ClassifierOptions) -> bool:
 
 
 def _prepare(options: TrainingOptions | ClassifierOptions) -> None:
-    """Make the files that recipes begin with and nobody publishes: a mixture of thumbnails, an encoder for grey."""
+    """Make the file that recipes begin with and nobody publishes: a mixture of thumbnails."""
     OUTPUT.mkdir(exist_ok=True)
     if Path(options.dataset_name) == THUMBNAILS and not THUMBNAILS.exists():
         unfinished = THUMBNAILS.with_suffix(".part")
@@ -184,18 +164,3 @@ def _prepare(options: TrainingOptions | ClassifierOptions) -> None:
                         if member.isfile() and ("/train/" in member.name or "/val/" in member.name):
                             mixture.addfile(member, tar.extractfile(member))
         unfinished.replace(THUMBNAILS)
-    if isinstance(options, TrainingOptions) and options.initial_weights == IMAGENET and not IMAGENET.exists():
-        torch.manual_seed(0)
-        model = ColorlabColorizer()
-        model.recognize_like(torch.load(weights_file(), weights_only=True))
-        save_weights(model, IMAGENET)
-
-
-def weights_file() -> Path:
-    """The state of ``features`` of torchvision's ImageNet SqueezeNet 1.1; downloaded if it is not beside the data."""
-    file = REAL_DATA.parent / "weights" / "squeezenet1_1-features.pth"
-    if not file.exists():
-        state = SqueezeNet1_1_Weights.IMAGENET1K_V1.get_state_dict(check_hash=True)
-        file.parent.mkdir(exist_ok=True)
-        torch.save({k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}, file)
-    return file

@@ -20,14 +20,21 @@ from score_weights import predict
 
 from colorlab import color
 from colorlab.data import create_dataset
-from colorlab.models import Colorizer, describe_weights, load_classifier, load_weights, save_weights
+from colorlab.models import (
+    Colorizer,
+    DistributionColorizer,
+    Style,
+    describe_weights,
+    load_classifier,
+    load_weights,
+    save_weights,
+)
 from colorlab.models.classifiers import SqueezeClassifier
-from colorlab.models.colorlab import ColorlabColorizer
 
 WORKING_SIZES = (32, 48, 64, 96, 128)
 FOLDER = Path(__file__).parent.parent / "colorlab" / "pretrained"
-# What has the least error looks dull. By so much its colours are raised, at some cost in error.
-CHROMA = {"colorlab": 1.4}
+# How the default model chooses colors, chosen on `photos` val by tools/score_styles.py (docs/training-record.md).
+CHOSEN_STYLES: dict[str, Style] = {}
 
 
 def ship_judge(name: str, source: Path) -> None:
@@ -47,9 +54,8 @@ def ship(name: str, source: Path) -> None:
     target = FOLDER / f"{name}.safetensors"
     model = load_weights(source)
     model.working_size = working_size(name, model)
-    if isinstance(model, ColorlabColorizer):
-        for parameter in model.to_ab[-1].parameters():
-            parameter.data *= CHROMA[name]
+    if isinstance(model, DistributionColorizer):
+        model.styles |= CHOSEN_STYLES
     save_weights(model, target, _facts(source), dtype=torch.float16)
     _note("colorizers", name, target)
 
@@ -59,6 +65,8 @@ def _facts(source: Path) -> dict[str, object]:
     header = describe_weights(source)
     options = {k: v for k, v in header["options"].items() if not k.endswith("_path") and k != "initial_weights"}
     options["dataset_name"] = Path(options["dataset_name"]).stem
+    options["also_train_on"] = [Path(name).stem for name in options.get("also_train_on", ())]
+    options["validate_on"] = Path(options["validate_on"]).stem if options.get("validate_on") else None
     return {"options": options, "classes": header["classes"], "epoch": header["epoch"]}
 
 
@@ -79,7 +87,7 @@ def working_size(name: str, model: Colorizer) -> int:
     """
     if name == "resnet-placeholder":
         return 96  # its training pictures were a third of a photograph's side, at 32 px
-    if Path(RECIPES[name][-1].dataset_name).stem == "photos":
+    if Path(RECIPES[name][-1].dataset_name).stem in ("photos", "photographs"):
         return RECIPES[name][-1].image_size  # it was
     lab = color.rgb_to_lab(create_dataset(str(REAL_DATA / "photos.tar"), "train", size=256).rgb[::3])
     errors = {}

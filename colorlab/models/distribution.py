@@ -173,6 +173,14 @@ class DistributionColorizer(Colorizer):
         """Return what :meth:`decode` makes of an image, for objectives: ``lightness`` as in :meth:`forward`."""
         return self.decode(lightness, self.encode(lightness))
 
+    def both_ways(self, lightness: Tensor) -> tuple[Tensor, Tensor]:
+        """Return :meth:`answer`; in ``eval()`` mode with logits averaged over the image and its mirror image."""
+        if self.training:
+            return self.answer(lightness)
+        logits, mixture = self.answer(torch.cat([lightness, lightness.flip(-1)]))
+        image, mirrored = logits.chunk(2)
+        return (image + mirrored.flip(-1)) / 2, mixture.chunk(2)[0]
+
     def freeze(self, stride: int) -> None:
         """Let only the decoder and the encoder's layers beyond the features of ``stride`` learn; 0 frees all."""
         info = self.encoder.feature_info
@@ -186,7 +194,7 @@ class DistributionColorizer(Colorizer):
 
     def predict(self, lightness: Tensor) -> Tensor:
         """Return the color that the style chooses: ``(N, 2, H, W)`` in network units."""
-        return self.chosen_color(self.answer(lightness))
+        return self.chosen_color(self.both_ways(lightness))
 
     def chosen_color(self, answer: tuple[Tensor, Tensor]) -> Tensor:
         """Return the color, in network units, that the style chooses from what :meth:`answer` gave."""
@@ -211,7 +219,7 @@ class DistributionColorizer(Colorizer):
             style: whose temperature and prior correction apply; None is what the network believes.
         """
         self.check_input(lightness)
-        logits, _ = self.answer(lightness)
+        logits, _ = self.both_ways(lightness)
         return self.tempered(logits.float(), style or Style()).softmax(dim=1)
 
     def tempered(self, logits: Tensor, style: Style) -> Tensor:

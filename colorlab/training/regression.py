@@ -33,9 +33,18 @@ class _Answer(nn.Module):
 
 
 class Regression(Learner):
-    """AdamW on an objective of :mod:`colorlab.training.objectives`, or on the cross entropy of color bins."""
+    """AdamW on an objective of :mod:`colorlab.training.objectives`, or on the cross entropy of color bins.
 
-    def __init__(self, options: TrainingOptions, processes: Processes, steps: int, trainset: PictureDataset) -> None:
+    Args:
+        options: of the run.
+        processes: that train together.
+        steps: of the whole run, for the schedule.
+        trainset: from which a model of color bins learns how often each occurs, before the first step.
+    """
+
+    def __init__(
+        self, options: TrainingOptions, processes: Processes, steps: int, trainset: PictureDataset | None = None
+    ) -> None:
         super().__init__(options, processes)
         network = begin_colorizer(options)
         classifies = isinstance(network, DistributionColorizer)
@@ -44,7 +53,7 @@ class Regression(Learner):
             raise ValueError(f"loss must be one of {', '.join(allowed)} for {network.name}, got {options.loss!r}")
         if isinstance(network, DistributionColorizer):
             network.freeze(options.frozen_stride)
-            if options.initial_weights is None:
+            if options.initial_weights is None and trainset is not None:
                 network.set_prior(_prior(network, trainset, options.seed))
         elif options.frozen_stride:
             raise ValueError(f"frozen_stride needs a model with a pretrained encoder; {network.name} has none")
