@@ -75,7 +75,8 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None) 
         raise ValueError(f"size must be at least 1 pixel, got {size}")
     height, width = lightness.shape
     scale = min(1.0, size / math.sqrt(height * width))
-    small_size = max(1, round(height * scale)), max(1, round(width * scale))
+    # A strip keeps one row of pixels, and no more of them than size².
+    small_size = tuple(min(size**2, max(1, round(pixels * scale))) for pixels in (height, width))
     parameter = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
     small = F.interpolate(lightness[None, None], small_size, mode="bilinear", antialias=True, align_corners=False)
     network_input = small / color.LIGHTNESS_CENTRE - 1
