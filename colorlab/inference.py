@@ -9,6 +9,7 @@ part runs in strips, so a 24-megapixel photograph needs little more memory than 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -105,16 +106,30 @@ def render(
     Returns:
         RGB or, with ``alpha``, RGBA; chroma is reduced where the colour would leave the gamut.
     """
+    return Image.fromarray(render_pixels(lightness, ab, alpha=alpha, chroma=chroma))
+
+
+def render_pixels(
+    lightness: Tensor,
+    ab: Tensor,
+    *,
+    alpha: npt.NDArray[np.uint8] | None = None,
+    chroma: float = 1.0,
+    deep: bool = False,
+) -> npt.NDArray[Any]:
+    """:func:`render` as an array ``H×W×3|4``, uint8 or, if it is to be ``deep``, uint16."""
     height, width = lightness.shape
-    pixels = np.empty((height, width, 3 if alpha is None else 4), dtype=np.uint8)
+    pixels = np.empty((height, width, 3 if alpha is None else 4), dtype=np.uint16 if deep else np.uint8)
     with torch.inference_mode():
         for rows in _strips(height, width):
             colours = chroma * _enlarged_rows(ab, rows, height, width)
             lab = color.fit_to_gamut(torch.cat([lightness[None, rows], colours]))
-            pixels[rows, :, :3] = color.to_uint8(color.lab_to_rgb(lab)).movedim(0, -1).numpy()
+            rgb = color.lab_to_rgb(lab)
+            whole = (rgb.clamp(0, 1) * 65535).round() if deep else color.to_uint8(rgb)
+            pixels[rows, :, :3] = whole.movedim(0, -1).numpy()
     if alpha is not None:
-        pixels[..., 3] = alpha
-    return Image.fromarray(pixels)
+        pixels[..., 3] = alpha * np.uint16(257) if deep else alpha
+    return pixels
 
 
 def _strips(height: int, width: int) -> list[slice]:
