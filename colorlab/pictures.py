@@ -222,7 +222,9 @@ def _read_tiff(file: BinaryIO, what: str) -> Picture:
     if values is None and (reason is None or bits in (8, 16)) and page.page.sampleformat == 1:
         try:
             image = page.open(file)
-        except UnidentifiedImageError:
+        except UnidentifiedImageError as error:
+            if reason is not None:
+                raise _FinalError(f"{what} cannot be read: {reason}") from error
             values = page.pixels()
         else:
             with image:
@@ -232,7 +234,7 @@ def _read_tiff(file: BinaryIO, what: str) -> Picture:
                     image.load()
                     return _from_pil(image, what, orientation=page.orientation)
     if values is None:
-        raise reason or ValueError("its pixels cannot be read")
+        raise _FinalError(f"{what} cannot be read: {reason}")
     integers = values.dtype.kind in "iu" and values.dtype.itemsize > 1
     whole = _sixteen_bits(values, what) if integers else _to_integers(values, what)
     colors = 1 if whole.shape[2] < 3 else 3

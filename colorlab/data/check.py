@@ -73,7 +73,8 @@ def check_folder(path: str | Path) -> list[Finding]:
     Unreadable are empty, truncated and damaged files, files of unknown kinds, and those that would become more
     pixels than is safe (``PIL.Image.MAX_IMAGE_PIXELS``, twice). The other findings are of use as they are, but may
     not be what their owner believes: named as another kind of file, with more than 8 bits or other inks than RGB,
-    with transparency (which is left out), animated (of which the first frame is taken), a few pixels wide, or grey.
+    with transparency (which is left out), with several pictures or frames (of which one is taken), a few pixels wide,
+    or grey.
 
     Raises:
         ValueError: there is no folder or tar, or it cannot be read.
@@ -135,6 +136,6 @@ def _kind_of_file(content: bytes, name: str) -> Iterator[tuple[str, str]]:
                 if image.has_transparency_data:
                     yield "transparency", "has transparent pixels, whose hidden colours are seen"
                 if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
-                    yield "several pictures", f"holds {image.n_frames} pictures, of which the first is taken"  # type: ignore[attr-defined]
+                    yield "several pictures", f"holds {image.n_frames} pictures, of which one is taken"  # type: ignore[attr-defined]
         except UnidentifiedImageError:
             return
