@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import io
+import itertools
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -15,9 +19,10 @@ import tyro
 from tqdm import tqdm
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from colorlab import pictures, pretrained
+from colorlab import pretrained, results
 from colorlab.data.check import CheckOptions, run_check
 from colorlab.data.download import DownloadOptions, run_download
+from colorlab.data.files import first_bytes, is_picture
 from colorlab.evaluation import compare, grey, leaderboard, mean_colour, summary, tasks
 from colorlab.evaluation.options import (
     GenerationOptions,
@@ -27,8 +32,9 @@ from colorlab.evaluation.options import (
     SetOptions,
     SIOptions,
 )
-from colorlab.inference import choose_style, colorize
-from colorlab.models import Colorizer, load_weights
+from colorlab.inference import choose_style, full_lightness, predict_ab, render_pixels
+from colorlab.models import Colorizer, Style, load_weights
+from colorlab.pictures import read_picture
 from colorlab.training import (
     ClassifierOptions,
     CollapseWarning,
@@ -39,15 +45,18 @@ from colorlab.training import (
     train_classifier,
 )
 
+_MAY_BE_EMPTY = ("--model-suffix", "--model_suffix")
+_NAMED = 3  # how many files a line names
+
 
 @dataclass(frozen=True, kw_only=True)
 class ColorizeOptions:
-    """Colour pictures. Each result is a PNG under its original's name; the lightness is kept."""
+    """Color pictures. Each result has its original's name; the lightness is kept, and what the file says about it."""
 
     pictures: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IN [IN …]")]
     """Files, or folders of files."""
     output: Path = Path("colorized")
-    """Folder to write to; made if missing."""
+    """Folder to write to; made if missing. Only results of earlier runs are replaced in it."""
     model_name: str | None = None
     """Weights that ship with colorlab; by default the first of them."""
     model_path: Path | None = None
@@ -61,13 +70,29 @@ class ColorizeOptions:
     seed: int | None = None
     """Which of several plausible colorings --style sample draws."""
     size: int | None = None
-    """Predict colour on size × size pixels, in the picture's own shape; by default the model's own size."""
+    """Predict color on size × size pixels, in the picture's own shape; by default the model's own size."""
+    format: results.Format = "png"
+    """Of the results."""
+    quality: int = 92
+    """Of JPEG and WebP, 1 to 100."""
+    depth: Literal[8, 16] = 8
+    """Bits a channel; 16, for PNG and TIFF, keep the lightness of pictures that have more than 8."""
+    dry_run: bool = False
+    """Only say what would be written."""
+    jobs: int = 1
+    """Pictures at a time."""
 
     def __post_init__(self) -> None:
         if self.model_name is not None and self.model_path is not None:
             raise ValueError("give either --model-name or --model-path, not both")
         if self.size is not None and self.size < 1:
             raise ValueError(f"--size must be at least 1 pixel, got {self.size}")
+        if not 1 <= self.quality <= 100:
+            raise ValueError(f"--quality must be 1 to 100, got {self.quality}")
+        if self.jobs < 1:
+            raise ValueError(f"--jobs must be at least 1, got {self.jobs}")
+        if self.depth == 16 and self.format not in ("png", "tiff"):
+            raise ValueError(f"--depth 16 needs --format png or tiff; {self.format} has 8 bits")
 
 
 def _task(options: Any, name: str, description: str | None = None) -> Any:  # noqa: ANN401  a type, made at run time
@@ -97,11 +122,11 @@ def _choices_with_nearest() -> ConstructorRegistry:
         literal: Any = Literal  # which mypy takes for no value to compare with
         if info.type_origin is not literal:
             return None
-        choices = [str(choice) for choice in get_args(info.type)]
+        choices = {str(choice): choice for choice in get_args(info.type)}
 
-        def choose(given: list[str]) -> str:
+        def choose(given: list[str]) -> Any:  # noqa: ANN401  one of them, of any type
             if given[0] in choices:
-                return given[0]
+                return choices[given[0]]
             nearest = difflib.get_close_matches(given[0], choices, n=1)
             hint = f"; did you mean {nearest[0]}?" if nearest else ""
             raise ValueError(f"{given[0]!r} is none of {', '.join(choices)}{hint}")
@@ -110,11 +135,43 @@ def _choices_with_nearest() -> ConstructorRegistry:
             nargs=1,
             metavar="{" + ",".join(choices) + "}",
             instance_from_str=choose,
-            is_instance=lambda value: value in choices,
-            str_from_instance=lambda value: [value],
+            is_instance=lambda value: value in choices.values(),
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    @registry.primitive_rule
+    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        if info.type is not Path:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="PATH",
+            instance_from_str=_path,
+            is_instance=lambda value: isinstance(value, Path),
+            str_from_instance=lambda value: [str(value)],
         )
 
     return registry
+
+
+def _path(given: list[str]) -> Path:
+    # The shell leaves the home folder to us where something stands before it, as in --output=~/pictures.
+    return Path(given[0]).expanduser()
+
+
+def _empty(given: Sequence[str]) -> str | None:
+    """Which argument is empty: as a path, that would be the working directory."""
+    for before, argument in itertools.pairwise(["", *given]):
+        name = (
+            before
+            if argument == ""
+            else argument[:-1]
+            if argument.startswith("--") and argument.endswith("=")
+            else None
+        )
+        if name is not None and name not in _MAY_BE_EMPTY:
+            return name if name.startswith("--") else "one of the arguments"
+    return None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,7 +182,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         print(f"colorlab: no task {given[0]!r}; there are {', '.join(_NAMES)}{hint}", file=sys.stderr)
         return 2
+    if empty := _empty(given):
+        print(f"colorlab: {empty} is empty, as an empty variable of the shell gives it", file=sys.stderr)
+        return 1
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may hold what the terminal cannot show
     try:
         options = tyro.cli(
             _Task,
@@ -258,7 +321,7 @@ def _weights_named(name: str) -> Colorizer:
     if name in pretrained.NAMES:
         return pretrained.load(name)
     if name.endswith(".safetensors"):
-        return load_weights(name)
+        return load_weights(os.path.expanduser(name))
     nearest = difflib.get_close_matches(name, pretrained.NAMES, n=1)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     raise ValueError(
@@ -267,42 +330,58 @@ def _weights_named(name: str) -> Colorizer:
 
 
 def run_colorize(options: ColorizeOptions) -> int:
-    """Colour every picture that can be read, and name each that cannot."""
-    model = load_weights(options.model_path) if options.model_path else pretrained.load(options.model_name)
-    style = {name: getattr(options, name) for name in ("style", "temperature", "prior_correction", "seed")}
-    choose_style(model, **style)  # what is wrong with it is wrong for every picture
+    """Color every picture that can be read, and name each that cannot."""
     if not options.pictures:
         raise ValueError("name at least one picture or folder to colorize")
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"the folder --output {options.output} cannot be made: {error.strerror}") from error
+    model = style = None
+    if not options.dry_run:
+        model = load_weights(options.model_path) if options.model_path else pretrained.load(options.model_name)
+        model.eval()
+        style = choose_style(
+            model,
+            options.style,
+            temperature=options.temperature,
+            prior_correction=options.prior_correction,
+            seed=options.seed,
+        )
+        try:
+            options.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"the folder --output {options.output} cannot be made: {error.strerror}") from error
     sources, complaints = _files(options.pictures)
     for complaint in complaints:
         print(f"colorlab: {complaint}", file=sys.stderr)
     originals = {_identity(source) for source in sources} - {None}
-    written: set[Path] = set()
-    failures = len(complaints)
-    for source in tqdm(sources, unit="picture", desc="colorize", disable=None):
-        target = options.output / f"{source.stem}.png"
+    names = results.result_names(sources, results.ENDINGS[options.format])
+    label = options.model_path.stem if options.model_path else options.model_name or pretrained.NAMES[0]
+    writer = results.Writer(options.format, options.quality, label)
+
+    def do(source: Path, target: Path) -> str | None:
+        """What went wrong."""
         try:
-            if target in written:
-                raise ValueError(f"{source} is left out: {target} was already written for a picture of the same name")
-            if _identity(target) in originals:
-                raise ValueError(f"{source} is left out: its result would overwrite {target}; give another --output")
-            if target.exists() and target.parent.resolve() == source.parent.resolve():
-                raise ValueError(
-                    f"{source} is left out: beside it lies another {target.name}, which its result would overwrite; "
-                    "give another --output"
-                )
-            _colorize_file(source, target, model, style, options.size)
+            _refuse_to_overwrite(source, target, originals)
+            if model is None:
+                if not source.exists():
+                    raise ValueError(f"{source} does not exist")
+                print(f"{source} → {target}")
+            else:
+                _colorize_file(source, target, model, style, options, writer)
         except (ValueError, OSError) as error:
-            failures += 1
-            tqdm.write(f"colorlab: {error}", file=sys.stderr)
-        else:
-            written.add(target)
-    print(f"{len(written)} of {len(sources)} pictures colorized, in {options.output}")
-    return 1 if failures else 0
+            return str(error)
+        return None
+
+    targets = [options.output / name for name in names]
+    written = 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        outcomes = pool.map(do, sources, targets) if options.jobs > 1 else map(do, sources, targets)
+        for outcome in tqdm(outcomes, total=len(sources), unit="picture", desc="colorize", disable=None):
+            if outcome is None:
+                written += 1
+            else:
+                tqdm.write(f"colorlab: {outcome}", file=sys.stderr)
+    said = "would be colorized" if options.dry_run else "colorized"
+    print(f"{written} of {len(sources)} pictures {said}, in {options.output}")
+    return 1 if complaints or written < len(sources) else 0
 
 
 def _files(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -313,13 +392,21 @@ def _files(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
             files.append(path)
             continue
         try:
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in pictures.SUFFIXES)
+            inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
         except OSError as error:
             complaints.append(f"the folder {path} cannot be opened: {error.strerror}")
-        else:
-            files += inside
-            if not inside:
-                complaints.append(f"there are no pictures in the folder {path}")
+            continue
+        pictures = [
+            entry
+            for entry in inside
+            if os.path.isfile(entry) and is_picture(entry.name, functools.partial(first_bytes, entry))
+        ]
+        files += pictures
+        if not pictures:
+            complaints.append(f"there are no pictures in the folder {path}")
+        elif others := [entry.name for entry in inside if entry not in set(pictures)]:
+            few = ", ".join(others[:_NAMED]) + (", …" if len(others) > _NAMED else "")
+            print(f"{path}: left out {len(others)} that are no pictures ({few})", file=sys.stderr)
     return files, complaints
 
 
@@ -332,12 +419,31 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _colorize_file(source: Path, target: Path, model: Colorizer, style: dict[str, Any], size: int | None) -> None:
-    # Under its final name a picture is always whole.
-    unfinished = target.with_name(target.name + ".part")
+def _refuse_to_overwrite(source: Path, target: Path, originals: Set[tuple[int, int] | None]) -> None:
+    if _identity(target) in originals:
+        raise ValueError(f"{source} is left out: its result would overwrite {target}; give another --output")
+    if os.path.lexists(target) and not results.is_own(target):
+        raise ValueError(
+            f"{source} is left out: its result would overwrite {target}, which colorize did not write; move that, or "
+            "give another --output"
+        )
+
+
+def _colorize_file(
+    source: Path,
+    target: Path,
+    model: Colorizer,
+    style: Style | None,
+    options: ColorizeOptions,
+    writer: results.Writer,
+) -> None:
     try:
-        colorize(source, model, **style, size=size).save(unfinished, format="PNG")
-        os.replace(unfinished, target)
+        picture = read_picture(source)
+        about = results.read_about(source)
+        lightness = full_lightness(picture)
+        ab = predict_ab(lightness, model, size=options.size, style=style)
+        pixels = render_pixels(lightness, ab, alpha=picture.alpha, deep=options.depth == 16)
+        writer.write(pixels, target, about)
     except OSError as error:
         raise ValueError(f"{target} cannot be written: {error.strerror or error}") from error
     except (MemoryError, RuntimeError) as error:
@@ -345,5 +451,5 @@ def _colorize_file(source: Path, target: Path, model: Colorizer, style: dict[str
         if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
             raise
         raise ValueError(f"there is not enough memory to colorize {source}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    if about.pictures > 1:
+        tqdm.write(f"{source} holds {about.pictures} pictures, of which one is in {target}", file=sys.stderr)

@@ -9,8 +9,8 @@ part runs in strips, so a 24-megapixel photograph needs little more memory than 
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -122,7 +122,8 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, 
         raise ValueError(f"size must be at least 1 pixel, got {size}")
     height, width = lightness.shape
     scale = min(1.0, size / math.sqrt(height * width))
-    small_size = max(1, round(height * scale)), max(1, round(width * scale))
+    # A strip keeps one row of pixels, and no more of them than size².
+    small_size = tuple(min(size**2, max(1, round(pixels * scale))) for pixels in (height, width))
     parameter = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
     small = F.interpolate(lightness[None, None], small_size, mode="bilinear", antialias=True, align_corners=False)
     network_input = small / color.LIGHTNESS_CENTRE - 1
@@ -131,9 +132,9 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, 
     padded = F.pad(network_input, (0, pad_right, 0, pad_bottom), mode="replicate")
     was_training = model.training
     model.eval()
-    styled = model.styled(style) if isinstance(model, DistributionColorizer) else nullcontext()
-    with torch.inference_mode(), styled:
-        ab: Tensor = model(padded.to(parameter.device))
+    with torch.inference_mode():
+        given = padded.to(parameter.device)
+        ab: Tensor = model.predict(given, style) if isinstance(model, DistributionColorizer) else model(given)
     model.train(was_training)
     return (ab[0, :, : small_size[0], : small_size[1]].float() * color.AB_SCALE).cpu().clone()
 
@@ -152,16 +153,30 @@ def render(
     Returns:
         RGB or, with ``alpha``, RGBA; chroma is reduced where the colour would leave the gamut.
     """
+    return Image.fromarray(render_pixels(lightness, ab, alpha=alpha, chroma=chroma))
+
+
+def render_pixels(
+    lightness: Tensor,
+    ab: Tensor,
+    *,
+    alpha: npt.NDArray[np.uint8] | None = None,
+    chroma: float = 1.0,
+    deep: bool = False,
+) -> npt.NDArray[Any]:
+    """:func:`render` as an array ``H×W×3|4``, uint8 or, if it is to be ``deep``, uint16."""
     height, width = lightness.shape
-    pixels = np.empty((height, width, 3 if alpha is None else 4), dtype=np.uint8)
+    pixels = np.empty((height, width, 3 if alpha is None else 4), dtype=np.uint16 if deep else np.uint8)
     with torch.inference_mode():
         for rows in _strips(height, width):
             colours = chroma * _enlarged_rows(ab, rows, height, width)
             lab = color.fit_to_gamut(torch.cat([lightness[None, rows], colours]))
-            pixels[rows, :, :3] = color.to_uint8(color.lab_to_rgb(lab)).movedim(0, -1).numpy()
+            rgb = color.lab_to_rgb(lab)
+            whole = (rgb.clamp(0, 1) * 65535).round() if deep else color.to_uint8(rgb)
+            pixels[rows, :, :3] = whole.movedim(0, -1).numpy()
     if alpha is not None:
-        pixels[..., 3] = alpha
-    return Image.fromarray(pixels)
+        pixels[..., 3] = alpha * np.uint16(257) if deep else alpha
+    return pixels
 
 
 def _strips(height: int, width: int) -> list[slice]:

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-import contextlib
+import importlib
 import io
 import os
+import stat
+import struct
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 import torch
-from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
+
+from colorlab import profiles, tiff
 
 PictureSource = str | Path | Image.Image | npt.NDArray[np.generic] | Tensor
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".avif"})
-"""File endings taken as pictures when a folder is given."""
+RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"})
+"""Those of cameras' raw data, which the extra `files` reads."""
+_USUAL = (
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .tif .tiff .bmp .dib .gif .ppm .pgm .pbm .pnm .avif "
+    ".heic .heif .hif .jp2 .j2k .jpf .jpx .tga .qoi .psd"
+)
+SUFFIXES = frozenset(_USUAL.split()) | RAW_SUFFIXES
+"""Endings of pictures' files. A file without one of them may be a picture too, which its content tells."""
 
 _ORIENTATION = 274  # the tag's number in EXIF and TIFF
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_SIGNS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"\0\0\0\x0cjP  \r\n": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",
+    b"qoif": "QOI",
+    b"8BPS": "PSD",
 }
 # Pillow keeps the upper byte of 16-bit colour. Told the other order of bytes, it keeps the lower one.
 _OTHER_ORDER = {
@@ -40,7 +51,6 @@ _OTHER_ORDER = {
     for channels in ("RGB", "RGBA")
     for order, other in (("B", "L"), ("L", "B"), ("N", "B" if sys.byteorder == "little" else "L"))
 }
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ def read_picture(source: PictureSource) -> Picture:
         TypeError: neither path, image, array nor tensor.
     """
     if isinstance(source, str | Path):
-        return _read_file(Path(source))
+        return _read_path(Path(source))
     if isinstance(source, Image.Image):
         return _from_pil(source, f"a PIL image of mode {source.mode}")
     if isinstance(source, Tensor):
@@ -89,93 +99,257 @@ def read_picture(source: PictureSource) -> Picture:
     raise TypeError(f"a picture is a path, a PIL image, an array or a tensor, not {type(source).__name__}")
 
 
-def _read_file(path: Path) -> Picture:
-    if os.path.isdir(path):
-        raise ValueError(f"{path} is a folder, not a picture")
-    with contextlib.ExitStack() as stack:
-        # What Pillow warns about (odd EXIF data, many pixels) either does not matter or fails below.
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        try:
-            image = stack.enter_context(_decode(path, lambda: Image.open(path)))
-        except UnidentifiedImageError as error:
-            if path.stat().st_size == 0:
-                raise ValueError(f"{path} is empty (0 bytes)") from error
-            if path.suffix.lower() in {".tif", ".tiff"}:
-                return _from_array(_decode(path, lambda: _tiff_page(path)), str(path))
-            raise ValueError(
-                f"{path} is not a picture that can be read (its contents are of no known kind)"
-            ) from error
-        deep = _deep_colour(path, image)
-        if deep is not None:
-            return _from_array(deep, str(path))
-        _decode(path, image.load)
-        return _from_pil(image, str(path))
-
-
-def _decode(path: Path, decode: Callable[[], _T]) -> _T:
-    """The result of ``decode``; whatever it raises becomes one sentence about ``path``."""
+def _read_path(path: Path) -> Picture:
     try:
-        return decode()
-    except UnidentifiedImageError:
-        raise
+        mode = path.stat().st_mode
     except FileNotFoundError as error:
         raise ValueError(f"{path} does not exist") from error
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{path} is too large to be opened safely: {error}") from error
-    except MemoryError as error:
-        raise ValueError(f"there is not enough memory to read {path}") from error
-    except Exception as error:  # a damaged file makes decoders raise anything, from TypeError to zlib.error
-        if isinstance(error, OSError) and error.strerror:
-            raise ValueError(f"{path} cannot be opened: {error.strerror}") from error
-        raise ValueError(f"{path} is damaged or of an unknown variety: {error}") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is a folder, not a picture")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is a pipe or a device, not a file")
+    try:
+        with open(path, "rb") as file:
+            return read_file(file, str(path))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be opened: {error.strerror or error}") from error
 
 
-def _deep_colour(path: Path, image: ImageFile.ImageFile) -> npt.NDArray[np.generic] | None:
-    """RGB with 16 bits a channel, all of them; ``None`` for every other picture.
+def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> Picture:
+    """Read an open file. What it is, its content decides; everything that reads pictures comes through here.
 
-    With a colour profile the upper 8 bits have to do, since ImageCms converts no more.
+    Args:
+        file: open, at any place in it.
+        what: its name, for messages.
+        smallest: if given, a JPEG may come reduced, as long as its shorter side keeps at least so many pixels.
+
+    Raises:
+        ValueError: it is not a picture, is damaged, or needs what is not installed; one sentence.
     """
-    if image.mode not in {"RGB", "RGBA"} or "transparency" in image.info or not _is_srgb(image):
+    with warnings.catch_warnings():
+        # What Pillow warns about (odd EXIF data, many pixels) either does not matter or fails below.
+        warnings.simplefilter("ignore")
+        try:
+            return _read(file, what, smallest)
+        except _FinalError:
+            raise
+        except UnidentifiedImageError as error:
+            raise ValueError(
+                f"{what} is not a picture that can be read (its contents are of no known kind)"
+            ) from error
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"{what} is too large to be opened safely: {error}") from error
+        except MemoryError as error:
+            raise ValueError(f"there is not enough memory to read {what}") from error
+        except Exception as error:  # a damaged file makes decoders raise anything, from TypeError to zlib.error
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise ValueError(f"{what} is damaged or of an unknown variety: {reason}") from error
+
+
+class _FinalError(ValueError):
+    """A sentence that is finished."""
+
+
+def kind_of(start: bytes) -> str | None:
+    """What kind of picture a file is that begins like this; ``None`` for what is none, or has no sign.
+
+    64 bytes tell. ``raw`` is a camera's, ``heif`` one that Pillow does not read by itself, ``tiff`` may be either;
+    others are named as Pillow names them.
+    """
+    if start[:4] in tiff.MAGIC:
+        return "raw" if start[8:10] == b"CR" else "tiff"
+    if (
+        start.startswith((b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb"))
+        or start[4:12] == b"ftypcrx "
+    ):
+        return "raw"
+    if start[4:8] == b"ftyp":
+        brands = {start[8:12], *(start[i : i + 4] for i in range(16, min(len(start), start[3]) - 3, 4))}
+        if brands & {b"avif", b"avis"}:
+            return "AVIF"
+        return "heif" if brands & _HEIF_BRANDS else None
+    for sign, kind in _SIGNS.items():
+        if start.startswith(sign):
+            return kind
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WEBP"
+    if start[:2] == b"BM" and start[14:18] in {bytes([size, 0, 0, 0]) for size in (12, 40, 52, 56, 64, 108, 124)}:
+        return "BMP"
+    if start[:1] == b"P" and start[1:2] in b"123456" and start[2:3] in b" \t\r\n#" and len(start) > 6:
+        return "PPM"
+    return None
+
+
+def _read(file: BinaryIO, what: str, smallest: int | None) -> Picture:
+    file.seek(0)
+    start = file.read(64)
+    file.seek(0)
+    if not start:
+        raise _FinalError(f"{what} is empty (0 bytes)")
+    kind = kind_of(start)
+    if kind == "raw":
+        return _developed(file, what)
+    if kind == "tiff":
+        return _read_tiff(file, what)
+    if kind == "heif":
+        _extra("pillow_heif", f"{what} is a HEIC picture").register_heif_opener()
+    with Image.open(file) as image:
+        if smallest is not None:
+            image.draft(None, (smallest, smallest))
+        chunks = _png_chunks(file) if image.format == "PNG" else {}
+        deep = _deep_color(file, image)
+        if deep is None:
+            image.load()
+            return _from_pil(image, what, chunks=chunks)
+        alpha = _opacity(deep[..., 3:]) if deep.shape[2] > 3 else _keyed(deep, image, chunks)
+        profile, encoding = image.info.get("icc_profile"), _png(image, chunks, what)
+        return _finished(deep[..., :3], alpha, _orientation(image), profile, encoding)
+
+
+def _read_tiff(file: BinaryIO, what: str) -> Picture:
+    page = tiff.find_page(file)
+    if page.is_raw:
+        return _developed(file, what)
+    try:
+        values, reason = page.pixels() if page.is_deep else None, None
+    except ValueError as error:
+        values, reason = None, error
+    except KeyError as error:  # how tifffile says that it lacks imagecodecs
+        values, reason = None, ValueError(f"its compression needs imagecodecs ({error.args[0]})")
+    bits = int(max(np.atleast_1d(page.page.bitspersample)))
+    if values is None and (reason is None or bits in (8, 16)) and page.page.sampleformat == 1:
+        try:
+            image = page.open(file)
+        except UnidentifiedImageError as error:
+            if reason is not None:
+                raise _FinalError(f"{what} cannot be read: {reason}") from error
+            values = page.pixels()
+        else:
+            with image:
+                source = io.BytesIO(page.content) if page.content is not None else file
+                values = _deep_color(source, image)
+                if values is None:
+                    image.load()
+                    return _from_pil(image, what, orientation=page.orientation)
+    if values is None:
+        raise _FinalError(f"{what} cannot be read: {reason}")
+    integers = values.dtype.kind in "iu" and values.dtype.itemsize > 1
+    whole = _sixteen_bits(values, what) if integers else _to_integers(values, what)
+    colors = 1 if whole.shape[2] < 3 else 3
+    return _finished(whole[..., :colors], _opacity(whole[..., colors:]), page.orientation, page.profile)
+
+
+def _opacity(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
+    """``H×W×0|1`` as 8 bits."""
+    if values.shape[2] == 0:
         return None
-    arguments = [tile.args if isinstance(tile.args, tuple) else (tile.args,) for tile in image.tile]
-    if image.format == "TIFF" and image.tag_v2.get(284) == 2 and image.tag_v2[258][0] > 8:  # type: ignore[attr-defined]
-        # A plane a channel: without compression, Pillow would take 16 bits for 8.
-        if image.tile[0].codec_name == "raw":
-            return _decode(path, lambda: _tiff_page(path))
-        with contextlib.suppress(Exception):  # a compression that tifffile does not know
-            return _tiff_page(path)
+    alpha: npt.NDArray[np.uint8] = values[..., 0]
+    return alpha if alpha.dtype == np.uint8 else (alpha / 257).round().astype(np.uint8)
+
+
+def _developed(file: BinaryIO, what: str) -> Picture:
+    """A camera's raw data, developed as LibRaw does without being told more, 16 bits a channel."""
+    rawpy = _extra("rawpy", f"{what} holds a camera's raw data")
+    file.seek(0)
+    try:
+        with rawpy.imread(file) as raw:
+            return Picture(raw.postprocess(use_camera_wb=True, output_bps=16, gamma=(2.4, 12.92)))
+    except Exception as error:  # of rawpy's own kinds
+        raise _FinalError(f"{what} holds a camera's raw data that cannot be developed: {error}") from error
+
+
+def _extra(module: str, what: str) -> Any:  # noqa: ANN401  a module that may not be there
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise _FinalError(f"{what}, which needs {module}: pip install 'colorlab[files]'") from error
+
+
+def _deep_color(file: BinaryIO, image: Image.Image) -> npt.NDArray[np.uint16] | None:
+    """RGB or RGBA with 16 bits a channel, all of them, not turned; ``None`` for every other picture."""
+    tiles = getattr(image, "tile", [])
+    arguments = [tile.args if isinstance(tile.args, tuple) else (tile.args,) for tile in tiles]
+    if image.mode not in {"RGB", "RGBA"} or not arguments:
         return None
-    if not arguments or any(layout not in _OTHER_ORDER for layout, *_ in arguments):
+    if any(layout not in _OTHER_ORDER for layout, *_ in arguments):
         return None
-    with Image.open(path) as again:
+    image.load()
+    file.seek(0)
+    with Image.open(file) as again:
         again.tile = [
             tile._replace(args=(_OTHER_ORDER[layout], *rest) if rest else _OTHER_ORDER[layout])
             for tile, (layout, *rest) in zip(again.tile, arguments, strict=True)
         ]
-        _decode(path, again.load)
+        again.load()
         lower = np.asarray(again)
-    _decode(path, image.load)
     values = np.asarray(image).astype(np.uint16)
     values <<= 8
     values |= lower
-    return _upright(values, image.getexif().get(_ORIENTATION, 1))
+    return values
 
 
-def _tiff_page(path: Path) -> npt.NDArray[np.generic]:
-    """The first page of a TIFF, upright, ``H×W`` or ``H×W×C``."""
-    with tifffile.TiffFile(path) as file:
-        page = file.pages[0]
-        if page.photometric not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB):
-            raise ValueError(f"its colours are of the kind {page.photometric.name}")
-        array: npt.NDArray[np.generic] = page.asarray()
-        if array.ndim == 3 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
-            array = array.transpose(1, 2, 0)
-        orientation = page.tags.get(_ORIENTATION)
-        return _upright(array, 1 if orientation is None else int(orientation.value))
+def _png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
+    """The small parts of a PNG before its pixels which Pillow does not tell, or not as they are written."""
+    place, found = file.tell(), {}
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name == b"IDAT":
+            break
+        if name in (b"IHDR", b"tRNS", b"cICP") and length <= 1024:
+            found[name] = file.read(length)
+            length = 0
+        file.seek(length + 4, os.SEEK_CUR)
+    file.seek(place)
+    return found
 
 
-def _upright(array: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np.generic]:
+def _png(image: Image.Image, chunks: Mapping[bytes, bytes], what: str) -> profiles.Encoding | None:
+    if image.format != "PNG":
+        return None
+    try:
+        return profiles.png_encoding(chunks.get(b"cICP"), image.info, what)
+    except ValueError as error:
+        raise _FinalError(str(error)) from error
+
+
+def _keyed(
+    values: npt.NDArray[Any], image: Image.Image, chunks: Mapping[bytes, bytes]
+) -> npt.NDArray[np.uint8] | None:
+    """The opacity of a gray or colored PNG in which one value is declared transparent; ``None`` for others."""
+    header, key = chunks.get(b"IHDR", b""), chunks.get(b"tRNS", b"")
+    if len(header) != 13 or header[9] not in (0, 2) or len(key) != (2 if header[9] == 0 else 6):
+        return None
+    top = 2 ** header[8] - 1
+    wanted = np.frombuffer(key, ">u2").astype(int) & top
+    if header[8] < 8:
+        wanted = wanted * 255 // top
+    same = (values.reshape(*values.shape[:2], -1) == wanted).all(axis=2)
+    return np.where(same, 0, 255).astype(np.uint8)
+
+
+def _orientation(image: Image.Image) -> int:
+    return int(image.getexif().get(_ORIENTATION, 1) or 1)
+
+
+def _finished(
+    values: npt.NDArray[Any],
+    alpha: npt.NDArray[np.uint8] | None,
+    orientation: int,
+    profile: bytes | None,
+    encoding: profiles.Encoding | None = None,
+) -> Picture:
+    """A picture of values ``H×W×1|3``, uint8 or uint16, as they are stored."""
+    values = encoding.to_srgb(values) if encoding is not None else profiles.array_to_srgb(values, profile)
+    values = _upright(values, orientation)
+    if alpha is not None:
+        alpha = None if alpha.size and int(alpha.min()) == 255 else _upright(alpha, orientation)
+    return Picture(np.broadcast_to(values, (*values.shape[:2], 3)), alpha)
+
+
+def _upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     """``H×W…`` turned and mirrored as its EXIF orientation asks for."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
@@ -186,67 +360,51 @@ def _upright(array: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np
     return array
 
 
-def _from_pil(image: Image.Image, what: str) -> Picture:
-    # 16-bit greys of a TIFF in which 0 is white, which Pillow inverts for 8 bits only.
+def _from_pil(
+    image: Image.Image, what: str, *, orientation: int | None = None, chunks: Mapping[bytes, bytes] | None = None
+) -> Picture:
+    chunks = chunks or {}
+    # 16-bit grays of a TIFF in which 0 is white, which Pillow inverts for 8 bits only.
     negative = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
     # Not ImageOps.exif_transpose: it writes the EXIF data anew, and raises on damaged ones of a sound picture.
-    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    image = image if turn is None else image.transpose(turn)
+    orientation = _orientation(image) if orientation is None else orientation
     if image.width < 1 or image.height < 1:
-        raise ValueError(f"{what} has no pixels: it is {image.width}×{image.height}")
+        raise _FinalError(f"{what} has no pixels: it is {image.width}×{image.height}")
+    profile, encoding = image.info.get("icc_profile"), _png(image, chunks, what)
     if image.mode.startswith("I") or image.mode == "F":
-        values = _deep_grey(image, what)
-        return _from_array(65535 - values if negative and values.dtype == np.uint16 else values, what)
+        values = _to_integers(_deep_grey(image, what)[..., None], what)
+        if negative and values.dtype == np.uint16:
+            values = 65535 - values
+        return _finished(values, _keyed(values, image, chunks), orientation, profile, encoding)
     if image.mode == "La":  # which Pillow converts to nothing else
         image = image.convert("LA")
-    transparent = image.has_transparency_data
-    alpha = np.asarray(image.convert("RGBA").getchannel("A")) if transparent else None
-    if alpha is not None and int(alpha.min()) == 255:
-        alpha = None
-    if image.mode == "L" and "icc_profile" not in image.info:
-        grey = np.asarray(image)
-        return Picture(np.broadcast_to(grey[..., None], (*grey.shape, 3)), alpha)
-    return Picture(np.asarray(_to_srgb(image)), alpha)
+    alpha: npt.NDArray[np.uint8] | None = None
+    if b"tRNS" in chunks and image.mode in ("1", "L", "RGB"):
+        alpha = _keyed(np.asarray(image.convert("L") if image.mode == "1" else image), image, chunks)
+    elif image.has_transparency_data:
+        alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+    if encoding is not None:
+        values = np.asarray(image.convert("L") if image.mode in ("1", "L", "LA") else image.convert("RGB"))
+        return _finished(values.reshape(*values.shape[:2], -1), alpha, orientation, None, encoding)
+    if image.mode == "L" and profiles.is_srgb(profile, "L"):
+        return _finished(np.asarray(image)[..., None], alpha, orientation, None)
+    return _finished(np.asarray(profiles.image_to_srgb(image, profile)), alpha, orientation, None)
 
 
 def _deep_grey(image: Image.Image, what: str) -> npt.NDArray[Any]:
     """Modes with more than 8 bits: I;16 and I hold 16-bit greys, F anything."""
     values = np.asarray(image)
-    if image.mode == "F":
-        return values.astype(np.float32)
+    return values.astype(np.float32) if image.mode == "F" else _sixteen_bits(values, what)
+
+
+def _sixteen_bits(values: npt.NDArray[Any], what: str) -> npt.NDArray[np.uint16]:
+    """Integers of any size that are values of 16 bits."""
     if values.min() < 0 or values.max() > 65535:
-        raise ValueError(
-            f"{what} holds 32-bit integers from {values.min()} to {values.max()}; scale them to 16 bits first"
+        raise _FinalError(
+            f"{what} holds {8 * values.itemsize}-bit integers from {values.min()} to {values.max()}; scale them to "
+            "16 bits first"
         )
     return values.astype(np.uint16)
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """RGB by the embedded colour profile where there is one, else as Pillow does."""
-    if _is_srgb(image):
-        return image.convert("RGB")
-    profile = io.BytesIO(image.info["icc_profile"])
-    if image.mode not in {"L", "RGB", "CMYK"}:  # palettes and transparency, which ImageCms does not take
-        image = image.convert("L" if image.mode == "LA" else "RGB")
-    try:
-        srgb = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(profile), srgb, outputMode="RGB")
-        if converted is not None:
-            return converted
-    except (ImageCms.PyCMSError, OSError):
-        pass  # a damaged profile: its picture is still there, and viewers ignore the profile as well
-    return image.convert("RGB")
-
-
-def _is_srgb(image: Image.Image) -> bool:
-    """Whether the colours are sRGB; without a profile, or with a damaged one, they are taken for it."""
-    profile = image.info.get("icc_profile")
-    if not profile:
-        return True
-    try:
-        return "srgb" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).lower()
-    except (ImageCms.PyCMSError, OSError):
-        return True
 
 
 def _from_array(array: npt.NDArray[np.generic], what: str) -> Picture:
@@ -263,8 +421,7 @@ def _from_array(array: npt.NDArray[np.generic], what: str) -> Picture:
     values = _to_integers(array, what)
     alpha = None
     if values.shape[2] == 4:
-        opacity = values[..., 3]
-        alpha = opacity if opacity.dtype == np.uint8 else (opacity / 257).round().astype(np.uint8)
+        alpha = _opacity(values[..., 3:])
         values = values[..., :3]
     return Picture(np.broadcast_to(values, (*values.shape[:2], 3)), alpha)
 
@@ -279,6 +436,6 @@ def _to_integers(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
         low, high = float(array.min()), float(array.max())
         # Written so that NaN fails it too.
         if not (low >= -1e-3 and high <= 1 + 1e-3):
-            raise ValueError(f"{what} holds floats from {low:g} to {high:g}; a picture of floats lies in 0…1")
+            raise _FinalError(f"{what} holds floats from {low:g} to {high:g}; a picture of floats lies in 0…1")
         return (array.astype(np.float32).clip(0, 1) * 65535).round().astype(np.uint16)
-    raise ValueError(f"{what} has values of type {array.dtype}; pictures are uint8, uint16, bool or float")
+    raise _FinalError(f"{what} has values of type {array.dtype}; pictures are uint8, uint16, bool or float")

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 from skimage import data
 
 from colorlab import cli, pretrained
-from colorlab.inference import colorize
+from colorlab.inference import colorize, full_lightness
 from colorlab.models import ConstantColor, create_colorizer, save_weights
+from colorlab.pictures import read_picture
 
 CAT = data.chelsea()[::6, ::6]
 COFFEE = data.coffee()[::8, ::8]
@@ -174,15 +179,14 @@ def test_what_cannot_be_read_is_named_and_the_others_are_done(desk, capsys):
     assert out == "2 of 8 pictures colorized, in done\n"
 
 
-def test_two_pictures_of_one_name(desk, capsys):
+def test_two_pictures_of_one_name_give_two_results(desk, capsys):
     Image.fromarray(COFFEE).save("album/cat.png")
-    status, out, err = run(capsys, "cat.jpg", "album/cat.png", "--output", "done")
-    assert status == 1
-    (sentence,) = complaints(err)
-    assert "album/cat.png" in sentence
-    assert "cat.png was already written" in sentence
-    assert out == "1 of 2 pictures colorized, in done\n"
+    Image.fromarray(COFFEE).save("album/cat.jpg")
+    status, out, err = run(capsys, "cat.jpg", "album/cat.png", "album/cat.jpg", "cat.jpg", "--output", "done")
+    assert (status, complaints(err), out) == (0, [], "4 of 4 pictures colorized, in done\n")
+    assert files("done") == ["cat.jpg-2.png", "cat.jpg.png", "cat.png", "cat.png.png"]
     np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg")))
+    np.testing.assert_array_equal(pixels("done/cat.png.png"), np.asarray(colorize(COFFEE)))
 
 
 @pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
@@ -196,11 +200,11 @@ def test_no_picture_given_is_overwritten(desk, capsys, link):
         getattr(Path("done/cat.png"), link)(Path("album/cat.png").absolute())
     before = Path("album/cat.png").read_bytes()
     status, out, err = run(capsys, "cat.jpg", "album/cat.png", "--output", target)
-    assert (status, out) == (1, f"0 of 2 pictures colorized, in {target}\n")
-    assert len(complaints(err)) == 2
-    for sentence, name in zip(complaints(err), ("cat.jpg", "album/cat.png"), strict=True):
-        assert sentence.startswith(f"colorlab: {name} is left out")
-        assert "--output" in sentence
+    assert (status, out) == (1, f"1 of 2 pictures colorized, in {target}\n")
+    (sentence,) = complaints(err)
+    assert sentence.startswith("colorlab: cat.jpg is left out")
+    assert "--output" in sentence
+    assert Path(target, "cat.png.png").exists()
     assert Path("album/cat.png").read_bytes() == before
 
 
@@ -210,23 +214,186 @@ def test_a_folder_into_itself_keeps_its_originals(desk, capsys):
     before = Path("album/coffee.png").read_bytes()
     assert run(capsys, "album", "--output", "album")[0] == 1
     assert Path("album/coffee.png").read_bytes() == before
-    assert files("album") == ["coffee.jpg", "coffee.png", "other.jpg", "other.png"]
+    assert files("album") == ["coffee.jpg", "coffee.png", "coffee.png.png", "other.jpg", "other.png"]
 
 
-def test_what_cannot_be_written_is_named_and_the_others_are_done(desk, capsys):
-    Path("done/coffee.png").mkdir(parents=True)
-    sources = ["album/coffee.png", "cat.jpg"]
-    expected = ["done/coffee.png"]
-    if Path("/dev/full").exists():
-        Image.fromarray(COFFEE).save("last.png")
-        Path("done/last.png.part").symlink_to("/dev/full")
-        sources.insert(0, "last.png")
-        expected.insert(0, "done/last.png")
-    status, _, err = run(capsys, *sources, "--output", "done")
+def test_what_cannot_be_written_is_named_and_the_others_are_done(desk, capsys, monkeypatch):
+    replace = os.replace
+
+    def full(source, target):
+        if Path(target).name == "coffee.png":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    status, _, err = run(capsys, "album/coffee.png", "cat.jpg", "--output", "done")
     assert status == 1
-    assert [sentence.split()[1] for sentence in complaints(err)] == expected
-    assert all("cannot be written" in sentence for sentence in complaints(err))
+    assert complaints(err) == ["colorlab: done/coffee.png cannot be written: No space left on device"]
     assert files("done") == ["cat.png"]
+
+
+# ---- files as people have them
+
+
+def test_files_that_others_wrote_are_not_replaced(desk, capsys):
+    Path("done").mkdir()
+    Image.new("RGB", (5, 5), "red").save("done/cat.png")
+    Path("done/cat.png.part").write_bytes(b"mine")
+    before = Path("done/cat.png").read_bytes()
+    status, _, err = run(capsys, "cat.jpg", "--output", "done")
+    assert status == 1
+    assert "done/cat.png, which colorize did not write" in err
+    assert Path("done/cat.png").read_bytes() == before
+    assert Path("done/cat.png.part").read_bytes() == b"mine"
+
+
+def test_what_is_known_about_a_picture_goes_along(desk, capsys):
+    thumbnail = {513: b"", 259: 6}
+    exif = Image.Exif()
+    for tag, value in {
+        270: "Grandmother",
+        274: 6,
+        306: "1999:01:02 03:04:05",
+        315: "Studio X",
+        33432: "(c) M",
+    }.items():
+        exif[tag] = value
+    exif[34665] = {36867: "1931:07:04 12:00:00", 37510: b"ASCII\0\0\0note"}
+    exif[34853] = {1: "N", 2: (55.0, 42.0, 0.0)}
+    exif._ifds[1] = thumbnail
+    xmp = b'<x:xmpmeta xmlns:x=\'adobe:ns:meta/\'><a tiff:Orientation="6" City="Uppsala"/></x:xmpmeta>'
+    Image.fromarray(CAT).save("cat.jpg", exif=exif, dpi=(600, 600), xmp=xmp)
+    for kind, ending in (("png", "png"), ("jpeg", "jpg"), ("tiff", "tif"), ("webp", "webp")):
+        assert run(capsys, "cat.jpg", "--output", kind, "--format", kind)[0] == 0
+        with Image.open(f"{kind}/cat.{ending}") as image:
+            assert image.size == CAT.shape[:2]
+            found = image.getexif()
+            assert {tag: found[tag] for tag in (270, 306, 315, 33432)} == {
+                270: "Grandmother", 306: "1999:01:02 03:04:05", 315: "Studio X", 33432: "(c) M",
+            }  # fmt: skip
+            assert found.get(274, 1) == 1
+            assert "colorized by the model colorlab" in found[305]
+            assert found.get_ifd(34665)[36867] == "1931:07:04 12:00:00"
+            assert found.get_ifd(34853)[2] == (55, 42, 0)
+            assert not found.get_ifd(1)
+            assert float(found[282] if kind == "webp" else image.info["dpi"][0]) == pytest.approx(600, abs=0.1)
+            assert b"Uppsala" in image.info["xmp"]
+            assert b'Orientation="1"' in image.info["xmp"]
+            assert "srgb" in image.info or b"sRGB" in image.info["icc_profile"].replace(b"\0", b"")
+
+
+def test_notes_in_a_png_go_along(desk, capsys):
+    notes = PngInfo()
+    notes.add_itxt("Description", "Großmutter")
+    notes.add_text("Creation Time", "1931")
+    Image.fromarray(CAT).save("cat.png", pnginfo=notes, dpi=(300, 300))
+    assert run(capsys, "cat.png", "--output", "done")[0] == 0
+    with Image.open("done/cat.png") as image:
+        assert {"Description": "Großmutter", "Creation Time": "1931"}.items() <= image.text.items()
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_several_pictures_in_a_file_are_said(desk, capsys):
+    frames = [Image.new("L", (20, 20), 50 * i) for i in range(4)]
+    for name in ("a.tif", "b.gif", "c.webp", "d.png"):
+        frames[1].save(name, save_all=True, append_images=frames[2:])
+    status, _, err = run(capsys, "a.tif", "b.gif", "c.webp", "d.png", "cat.jpg", "--output", "done")
+    assert status == 0
+    for name in ("a.tif", "b.gif", "c.webp", "d.png"):
+        assert f"{name} holds 3 pictures" in err
+    assert "cat.jpg holds" not in err
+
+
+def test_content_decides_in_folders_and_what_is_hidden_stays_so(desk, capsys):
+    for name, kind in {
+        "b.jfif": "JPEG",
+        "c.JPE": "JPEG",
+        "scan0001": "TIFF",
+        "St. Mary 1": "PNG",
+        "St. Mary 2": "PNG",
+    }.items():
+        Image.fromarray(CAT).save(Path("album", name), kind)
+    for name in ("._a.jpg", ".DS_Store", "Thumbs.db", "notes.txt"):
+        Path("album", name).write_bytes(b"\0\5\x16\7 no picture")
+    os.mkfifo("album/pipe.jpg")
+    status, out, err = run(capsys, "album", "--output", "done")
+    assert (status, complaints(err)) == (0, [])
+    assert out.startswith("6 of 6")
+    assert "album: left out 3 that are no pictures (Thumbs.db, notes.txt, pipe.jpg)" in err
+    assert files("done") == ["St. Mary 1.png", "St. Mary 2.png", "b.png", "c.png", "coffee.png", "scan0001.png"]
+    assert run(capsys, "album/pipe.jpg", "--output", "done")[0] == 1
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "jpeg"])
+def test_names_of_255_bytes(desk, capsys, format):
+    Image.fromarray(CAT).save("short.jpg")
+    names = ["x" * 251 + ".jpg", "é" * 125 + ".png", "y" * 255]
+    for name in names:
+        shutil.copy("short.jpg", name)
+    assert run(capsys, *names, "--output", "done", "--format", format)[0] == 0
+    assert len(files("done")) == 3
+
+
+def test_the_home_folder_and_empty_paths(desk, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(desk / "home"))
+    assert run(capsys, "cat.jpg", "--output=~/colored")[0] == 0
+    assert files("home") == ["colored/cat.png"]
+    for arguments in ([""], ["cat.jpg", "--output", ""], ["cat.jpg", "--output="]):
+        status, _, err = run(capsys, *arguments)
+        assert status == 1
+        assert "is empty" in err
+    assert not Path("colorized").exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8:strict"])
+def test_whatever_a_name_holds_can_be_printed(desk, encoding):
+    Path("odd").mkdir()
+    Image.fromarray(CAT[..., 0]).save(os.fsencode("odd/") + b"gro\xdfmutter.png")
+    Image.new("L", (3, 40), 90).save("odd/narrow.png")
+    command = [sys.executable, "-m", "colorlab", "data", "check", "odd"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 files in odd" in done.stdout
+    assert "mutter.png" in done.stdout
+
+
+def test_a_dry_run_writes_nothing(desk, capsys):
+    status, out, err = run(
+        capsys, "cat.jpg", "album", "missing.jpg", "--output", "done", "--dry-run", "--format", "jpeg"
+    )
+    assert status == 1
+    assert out.splitlines() == [
+        "cat.jpg → done/cat.jpg", "album/coffee.png → done/coffee.jpg", "2 of 3 pictures would be colorized, in done",
+    ]  # fmt: skip
+    assert complaints(err) == ["colorlab: missing.jpg does not exist"]
+    assert not Path("done").exists()
+
+
+def test_several_at_a_time_give_the_same(desk, capsys):
+    assert run(capsys, "cat.jpg", "album", "missing.jpg", "--output", "done", "--jobs", 3)[0] == 1
+    np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg")))
+    np.testing.assert_array_equal(pixels("done/coffee.png"), np.asarray(colorize(COFFEE)))
+
+
+@pytest.mark.parametrize("format", ["png", "tiff"])
+def test_16_bits_keep_the_lightness_of_deep_pictures(desk, capsys, format):
+    ramp = np.linspace(20000, 21000, 64 * 48).reshape(48, 64).astype(np.uint16)
+    tifffile.imwrite("deep.tif", ramp, description="Grandmother")
+    assert run(capsys, "deep.tif", "--output", "done", "--format", format, "--depth", 16)[0] == 0
+    result = read_picture(f"done/deep.{'png' if format == 'png' else 'tif'}")
+    assert result.rgb.dtype == np.uint16
+    difference = full_lightness(result) - full_lightness(read_picture("deep.tif"))
+    assert float(difference.abs().max()) < 0.01
+    assert run(capsys, "deep.tif", "--output", "done", "--format", format)[0] == 0  # it is known for colorlab's own
+
+
+def test_transparency_is_not_lost_in_a_jpeg(desk, capsys):
+    Image.fromarray(np.dstack([COFFEE, COFFEE[..., 0]])).save("clear.png")
+    status, _, err = run(capsys, "clear.png", "--output", "done", "--format", "jpeg")
+    assert status == 1
+    assert "transparency" in err
+    assert files("done") == []
 
 
 # ---- options that cannot be followed: nothing is written

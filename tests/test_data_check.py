@@ -102,7 +102,7 @@ def test_the_check_prints_each_file_and_how_many(folder, capsys):
     assert "train/x/empty.png: cannot be read: the file is empty (0 bytes)\n" in out
     assert "train/x/really_a_png.jpg: is called .jpg, but is a PNG\n" in out
     assert f"\n{len(FILES)} files in {folder}\n       6 unreadable\n       3 grey\n" in out
-    assert "notes.txt" not in out
+    assert "left out 1 files that are no pictures, first train/x/notes.txt\n" in out
 
 
 def test_unusual_pictures_are_no_failure(folder, capsys):

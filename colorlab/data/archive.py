@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import functools
 import gzip
 import hashlib
 import lzma
@@ -31,18 +32,18 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from colorlab.data.files import PictureFiles, encoded, is_picture_name
+from colorlab.data.files import PictureFiles, encoded, is_picture
+from colorlab.data.layouts import MEANINGS
 
 COMPRESSIONS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
 """What a compressed file begins with → what opens it."""
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 
-_VERSION = 1  # of the index's format
+_VERSION = 2  # of the index's format
 _RESERVE = 2**30  # bytes of a disk that are never filled
 _CHUNK = 2**24
 _LONGEST_NAME = 1024
-_SPLITS = frozenset({"train", "val", "test"})
 
 
 class _Index(NamedTuple):
@@ -50,10 +51,11 @@ class _Index(NamedTuple):
     offsets: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
     left_out: npt.NDArray[np.bytes_]
+    others: npt.NDArray[np.bytes_]
 
 
 class TarFiles(PictureFiles):
-    """The pictures in a tar, by their endings.
+    """The pictures in a tar, by their endings, or else by their content.
 
     Memory holds the index, some 100 bytes a picture, never the pictures. A folder that all members lie in, as in the
     seed's archives, is no part of their names, so that a tar holds what its folder holds.
@@ -70,6 +72,7 @@ class TarFiles(PictureFiles):
         super().__init__(path, index.names, f"{self._stamp}")
         self._offsets, self._sizes = index.offsets, index.sizes
         self.left_out = [os.fsdecode(name) for name in index.left_out]
+        self.others = [os.fsdecode(name) for name in index.others]
 
     def read(self, index: int) -> bytes:
         """The bytes of a file. The archive is opened for each, so that processes share no place in it."""
@@ -102,7 +105,7 @@ def _index(tar: Path, stamp: tuple[int, int]) -> _Index:
 def _read_index(path: Path) -> _Index:
     """The index of a tar, from its headers. One member at a time is in memory."""
     places: dict[str, tuple[int, int]] = {}
-    left_out = []
+    left_out, others = [], []
     size = path.stat().st_size
     try:
         with (
@@ -115,7 +118,11 @@ def _read_index(path: Path) -> _Index:
                 name = os.path.normpath(member.name)
                 if not _is_inside(member):
                     left_out.append(member.name[:_LONGEST_NAME])
-                elif member.isfile() and is_picture_name(name) and "/." not in f"/{name}":
+                elif not member.isfile() or "/." in f"/{name}":
+                    continue
+                elif not is_picture(name, functools.partial(_first_bytes, path, member)):
+                    others.append(name)
+                else:
                     if member.offset_data + member.size > size:
                         raise tarfile.ReadError(f"it ends in the middle of {name}")
                     # Of two members of one name, the later is what unpacking would leave.
@@ -126,13 +133,21 @@ def _read_index(path: Path) -> _Index:
         raise ValueError(f"{path} is no tar, or is damaged or cut short: {error}") from error
     order = sorted(places)
     top = {name.partition("/")[0] for name in order if "/" in name} if all("/" in name for name in order) else set()
-    cut = len(top.pop()) + 1 if len(top) == 1 and not top <= _SPLITS else 0
+    cut = len(name) + 1 if len(top) == 1 and (name := top.pop()).lower() not in MEANINGS else 0
+    prefix = order[0][:cut] if order else ""
     return _Index(
         encoded([name[cut:] for name in order]),
         np.array([places[name][0] for name in order], dtype=np.int64),
         np.array([places[name][1] for name in order], dtype=np.int64),
         encoded(left_out),
+        encoded([name.removeprefix(prefix) for name in others]),
     )
+
+
+def _first_bytes(path: Path, member: tarfile.TarInfo) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(member.offset_data)
+        return file.read(min(64, member.size))
 
 
 def _is_inside(member: tarfile.TarInfo) -> bool:
@@ -163,8 +178,8 @@ def _uncompressed(path: Path) -> Path:
     status = path.stat()
     places = [_beside(path, ".uncompressed.tar"), _in_cache(path, ".uncompressed.tar")]
     for kept in places:
-        # It was given the archive's own time; some file systems keep only every other second of it.
-        if kept.exists() and abs(kept.stat().st_mtime_ns - status.st_mtime_ns) < 2e9:
+        # It was given the archive's own time, to the nanosecond: an archive may be written again at any moment.
+        if kept.exists() and kept.stat().st_mtime_ns == status.st_mtime_ns:
             return kept
     place = next(filter(_can_write, places), None)
     if place is None:

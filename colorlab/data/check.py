@@ -19,13 +19,13 @@ from tqdm.auto import tqdm
 from colorlab import color
 from colorlab.data.decode import decode
 from colorlab.data.names import open_files
+from colorlab.pictures import RAW_SUFFIXES
 
 UNREADABLE = "unreadable"
 GREY = 1.0
 """Pictures of a lower colourfulness are called grey; JPEG leaves that much in a grey picture stored in colour."""
 
 _NARROW = 8
-_SAME_FORMAT = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".pgm": "PPM"}
 _SAMPLE = 64
 
 
@@ -58,6 +58,8 @@ def run_check(options: CheckOptions) -> int:
     findings = check_folder(options.folder)
     for finding in findings:
         print(f"{finding.name}: {finding.explanation}")
+    if files.others:
+        print(f"left out {len(files.others)} files that are no pictures, first {files.others[0]}")
     counts = Counter(finding.kind for finding in findings)
     print(f"\n{len(files)} files in {options.folder}" + ("" if counts else ": nothing to complain about"))
     for kind, count in counts.most_common():
@@ -71,14 +73,15 @@ def check_folder(path: str | Path) -> list[Finding]:
     Unreadable are empty, truncated and damaged files, files of unknown kinds, and those that would become more
     pixels than is safe (``PIL.Image.MAX_IMAGE_PIXELS``, twice). The other findings are of use as they are, but may
     not be what their owner believes: named as another kind of file, with more than 8 bits or other inks than RGB,
-    with transparency (which is left out), animated (of which the first frame is taken), a few pixels wide, or grey.
+    with transparency (which is left out), with several pictures or frames (of which one is taken), a few pixels wide,
+    or grey.
 
     Raises:
         ValueError: there is no folder or tar, or it cannot be read.
     """
     files = open_files(Path(path))
     findings = [
-        Finding(name, "not followed", "is a link or a device, or leads out of the archive; it is left out")
+        Finding(name, "not followed", "is a link to nothing, a pipe or a device, or leads outside; it is left out")
         for name in files.left_out
     ]
     for index in tqdm(
@@ -118,9 +121,13 @@ def _kind_of_file(content: bytes, name: str) -> Iterator[tuple[str, str]]:
         try:
             with Image.open(io.BytesIO(content)) as image:
                 ending = PurePosixPath(name).suffix.lower()
-                called = _SAME_FORMAT.get(ending, ending.removeprefix(".").upper())
-                kind = "JPEG" if image.format == "MPO" else image.format  # several JPEGs, of which the first is shown
-                if kind != called:
+                called = Image.registered_extensions().get(ending)
+                # One is several JPEGs, of which the first is shown; the other lacks a BMP's first bytes.
+                same = {"MPO": "JPEG", "DIB": "BMP"}
+                kind, called = same.get(image.format or "", image.format), same.get(called or "", called)
+                if ending == ".mpo":
+                    called = "JPEG"
+                if called is not None and kind != called and ending not in RAW_SUFFIXES:
                     yield "wrongly named", f"is called {ending}, but is a {kind}"
                 if image.mode in ("CMYK", "YCCK", "LAB"):
                     yield "other colours", f"is in {image.mode}, and is converted to sRGB"
@@ -129,6 +136,6 @@ def _kind_of_file(content: bytes, name: str) -> Iterator[tuple[str, str]]:
                 if image.has_transparency_data:
                     yield "transparency", "has transparent pixels, whose hidden colours are seen"
                 if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
-                    yield "several pictures", f"holds {image.n_frames} pictures, of which the first is taken"  # type: ignore[attr-defined]
+                    yield "several pictures", f"holds {image.n_frames} pictures, of which one is taken"  # type: ignore[attr-defined]
         except UnidentifiedImageError:
             return

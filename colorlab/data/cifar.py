@@ -30,6 +30,12 @@ def cifar10(root: Path, split: Split, size: int) -> PictureDataset:
     try:
         source = _open(folder, split)
     except (URLError, OSError, RuntimeError) as error:
+        archive = folder / CIFAR10.filename
+        if archive.exists():
+            raise ValueError(
+                f"{archive} is damaged or cut short (its checksum is not the published one), and cannot be "
+                f"downloaded anew ({error}); put the whole file from {CIFAR10.url} there"
+            ) from error
         raise ValueError(
             f"CIFAR-10 cannot be had ({error}): it is a download of 170 MB; by hand, put {CIFAR10.filename} from "
             f"{CIFAR10.url} into {folder}"

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import io
-import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from colorlab.pictures import _ORIENTATION, _is_srgb, _upright, read_picture
+from colorlab.pictures import _ORIENTATION, _upright, read_file
+from colorlab.profiles import is_srgb
 
 
 def decode(content: bytes, smallest: int | None = None) -> npt.NDArray[np.uint8]:
@@ -41,7 +40,7 @@ def decode(content: bytes, smallest: int | None = None) -> npt.NDArray[np.uint8]
     if content.startswith(b"\xff\xd8"):
         rgb = _decode_jpeg(content, smallest)
     if rgb is None:
-        rgb = _decode_any(content, smallest)
+        rgb = read_file(io.BytesIO(content), "the file", smallest).rgb
     if rgb.dtype != np.uint8:
         rgb = (rgb / 257).round().astype(np.uint8)
     return np.require(rgb, requirements=["C", "W"])
@@ -53,7 +52,7 @@ def _decode_jpeg(content: bytes, smallest: int | None) -> npt.NDArray[np.generic
         orientation = 1
         if _has_metadata(content):
             with _quiet(), Image.open(io.BytesIO(content)) as header:
-                if not _is_srgb(header):
+                if not is_srgb(header.info.get("icc_profile"), header.mode):
                     return None
                 orientation = header.getexif().get(_ORIENTATION, 1)
         height, width, space, _ = simplejpeg.decode_jpeg_header(content)
@@ -85,31 +84,3 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _decode_any(content: bytes, smallest: int | None) -> npt.NDArray[Any]:
-    if not content:
-        raise ValueError("the file is empty (0 bytes)")
-    if content[:2] in (b"II", b"MM"):
-        return _decode_tiff(content)
-    try:
-        with _quiet(), Image.open(io.BytesIO(content)) as image:
-            if smallest is not None:
-                image.draft(None, (smallest, smallest))
-            image.load()
-            return read_picture(image).rgb
-    except UnidentifiedImageError as error:
-        raise ValueError("the file is not a picture that can be read (its contents are of no known kind)") from error
-    except Exception as error:  # a damaged file makes decoders raise anything, from TypeError to zlib.error
-        raise ValueError(f"the file is damaged, too large or of an unknown variety: {error}") from error
-
-
-def _decode_tiff(content: bytes) -> npt.NDArray[Any]:
-    """Of the many kinds of TIFF, `read_picture` knows more than Pillow does, but from a file only."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "picture.tif")
-        path.write_bytes(content)
-        try:
-            return read_picture(path).rgb
-        except ValueError as error:
-            raise ValueError(str(error).replace(str(path), "the file")) from error

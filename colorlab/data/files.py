@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
-from colorlab.pictures import SUFFIXES
+from colorlab.pictures import SUFFIXES, kind_of
 
 
 class PictureFiles(ABC):
@@ -24,7 +25,9 @@ class PictureFiles(ABC):
         fingerprint: changes with its contents.
         names: ``(N,)`` sorted names inside it, encoded, in one array: workers share it, where a list of strings would
             be copied by each of them bit by bit.
-        left_out: members of an archive that are links, devices or lead out of it.
+        left_out: what is not read: in a folder links to nothing, pipes and devices; in an archive all links, and what
+            leads out of it.
+        others: names of files that are no pictures.
     """
 
     def __init__(self, path: Path, names: npt.NDArray[np.bytes_], fingerprint: str) -> None:
@@ -32,6 +35,7 @@ class PictureFiles(ABC):
         self.names = names
         self.fingerprint = fingerprint
         self.left_out: list[str] = []
+        self.others: list[str] = []
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,46 +65,83 @@ class PictureFiles(ABC):
 
 
 class FolderFiles(PictureFiles):
-    """The pictures below a folder, by their endings. What begins with a dot is left out, folders too.
+    """The pictures below a folder. Links are followed; what begins with a dot is left out, folders too.
 
     Raises:
         ValueError: a folder in it cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
-        found = sorted(_walk(path))
+        walk = _Walk(path)
+        found = sorted(walk.found)
         digest = hashlib.sha256("\n".join(f"{name!r} {facts}" for name, facts in found).encode())
         super().__init__(path, encoded([name for name, _ in found]), digest.hexdigest())
+        self.left_out, self.others = sorted(walk.left_out), sorted(walk.others)
 
     def read(self, index: int) -> bytes:
         """The bytes of a file."""
         return (self.path / self.name(index)).read_bytes()
 
 
-def _walk(path: Path) -> list[tuple[str, tuple[int, int]]]:
-    found = []
-    waiting = [""]
-    while waiting:
-        inside = waiting.pop()
+class _Walk:
+    """Everything below a folder, by what it is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found: list[tuple[str, tuple[int, int]]] = []
+        self.left_out: list[str] = []
+        self.others: list[str] = []
+        self._enter("", ())
+
+    def _enter(self, inside: str, above: tuple[tuple[int, int], ...]) -> None:
         try:
-            with os.scandir(path / inside) as entries:
-                for entry in entries:
-                    name = f"{inside}/{entry.name}" if inside else entry.name
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(name)
-                    elif is_picture_name(name) and entry.is_file():
-                        status = entry.stat()
-                        found.append((name, (status.st_size, status.st_mtime_ns)))
+            status = os.stat(self.path / inside)
+            identity = status.st_dev, status.st_ino
+            if identity in above:  # a link to a folder that it lies in
+                self.left_out.append(inside)
+                return
+            with os.scandir(self.path / inside) as entries:
+                known = [entry for entry in entries if not entry.name.startswith(".")]
         except OSError as error:
-            raise ValueError(f"the folder {path / inside} cannot be opened: {error.strerror}") from error
-    return found
+            raise ValueError(f"the folder {self.path / inside} cannot be opened: {error.strerror}") from error
+        for entry in known:
+            name = f"{inside}/{entry.name}" if inside else entry.name
+            if os.path.isdir(entry.path):  # which never raises
+                self._enter(name, (*above, identity))
+            else:
+                self._add(name, entry)
+
+    def _add(self, name: str, entry: os.DirEntry[str]) -> None:
+        try:
+            status = entry.stat()
+        except OSError:  # a link to nothing, or one of several that point at each other
+            self.left_out.append(name)
+            return
+        if not stat.S_ISREG(status.st_mode):
+            self.left_out.append(name)
+        elif is_picture(name, lambda: first_bytes(entry.path)):
+            self.found.append((name, (status.st_size, status.st_mtime_ns)))
+        else:
+            self.others.append(name)
 
 
-def is_picture_name(name: str) -> bool:
-    """Whether a file's ending is that of a picture."""
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+def is_picture(name: str, start: Callable[[], bytes]) -> bool:
+    """Whether a file is meant to be a picture: by its ending, or else by its content.
+
+    Args:
+        name: its name.
+        start: gives its first bytes; only asked where the ending says nothing.
+    """
+    return PurePosixPath(name).suffix.lower() in SUFFIXES or kind_of(start()) is not None
+
+
+def first_bytes(path: str | Path) -> bytes:
+    """What :func:`colorlab.pictures.kind_of` asks for; nothing where the file cannot be opened."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(64)
+    except OSError:
+        return b""
 
 
 def encoded(names: Sequence[str]) -> npt.NDArray[np.bytes_]:

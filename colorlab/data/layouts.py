@@ -6,7 +6,9 @@ Every layout takes the names of all pictures and gives, by split, the numbers of
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import get_args
@@ -26,23 +28,34 @@ PLACES100_SEED = 0
 def own_folder(names: Sequence[str]) -> Splits:
     """``{train,val,test}/<class>/<picture>``, the seed's layout, or pictures in any other order.
 
-    Folders that all pictures lie in may be above ``train``. It is this layout if one folder there is called
-    ``train``, or if all are called ``val`` or ``test``; pictures beside those folders are left out, with a word on
-    standard error. Deeper down, folders of those names mean nothing.
+    The outermost folder whose name means a split decides: in any case, under the usual synonyms (:data:`MEANINGS`),
+    also with a word behind (``test_images``) or, where two splits have it, before (``seg_train``, ``seg_test``).
+    Folders above and below it do not matter. Pictures beside those folders are left out, with a word on standard
+    error.
 
-    Without it, pictures are divided by a hash of their names, 80 : 10 : 10, so that a picture stays where it is when
-    others come or go.
+    Without such folders, pictures are divided by a hash of their names, 80 : 10 : 10, so that a picture stays where
+    it is when others come or go. Where one of the three would be left empty, it gets one picture of the largest.
 
-    The class is the folder that a picture lies in.
+    The class is the path of the folder that a picture lies in, below the split or below what all pictures share.
+
+    Raises:
+        ValueError: there are folders that mean val or test, and others, but none that means train.
     """
     splits = _split_folders(names)
     if splits is not None:
         return splits
     splits = _no_pictures()
-    for index, name in enumerate(names):
-        share = _hash(name)[0] / 256
+    shares = [_hash(unicodedata.normalize("NFC", name)) for name in names]
+    for index, label in enumerate(_classes(names)):
+        share = shares[index][0] / 256
         split: Split = "train" if share < 0.8 else "val" if share < 0.9 else "test"
-        splits[split].append((index, _class(name)))
+        splits[split].append((index, label))
+    for split in SPLITS:
+        largest = max(splits.values(), key=len)
+        if not splits[split] and len(largest) > 1:
+            nearest = (min if split == "train" else max)(largest, key=lambda member: shares[member[0]])
+            largest.remove(nearest)
+            splits[split].append(nearest)
     return splits
 
 
@@ -128,42 +141,105 @@ LAYOUTS = {"places365": places365, "places100": places100, "places205": places20
 """Name → layout; any other data set is an :func:`own_folder`."""
 
 
+MEANINGS: dict[str, Split] = {
+    **dict.fromkeys(("train", "training", "trn", "trainset", "trainval"), "train"),
+    **dict.fromkeys(
+        ("val", "valid", "validation", "validate", "valset", "dev", "devset", "eval", "evaluation"), "val"
+    ),
+    **dict.fromkeys(("test", "testing", "tst", "testset", "holdout"), "test"),
+}
+"""What the names of folders mean, in any case."""
+
+_WITH_MORE = re.compile(
+    r"(?:(?P<before>.*?)[ _.-])?"
+    rf"(?P<word>{'|'.join(sorted(MEANINGS, key=len, reverse=True))})"
+    r"(?:[ _.-]?(?:set|sets|data|images?|imgs?|pictures|split|folder|\d+))*"
+)
+
+
 def _split_folders(names: Sequence[str]) -> Splits | None:
-    """The seed's layout, or ``None``."""
-    depth = 0
-    while True:
-        tops = {_folder(name, depth) for name in names}
-        if "train" in tops or (tops and tops <= set(SPLITS)):
-            break
-        if len(tops) != 1 or tops == {None}:
-            return None
-        depth += 1
-    splits = _no_pictures()
-    beside = []
-    for index, name in enumerate(names):
-        split = next((split for split in SPLITS if _folder(name, depth) == split), None)
-        if split is None:
-            beside.append(name)
-        else:
-            splits[split].append((index, _class(name.split("/", depth + 1)[-1])))
+    """The seed's layout, or ``None`` where no folder's name means a split."""
+    # By folder, since there are far fewer of them than pictures.
+    paths = {folder: folder.split("/") if folder else [] for folder in {_folder(name) for name in names}}
+    meaning = _meanings({part for path in paths.values() for part in path})
+    if not meaning:
+        return None
+    # A folder that all lie in, such as a data set called `test`, is no split if those in it are.
+    shared = _shared(list(paths.values()))
+    start = (
+        shared if {"train"} < {meaning.get(path[shared]) for path in paths.values() if path[shared:]} - {None} else 0
+    )
+    places = {
+        folder: next((i for i in range(start, len(path)) if path[i] in meaning), None)
+        for folder, path in paths.items()
+    }
+    found = {folder: meaning[paths[folder][place]] for folder, place in places.items() if place is not None}
+    # What lies above the split belongs to the class where it differs, as in <class>/train/<picture>.
+    above = _shared([paths[folder][: places[folder]] for folder in found])
+    labels = {
+        folder: _class("/".join(part for i, part in enumerate(paths[folder][above:], above) if i != places[folder]))
+        for folder in found
+    }
+    beside = [name for name in names if _folder(name) not in found]
+    if beside and "train" not in found.values():
+        folder, split = next(iter(found.items()))
+        raise ValueError(
+            f"a folder {folder}, which means {split!r}, and pictures beside it ({beside[0]}), but no folder that "
+            "means 'train': rename one of them, or move that one away"
+        )
     if beside:
         print(
             f"left out {len(beside)} pictures that lie beside the folders train, val and test, first {beside[0]}",
             file=sys.stderr,
         )
+    splits = _no_pictures()
+    for index, name in enumerate(names):
+        if (folder := _folder(name)) in found:
+            splits[found[folder]].append((index, labels[folder]))
     return splits
 
 
-def _folder(name: str, depth: int) -> str | None:
-    """The folder ``depth`` levels down, if the file lies in it or below it."""
-    path = name.split("/", depth + 1)
-    return path[depth] if len(path) > depth + 1 else None
+def _meanings(folders: set[str]) -> dict[str, Split]:
+    """Folders' names that mean a split."""
+    found: dict[str, Split] = {}
+    with_more: dict[str, dict[str, Split]] = defaultdict(dict)
+    for folder in folders:
+        match = _WITH_MORE.fullmatch(folder.strip().lower())
+        if match is not None:
+            before = match["before"]
+            if before is None:
+                found[folder] = MEANINGS[match["word"]]
+            else:
+                with_more[before][folder] = MEANINGS[match["word"]]
+    for members in with_more.values():
+        if {"train"} < set(members.values()):
+            found |= members
+    return found
 
 
-def _class(name: str) -> str:
-    path = name.rsplit("/", 2)
-    # One string a class, not one a picture.
-    return sys.intern(path[-2]) if len(path) > 1 else NO_CLASS
+def _classes(names: Sequence[str]) -> list[str]:
+    """Of pictures without splits: their folders, below what all share; or the one that all lie in."""
+    paths = {folder: folder.split("/") if folder else [] for folder in {_folder(name) for name in names}}
+    shared = _shared(list(paths.values()))
+    if len(paths) == 1:
+        shared -= 1
+    labels = {folder: _class("/".join(path[max(0, shared) :])) for folder, path in paths.items()}
+    return [labels[_folder(name)] for name in names]
+
+
+def _shared(paths: Sequence[list[str]]) -> int:
+    """How many folders, from the outermost on, all paths have in common."""
+    first, last = min(paths), max(paths)
+    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _class(label: str) -> str:
+    # One string a class, not one a picture; the same whichever way a system writes its accents.
+    return sys.intern(unicodedata.normalize("NFC", label)) if label else NO_CLASS
 
 
 def _by_class(members: Sequence[Member], names: Sequence[str]) -> dict[str, list[Member]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -20,7 +21,7 @@ DATASET_NAMES: tuple[DatasetName, ...] = get_args(DatasetName)
 
 
 def create_dataset(
-    name: str,
+    name: str | Path,
     split: Split,
     *,
     size: int = 32,
@@ -48,6 +49,9 @@ def create_dataset(
     Raises:
         ValueError: an unknown name or split, a size below 1, or a data set that is not there.
     """
+    if not isinstance(name, str | Path):
+        raise TypeError(f"name must be that of a data set or the path of an own one, not {type(name).__name__}")
+    name = os.path.expanduser(name)
     check_name(name)
     if split not in get_args(Split):
         raise ValueError(f"no split {split!r}; there are {', '.join(get_args(Split))}")
@@ -56,8 +60,8 @@ def create_dataset(
     if name == "placeholder":
         return placeholder(split, size)
     if name == "cifar10":
-        return cifar10(Path(root), split, size)
-    path, layout = _find(name, Path(root), archive) if name in DATASET_NAMES else (Path(name), name)
+        return cifar10(Path(root).expanduser(), split, size)
+    path, layout = _find(name, Path(root).expanduser(), archive) if name in DATASET_NAMES else (Path(name), name)
     return stored_dataset(
         open_files(path),
         layout,
@@ -82,6 +86,8 @@ def open_files(path: Path) -> PictureFiles:
 
 def check_name(name: str) -> None:
     """Refuse what is neither the name of a data set nor the path of an own one."""
+    if not name:
+        raise ValueError("the name of the data set is empty; give one, or the path of a folder or tar of pictures")
     if name not in DATASET_NAMES and "/" not in name and not Path(name).exists():
         nearest = difflib.get_close_matches(name, DATASET_NAMES, n=1)
         raise ValueError(

@@ -206,16 +206,18 @@ def stored_dataset(
         ValueError: there are no pictures for that split, or a file cannot be read and that is a failure.
     """
     names = [os.fsdecode(name) for name in files.names]
+    if not names:
+        raise ValueError(_why_empty(files, split, 0))
     try:
         splits = LAYOUTS.get(layout, own_folder)(names)
     except ValueError as error:
         raise ValueError(f"{files.path} has {error}") from error
-    if files.left_out:
-        print(
-            f"{files.path}: left out {len(files.left_out)} links, devices and paths that lead outside, first "
-            f"{files.left_out[0]}",
-            file=sys.stderr,
-        )
+    for what, which in (
+        ("links, pipes, devices and paths that lead outside", files.left_out),
+        ("files that are no pictures", files.others),
+    ):
+        if which:
+            print(f"{files.path}: left out {len(which)} {what}, first {which[0]}", file=sys.stderr)
     stand_in: dict[Split, Split] = {"val": "test", "test": "val", "train": "train"}
     members = splits[split] or splits[stand_in[split]]
     # Of all splits together: a class without pictures in this one must not renumber the others.
@@ -239,10 +241,18 @@ def stored_dataset(
         _colourful(dataset, 0.0)
     found = dataset.in_memory() if keep else dataset
     if len(found) == 0:
-        raise ValueError(
-            f"{files.path} holds no pictures for {split!r}; it needs {split}/<class>/<picture>, or just pictures"
-        )
+        raise ValueError(_why_empty(files, split, len(members)))
     return found
+
+
+def _why_empty(files: PictureFiles, split: Split, members: int) -> str:
+    if members:
+        return f"{files.path} holds {members} files for {split!r}, of which none can be read or has enough color"
+    if len(files) == 0:
+        return f"{files.path} holds no pictures; it needs {split}/<class>/<picture>, or just pictures"
+    if len(files) == 1:
+        return f"{files.path}: 1 picture is too few to be divided into train, val and test"
+    return f"{files.path} holds {len(files)} pictures, none of them for {split!r}; it needs {split}/<class>/<picture>"
 
 
 def _colourful(dataset: StoredDataset, minimum: float) -> StoredDataset:

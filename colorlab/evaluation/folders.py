@@ -55,7 +55,8 @@ def name_pictures(dataset: PictureDataset, batches: Iterable[Batch]) -> Pictures
     for rgb, labels in batches:
         for label in labels.tolist():
             folder = dataset.classes[label]
-            if Path(folder).name != folder or folder == "..":
+            # A class may be a path, cat/part1, of folders that stay inside.
+            if folder and any(part in ("", "..") or Path(part).name != part for part in folder.split("/")):
                 raise ValueError(f"the class {folder!r} cannot be a folder's name; rename it")
             # Pictures of an own folder without classes lie directly in `test`.
             names.append((f"{folder}/" if folder else "") + f"img-{len(names):0{digits}d}.png")
@@ -219,7 +220,9 @@ def _scan(path: Path) -> PictureFolder:
 
 def _picture_files(path: Path) -> list[str]:
     files = (path / _SPLIT).rglob("*")
-    return sorted(f.relative_to(path / _SPLIT).as_posix() for f in files if f.suffix.lower() in SUFFIXES)
+    names = (f.relative_to(path / _SPLIT).as_posix() for f in files if f.suffix.lower() in SUFFIXES and f.is_file())
+    # What begins with a dot is not meant to be seen.
+    return sorted(name for name in names if "/." not in f"/{name}")
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -92,10 +92,13 @@ def compare(
     columns = (*scores, *([perceptual.label] if perceptual else []), *names[len(dict.fromkeys(scores)) :])
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in (["original"] if original else []) + list(models)}
     modes = {name: model.training for name, model in models.items()}
+    labels: list[str] = []
     for model in models.values():
         model.eval()
     try:
-        for rgb, _ in dataset.batches(batch_size):
+        for rgb, numbers in dataset.batches(batch_size):
+            # Of what was read: another picture stands in for one that cannot be.
+            labels += [dataset.classes[i] for i in numbers.tolist()]
             seen = Seen(rgb)
             results = {"original": seen} if original else {}
             results |= {
@@ -110,7 +113,6 @@ def compare(
     finally:
         for name, model in models.items():
             model.train(modes[name])
-    labels = [dataset.classes[i] for i in dataset.labels.tolist()]
     tables = []
     for name, rows in parts.items():
         table = pd.concat(rows, ignore_index=True)

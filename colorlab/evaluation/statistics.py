@@ -84,8 +84,9 @@ def differences(table: pd.DataFrame, score: str, reference: str = "grey") -> pd.
 
     Returns:
         For each other model the mean of its values minus the reference's, ``difference``, and the ends of the 95 %
-        interval of :func:`paired_bootstrap`, ``low`` and ``high``; ``n`` pictures. Of ``auc_rebalanced`` these are
-        plain means over pictures, not the weighted ones of a summary.
+        interval of :func:`paired_bootstrap`, ``low`` and ``high``; ``n``, the number of pictures used: those with
+        finite differences. Of ``auc_rebalanced`` these are plain means over pictures, not the weighted ones of a
+        summary.
 
     Raises:
         ValueError: no such model, or models that are not scored on the same pictures.
@@ -98,7 +99,7 @@ def differences(table: pd.DataFrame, score: str, reference: str = "grey") -> pd.
     against = values.astype("float64").sub(values[reference].astype("float64"), axis=0)
     rows = {name: paired_bootstrap(against[name]) for name in values.columns if name != reference}
     found = pd.DataFrame.from_dict(rows, orient="index", columns=["difference", "low", "high"]).rename_axis("model")
-    found["n"] = len(values)
+    found["n"] = [int(np.isfinite(against[name]).sum()) for name in rows]
     return found
 
 

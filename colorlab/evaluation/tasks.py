@@ -297,6 +297,7 @@ def _write(options: OutputOptions, texts: Mapping[str, str]) -> None:
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            write_text(options.folder / name, text)
+            # A class may be called by bytes that are no text.
+            write_text(options.folder / name, text.encode(errors="backslashreplace").decode())
     except OSError as error:
         raise ValueError(f"{options.folder} cannot be written to: {error.strerror}") from error

@@ -17,8 +17,7 @@ arXiv:2007.07314; Teed and Deng, *RAFT* (upsampling by a convex combination), ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,24 +191,14 @@ class DistributionColorizer(Colorizer):
         for i, parameter in enumerate(self.encoder.parameters()):
             parameter.requires_grad_(i >= last)
 
-    def predict(self, lightness: Tensor) -> Tensor:
-        """Return the color that the style chooses: ``(N, 2, H, W)`` in network units."""
-        return self.chosen_color(self.both_ways(lightness))
+    def predict(self, lightness: Tensor, style: Style | None = None) -> Tensor:
+        """Return the color that a style, by default the model's own, chooses: ``(N, 2, H, W)`` in network units."""
+        return self.chosen_color(self.both_ways(lightness), style)
 
-    def chosen_color(self, answer: tuple[Tensor, Tensor]) -> Tensor:
-        """Return the color, in network units, that the style chooses from what :meth:`answer` gave."""
+    def chosen_color(self, answer: tuple[Tensor, Tensor], style: Style | None = None) -> Tensor:
+        """Return the color, in network units, that a style chooses from what :meth:`answer` gave."""
         logits, mixture = answer
-        return mixed(self.choose(logits.float(), self.style), mixture) / color.AB_SCALE
-
-    @contextmanager
-    def styled(self, style: Style | None) -> Iterator[None]:
-        """Within the block, :meth:`forward` chooses colors by this style; None leaves it as it is."""
-        before = self.style
-        self.style = style or before
-        try:
-            yield
-        finally:
-            self.style = before
+        return mixed(self.choose(logits.float(), style or self.style), mixture) / color.AB_SCALE
 
     def distribution(self, lightness: Tensor, style: Style | None = None) -> Tensor:
         """Return the probability of each bin at each cell: ``(N, bins, H/4, W/4)``, summing to 1 over the bins.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import threading
@@ -178,9 +179,14 @@ class Run:
             print(
                 f"there is nothing to resume in {self.options.folder}; starting from the beginning", file=sys.stderr
             )
-        for pattern in ("checkpoint.pt", "train_stats.csv", "*.safetensors", "epochs/*.png"):
-            for left_over in self.options.folder.glob(pattern):
-                left_over.unlink()
+        folder = self.options.folder
+        # By name: the folder may hold files that no run wrote.
+        weights = [file for file in folder.glob("*.safetensors") if re.fullmatch(r"best|last|epoch-\d+", file.stem)]
+        if weights:
+            print(f"replacing the weights of an earlier run in {folder}", file=sys.stderr)
+        pictures = (file for file in (folder / "epochs").glob("*.png") if file.stem.isdecimal())
+        for left_over in (folder / "checkpoint.pt", folder / "train_stats.csv", *weights, *pictures):
+            left_over.unlink(missing_ok=True)
 
     def train(
         self,

@@ -1,0 +1,307 @@
+"""Writing results: what is known about the original goes along, and no file that others wrote is replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import itertools
+import os
+import re
+import struct
+import unicodedata
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+
+import colorlab
+from colorlab import tiff
+from colorlab.pictures import SUFFIXES, kind_of
+
+Format = Literal["png", "jpeg", "tiff", "webp"]
+
+ENDINGS: dict[Format, str] = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "webp": ".webp"}
+_LONGEST_NAME = 255  # bytes
+_SOFTWARE, _DESCRIPTION, _ORIENTATION, _DATE, _ARTIST, _COPYRIGHT = 305, 270, 274, 306, 315, 33432
+_EXIF, _GPS = 34665, 34853
+_ABOUT = frozenset(
+    {269, _DESCRIPTION, 271, 272, 282, 283, 285, 296, _SOFTWARE, _DATE, _ARTIST, 316, 18246, 18249, _COPYRIGHT}
+    | set(range(40091, 40096))
+)
+"""Tags of EXIF and TIFF that say something about a picture, and not how its file is laid out."""
+_SIZES = (40962, 40963)  # of the original, which may have been turned
+_SEVERAL = frozenset({"GIF", "WEBP", "PNG", "AVIF", "MPO", "HEIF"})
+_XMP_KEY = "XML:com.adobe.xmp"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a picture's file says beside its pixels.
+
+    Attributes:
+        pictures: how many the file holds.
+        exif: tags by number; those of date and place in dictionaries of their own.
+        xmp: as it is written.
+        dpi: across and down.
+        text: a PNG's, by keyword.
+    """
+
+    pictures: int = 1
+    exif: dict[int, Any] = field(default_factory=dict)
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    text: dict[str, str] = field(default_factory=dict)
+
+
+def read_about(path: Path) -> About:
+    """What a file says about its picture; of what is damaged, nothing."""
+    with warnings.catch_warnings(), contextlib.suppress(Exception):  # it never keeps a picture from being colored
+        warnings.simplefilter("ignore")
+        with open(path, "rb") as file:
+            start = file.read(64)
+            page = tiff.find_page(file) if kind_of(start) == "tiff" else None
+            file.seek(0)
+            with Image.open(file) as image:
+                return _about(image, page.number if page is not None else _count(image))
+    return About()
+
+
+def _about(image: Image.Image, pictures: int) -> About:
+    found = image.getexif()
+    exif = {tag: value for tag, value in found.items() if tag in _ABOUT}
+    for number in (_EXIF, _GPS):
+        inner: dict[int, Any] = _or(functools.partial(found.get_ifd, number), {})
+        if inner:
+            exif[number] = {tag: value for tag, value in inner.items() if tag not in _SIZES}
+    noted: dict[str, str] = _or(lambda: dict(image.text), {})  # type: ignore[attr-defined]
+    text = {
+        key: str(value)
+        for key, value in noted.items()
+        if key != _XMP_KEY and not key.lower().startswith("raw profile type")
+    }
+    if isinstance(comment := image.info.get("comment"), bytes | str):
+        text.setdefault("Comment", comment if isinstance(comment, str) else comment.decode("utf-8", "replace"))
+    xmp = image.info.get("xmp") or image.info.get(_XMP_KEY)
+    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    if xmp:
+        # The result is upright, and what it looked like before, in gray, is not what it looks like.
+        xmp = re.sub(rb"(<tiff:Orientation>|tiff:Orientation=[\"'])\d", rb"\g<1>1", xmp)
+        xmp = re.sub(rb"<(xmp|xap):Thumbnails>.*?</\1:Thumbnails>", b"", xmp, flags=re.DOTALL)
+    dpi = image.info.get("dpi")
+    sound = isinstance(dpi, tuple) and len(dpi) == 2 and all(0 < float(value) < 1e6 for value in dpi)
+    return About(pictures, exif, xmp, (float(dpi[0]), float(dpi[1])) if dpi and sound else None, text)
+
+
+def _or(read: Callable[[], _T], otherwise: _T) -> _T:
+    with contextlib.suppress(Exception):
+        return read()
+    return otherwise
+
+
+def _count(image: Image.Image) -> int:
+    return int(getattr(image, "n_frames", 1)) if image.format in _SEVERAL else 1
+
+
+# Names
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is a result that colorlab wrote."""
+    software = read_about(path).exif.get(_SOFTWARE)
+    return isinstance(software, str) and software.startswith("colorlab ")
+
+
+def result_names(sources: Iterable[Path], ending: str) -> Iterator[str]:
+    """A name for each result: the original's, where another has that with the original's ending, or with a number.
+
+    Endings are taken off where they are those of pictures, so that ``St. Mary 1`` stays what it is.
+    """
+    taken: set[str] = set()
+    for source in sources:
+        known = source.suffix.lower() in SUFFIXES
+        stem = source.stem if known else source.name
+        candidates = itertools.chain([stem, source.name], (f"{source.name}-{i}" for i in itertools.count(2)))
+        for candidate in candidates:
+            name = _shortened(candidate, ending)
+            # Some systems take names for the same that differ in case, or in how accents are written.
+            key = unicodedata.normalize("NFC", name).casefold()
+            if key not in taken:
+                taken.add(key)
+                yield name
+                break
+
+
+def _shortened(stem: str, ending: str) -> str:
+    over = len(os.fsencode(stem + ending)) - _LONGEST_NAME
+    while over > 0:  # in the middle, so that beginnings and numbers stay
+        stem = stem[: len(stem) // 2 - (over + 3) // 2] + "~" + stem[len(stem) // 2 + (over + 3) // 2 :]
+        over = len(os.fsencode(stem + ending)) - _LONGEST_NAME
+    return stem + ending
+
+
+# Files
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Writer:
+    """How results are written.
+
+    Attributes:
+        format: of the files.
+        quality: of JPEG and WebP, 1…100.
+        model: the name of what colored them, which they say.
+    """
+
+    format: Format = "png"
+    quality: int = 92
+    model: str = "colorlab"
+
+    def write(self, pixels: npt.NDArray[Any], target: Path, about: About) -> None:
+        """Write ``H×W×3|4`` of uint8 or uint16. Under its final name a picture is always whole.
+
+        Raises:
+            OSError: it cannot be written.
+            ValueError: the format has no transparency.
+        """
+        if pixels.shape[2] == 4 and self.format == "jpeg":
+            raise ValueError(f"{target} would lose its transparency, which JPEG does not have; give another --format")
+        unfinished = target.with_name(f".colorlab-{os.getpid()}-{next(_numbers)}.part")
+        try:
+            with open(unfinished, "xb") as file:
+                self._encode(pixels, file, about)
+            os.replace(unfinished, target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _encode(self, pixels: npt.NDArray[Any], file: Any, about: About) -> None:  # noqa: ANN401  an open file
+        height, width = pixels.shape[:2]
+        exif = self._exif(about, width, height)
+        more: dict[str, Any] = {"dpi": about.dpi} if about.dpi else {}
+        if self.format == "png":
+            info = PngInfo()
+            info.add(b"sRGB", b"\0")
+            for key, value in {**about.text, "Software": exif[_SOFTWARE]}.items():
+                info.add_itxt(key[:79], value)
+            if about.xmp:
+                info.add_itxt(_XMP_KEY, about.xmp.decode("utf-8", "replace"))
+            more |= {"pnginfo": info, "exif": exif}
+            if pixels.dtype == np.uint16:
+                _deep_png(pixels, file, more)
+                return
+        elif pixels.dtype == np.uint16:
+            _deep_tiff(pixels, file, about, exif[_SOFTWARE])
+            return
+        else:
+            more |= {"exif": exif.tobytes(), "icc_profile": _srgb_profile(), "quality": self.quality}
+            more |= {"xmp": about.xmp} if about.xmp and self.format != "tiff" else {}
+            if self.format == "tiff":
+                del more["quality"], more["exif"]
+                # libtiff, which compresses, does not write what is known of date and place.
+                plain = not {_EXIF, _GPS} & set(about.exif)
+                more |= {"compression": "tiff_deflate" if plain else None, "tiffinfo": _tiff_tags(exif, about)}
+            elif self.format == "webp":
+                more.pop("dpi", None)  # which EXIF tells
+            else:
+                more |= {"subsampling": 0 if self.quality >= 90 else 2}
+        Image.fromarray(pixels).save(file, format=self.format.upper(), **more)
+
+    def _exif(self, about: About, width: int, height: int) -> Image.Exif:
+        exif = Image.Exif()
+        for tag, value in about.exif.items():
+            exif[tag] = dict(value) if isinstance(value, dict) else value
+        for tag, key in ((_DESCRIPTION, "Description"), (_ARTIST, "Author"), (_COPYRIGHT, "Copyright")):
+            if self.format != "png" and tag not in exif and key in about.text:
+                exif[tag] = about.text[key]
+        if about.dpi:
+            exif[282], exif[283], exif[296] = *about.dpi, 2
+        if _EXIF in about.exif:
+            exif[_EXIF] = {**about.exif[_EXIF], _SIZES[0]: width, _SIZES[1]: height}
+        before = str(about.exif.get(_SOFTWARE) or about.text.get("Software") or "")
+        exif[_ORIENTATION] = 1
+        exif[_SOFTWARE] = f"colorlab {colorlab.__version__}: colorized by the model {self.model}" + (
+            f" (before: {before})" if before and not before.startswith("colorlab ") else ""
+        )
+        return exif
+
+
+def _tiff_tags(exif: Image.Exif, about: About) -> Any:  # noqa: ANN401  Pillow's directory, of no public type
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    tags = ImageFileDirectory_v2()
+    for tag, value in exif.items():
+        tags[tag] = value
+    if about.xmp:
+        tags.tagtype[700] = 1
+        tags[700] = about.xmp
+    return tags
+
+
+def _deep_png(pixels: npt.NDArray[np.uint16], file: Any, options: dict[str, Any]) -> None:  # noqa: ANN401
+    """16 bits a channel, which Pillow does not write: its own file, with other pixels."""
+    small = io.BytesIO()
+    Image.new("RGB" if pixels.shape[2] == 3 else "RGBA", (1, 1)).save(small, "PNG", **options)
+    content, place = small.getvalue(), 8
+    file.write(content[:8])
+    while place < len(content):
+        length, name = struct.unpack_from(">I4s", content, place)
+        data = content[place + 8 : place + 8 + length]
+        if name == b"IHDR":
+            data = struct.pack(">IIB", *pixels.shape[1::-1], 16) + data[9:]
+        for part in _packed_rows(pixels) if name == b"IDAT" else [data]:
+            file.write(struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part)))
+        place += 12 + length
+
+
+def _packed_rows(pixels: npt.NDArray[np.uint16]) -> Iterator[bytes]:
+    """Some rows at a time, each as its difference from the row above (the filter `Up`)."""
+    packer, above = zlib.compressobj(6), np.zeros(pixels.shape[1] * pixels.shape[2] * 2, np.uint8)
+    for row in pixels:
+        line = row.astype(">u2").view(np.uint8).reshape(-1)
+        if part := packer.compress(b"\2" + (line - above).tobytes()):
+            yield part
+        above = line
+    yield packer.flush()
+
+
+def _deep_tiff(pixels: npt.NDArray[np.uint16], file: Any, about: About, software: str) -> None:  # noqa: ANN401
+    texts = {tag: about.exif[tag] for tag in (_ARTIST, _COPYRIGHT, _DATE) if isinstance(about.exif.get(tag), str)}
+    description = about.exif.get(_DESCRIPTION) or about.text.get("Description")
+    tags = [(tag, 2, 0, text, True) for tag, text in texts.items()]
+    tags += [(_DESCRIPTION, 2, 0, str(description), True)] if description else []
+    tags += [(700, 1, len(about.xmp), about.xmp, True)] if about.xmp else []
+    with io.BytesIO() as whole:  # tifffile goes back and forth in what it writes
+        tifffile.imwrite(
+            whole,
+            pixels,
+            photometric="rgb",
+            compression="zlib",
+            iccprofile=_srgb_profile(),
+            software=software,
+            metadata=None,
+            extratags=tags,
+            extrasamples=["unassalpha"] if pixels.shape[2] == 4 else None,
+            resolution=about.dpi,
+            resolutionunit="INCH" if about.dpi else None,
+        )
+        file.write(whole.getbuffer())
+
+
+def _srgb_profile() -> bytes:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = struct.pack(">6H", 2020, 1, 1, 0, 0, 0)  # the day, so that a result is the same on any of them
+    return bytes(profile)
+
+
+__all__: Sequence[str] = ["ENDINGS", "About", "Format", "Writer", "is_own", "read_about", "result_names"]
