@@ -359,11 +359,15 @@ def run_colorize(options: ColorizeOptions) -> int:
     written = 0
     with ThreadPoolExecutor(options.jobs) as pool:
         outcomes = pool.map(do, sources, targets) if options.jobs > 1 else map(do, sources, targets)
-        for outcome in tqdm(outcomes, total=len(sources), unit="picture", desc="colorize", disable=None):
-            if outcome is None:
-                written += 1
-            else:
-                tqdm.write(f"colorlab: {outcome}", file=sys.stderr)
+        try:
+            for outcome in tqdm(outcomes, total=len(sources), unit="picture", desc="colorize", disable=None):
+                if outcome is None:
+                    written += 1
+                else:
+                    tqdm.write(f"colorlab: {outcome}", file=sys.stderr)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     said = "would be colorized" if options.dry_run else "colorized"
     print(f"{written} of {len(sources)} pictures {said}, in {options.output}")
     return 1 if complaints or written < len(sources) else 0
@@ -423,7 +427,7 @@ def _colorize_file(
         lightness = full_lightness(picture)
         ab = predict_ab(lightness, model, size=options.size)
         pixels = render_pixels(lightness, ab, alpha=picture.alpha, deep=options.depth == 16)
-        writer.write(pixels, target, about)
+        kept = writer.write(pixels, target, about)
     except OSError as error:
         raise ValueError(f"{target} cannot be written: {error.strerror or error}") from error
     except (MemoryError, RuntimeError) as error:
@@ -431,5 +435,7 @@ def _colorize_file(
         if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
             raise
         raise ValueError(f"there is not enough memory to colorize {source}") from error
+    if not kept:
+        tqdm.write(f"{source} holds damaged metadata, which {target} goes without", file=sys.stderr)
     if about.pictures > 1:
         tqdm.write(f"{source} holds {about.pictures} pictures, of which one is in {target}", file=sys.stderr)

@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 from skimage import data
 
-from colorlab import cli, pretrained
+from colorlab import cli, pretrained, results
 from colorlab.inference import colorize, full_lightness
 from colorlab.models import ConstantColor, create_colorizer, save_weights
 from colorlab.pictures import read_picture
@@ -280,6 +280,15 @@ def test_what_is_known_about_a_picture_goes_along(desk, capsys):
             assert b"Uppsala" in image.info["xmp"]
             assert b'Orientation="1"' in image.info["xmp"]
             assert "srgb" in image.info or b"sRGB" in image.info["icc_profile"].replace(b"\0", b"")
+
+
+def test_damaged_metadata_do_not_keep_a_picture_from_being_colored(desk, capsys, monkeypatch):
+    about = results.About(exif={282: "no number", 34853: {2: object()}})
+    monkeypatch.setattr(results, "read_about", lambda path: about)
+    for kind in ("png", "tiff"):
+        status, _, err = run(capsys, "cat.jpg", "--output", kind, "--format", kind)
+        assert status == 0
+        assert "cat.jpg holds damaged metadata" in err
 
 
 def test_notes_in_a_png_go_along(desk, capsys):
