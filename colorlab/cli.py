@@ -333,7 +333,7 @@ def run_colorize(options: ColorizeOptions) -> int:
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"the folder --output {options.output} cannot be made: {error.strerror}") from error
-    sources, complaints = _files(options.pictures)
+    sources, complaints = _files(options.pictures, options.output)
     for complaint in complaints:
         print(f"colorlab: {complaint}", file=sys.stderr)
     originals = {_identity(source) for source in sources} - {None}
@@ -373,8 +373,11 @@ def run_colorize(options: ColorizeOptions) -> int:
     return 1 if complaints or written < len(sources) else 0
 
 
-def _files(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """The files given, the pictures directly inside the folders given, and a sentence for each folder without."""
+def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:
+    """The files given, the pictures directly inside the folders given, and a sentence for each folder without.
+
+    Where results go into a folder given, those of earlier runs are none of its pictures.
+    """
     files, complaints = [], []
     for path in given:
         if not os.path.isdir(path):  # unlike Path.is_dir, it never raises
@@ -390,7 +393,14 @@ def _files(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
             for entry in inside
             if os.path.isfile(entry) and is_picture(entry.name, functools.partial(first_bytes, entry))
         ]
-        files += pictures
+        earlier = {
+            entry
+            for entry in pictures
+            if os.path.realpath(path) == os.path.realpath(output) and results.is_own(entry)
+        }
+        if earlier:
+            print(f"{path}: left out {len(earlier)} results of an earlier run", file=sys.stderr)
+        files += [entry for entry in pictures if entry not in earlier]
         if not pictures:
             complaints.append(f"there are no pictures in the folder {path}")
         elif others := [entry.name for entry in inside if entry not in set(pictures)]:

@@ -214,7 +214,10 @@ def test_a_folder_into_itself_keeps_its_originals(desk, capsys):
     before = Path("album/coffee.png").read_bytes()
     assert run(capsys, "album", "--output", "album")[0] == 1
     assert Path("album/coffee.png").read_bytes() == before
-    assert files("album") == ["coffee.jpg", "coffee.png", "coffee.png.png", "other.jpg", "other.png"]
+    after = ["coffee.jpg", "coffee.png", "coffee.png.png", "other.jpg", "other.png"]
+    assert files("album") == after
+    assert "album: left out 2 results of an earlier run" in run(capsys, "album", "--output", "album")[2]
+    assert files("album") == after
 
 
 def test_what_cannot_be_written_is_named_and_the_others_are_done(desk, capsys, monkeypatch):
