@@ -348,7 +348,7 @@ def run_colorize(options: ColorizeOptions) -> int:
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"the folder --output {options.output} cannot be made: {error.strerror}") from error
-    sources, complaints = _files(options.pictures)
+    sources, complaints = _files(options.pictures, options.output)
     for complaint in complaints:
         print(f"colorlab: {complaint}", file=sys.stderr)
     originals = {_identity(source) for source in sources} - {None}
@@ -374,18 +374,25 @@ def run_colorize(options: ColorizeOptions) -> int:
     written = 0
     with ThreadPoolExecutor(options.jobs) as pool:
         outcomes = pool.map(do, sources, targets) if options.jobs > 1 else map(do, sources, targets)
-        for outcome in tqdm(outcomes, total=len(sources), unit="picture", desc="colorize", disable=None):
-            if outcome is None:
-                written += 1
-            else:
-                tqdm.write(f"colorlab: {outcome}", file=sys.stderr)
+        try:
+            for outcome in tqdm(outcomes, total=len(sources), unit="picture", desc="colorize", disable=None):
+                if outcome is None:
+                    written += 1
+                else:
+                    tqdm.write(f"colorlab: {outcome}", file=sys.stderr)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     said = "would be colorized" if options.dry_run else "colorized"
     print(f"{written} of {len(sources)} pictures {said}, in {options.output}")
     return 1 if complaints or written < len(sources) else 0
 
 
-def _files(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """The files given, the pictures directly inside the folders given, and a sentence for each folder without."""
+def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:
+    """The files given, the pictures directly inside the folders given, and a sentence for each folder without.
+
+    Where results go into a folder given, those of earlier runs are none of its pictures.
+    """
     files, complaints = [], []
     for path in given:
         if not os.path.isdir(path):  # unlike Path.is_dir, it never raises
@@ -401,7 +408,14 @@ def _files(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
             for entry in inside
             if os.path.isfile(entry) and is_picture(entry.name, functools.partial(first_bytes, entry))
         ]
-        files += pictures
+        earlier = {
+            entry
+            for entry in pictures
+            if os.path.realpath(path) == os.path.realpath(output) and results.is_own(entry)
+        }
+        if earlier:
+            print(f"{path}: left out {len(earlier)} results of an earlier run", file=sys.stderr)
+        files += [entry for entry in pictures if entry not in earlier]
         if not pictures:
             complaints.append(f"there are no pictures in the folder {path}")
         elif others := [entry.name for entry in inside if entry not in set(pictures)]:
@@ -443,7 +457,7 @@ def _colorize_file(
         lightness = full_lightness(picture)
         ab = predict_ab(lightness, model, size=options.size, style=style)
         pixels = render_pixels(lightness, ab, alpha=picture.alpha, deep=options.depth == 16)
-        writer.write(pixels, target, about)
+        kept = writer.write(pixels, target, about)
     except OSError as error:
         raise ValueError(f"{target} cannot be written: {error.strerror or error}") from error
     except (MemoryError, RuntimeError) as error:
@@ -451,5 +465,7 @@ def _colorize_file(
         if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
             raise
         raise ValueError(f"there is not enough memory to colorize {source}") from error
+    if not kept:
+        tqdm.write(f"{source} holds damaged metadata, which {target} goes without", file=sys.stderr)
     if about.pictures > 1:
         tqdm.write(f"{source} holds {about.pictures} pictures, of which one is in {target}", file=sys.stderr)

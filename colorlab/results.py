@@ -168,8 +168,11 @@ class Writer:
     quality: int = 92
     model: str = "colorlab"
 
-    def write(self, pixels: npt.NDArray[Any], target: Path, about: About) -> None:
+    def write(self, pixels: npt.NDArray[Any], target: Path, about: About) -> bool:
         """Write ``H×W×3|4`` of uint8 or uint16. Under its final name a picture is always whole.
+
+        Returns:
+            Whether what is known about the original went along; where that is damaged, the result goes without.
 
         Raises:
             OSError: it cannot be written.
@@ -179,9 +182,19 @@ class Writer:
             raise ValueError(f"{target} would lose its transparency, which JPEG does not have; give another --format")
         unfinished = target.with_name(f".colorlab-{os.getpid()}-{next(_numbers)}.part")
         try:
+            kept = True
             with open(unfinished, "xb") as file:
-                self._encode(pixels, file, about)
+                try:
+                    self._encode(pixels, file, about)
+                except (OSError, MemoryError):
+                    raise
+                except Exception:  # values of EXIF that are not of their types make Pillow raise anything
+                    file.seek(0)
+                    file.truncate()
+                    self._encode(pixels, file, About())
+                    kept = False
             os.replace(unfinished, target)
+            return kept
         finally:
             unfinished.unlink(missing_ok=True)
 

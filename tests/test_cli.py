@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 from skimage import data
 
-from colorlab import cli, pretrained
+from colorlab import cli, pretrained, results
 from colorlab.inference import colorize, full_lightness
 from colorlab.models import ConstantColor, create_colorizer, save_weights
 from colorlab.pictures import read_picture
@@ -214,7 +214,10 @@ def test_a_folder_into_itself_keeps_its_originals(desk, capsys):
     before = Path("album/coffee.png").read_bytes()
     assert run(capsys, "album", "--output", "album")[0] == 1
     assert Path("album/coffee.png").read_bytes() == before
-    assert files("album") == ["coffee.jpg", "coffee.png", "coffee.png.png", "other.jpg", "other.png"]
+    after = ["coffee.jpg", "coffee.png", "coffee.png.png", "other.jpg", "other.png"]
+    assert files("album") == after
+    assert "album: left out 2 results of an earlier run" in run(capsys, "album", "--output", "album")[2]
+    assert files("album") == after
 
 
 def test_what_cannot_be_written_is_named_and_the_others_are_done(desk, capsys, monkeypatch):
@@ -280,6 +283,15 @@ def test_what_is_known_about_a_picture_goes_along(desk, capsys):
             assert b"Uppsala" in image.info["xmp"]
             assert b'Orientation="1"' in image.info["xmp"]
             assert "srgb" in image.info or b"sRGB" in image.info["icc_profile"].replace(b"\0", b"")
+
+
+def test_damaged_metadata_do_not_keep_a_picture_from_being_colored(desk, capsys, monkeypatch):
+    about = results.About(exif={282: "no number", 34853: {2: object()}})
+    monkeypatch.setattr(results, "read_about", lambda path: about)
+    for kind in ("png", "tiff"):
+        status, _, err = run(capsys, "cat.jpg", "--output", kind, "--format", kind)
+        assert status == 0
+        assert "cat.jpg holds damaged metadata" in err
 
 
 def test_notes_in_a_png_go_along(desk, capsys):
