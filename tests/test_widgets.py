@@ -20,7 +20,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from colorlab import color, pretrained
 from colorlab.data.placeholder import PHOTOGRAPHS, photograph
 from colorlab.inference import colorize, full_lightness
-from colorlab.models import Colorizer, ConstantColor
+from colorlab.models import Colorizer, ConstantColor, DistributionColorizer
 from colorlab.pictures import read_picture
 from colorlab.widgets import ColorizeBench
 from colorlab.widgets.base import Source
@@ -460,3 +460,115 @@ def test_a_stored_notebook_keeps_a_small_picture(bench, monkeypatch, capsys):
 def test_import_colorlab_leaves_ipywidgets_alone():
     code = "import sys, colorlab; sys.exit('ipywidgets' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---- styles of a model that predicts a distribution
+
+
+@pytest.fixture(scope="module")
+def believer():
+    """A model that predicts a distribution, with random weights that make its styles differ."""
+    torch.manual_seed(0)
+    model = DistributionColorizer().eval()
+    model.set_prior((-model.bins.norm(dim=1) / 20).exp())
+    torch.nn.init.normal_(model.to_logits.weight, std=0.5)
+    return model
+
+
+@pytest.fixture
+def styled(believer):
+    """A bench with that model and one that predicts a single color."""
+    return ColorizeBench("cat", "believer", models={"believer": believer, "gray": ConstantColor()}, size=64)
+
+
+def values(bench):
+    return bench.style_name.value, bench.temperature.value, bench.prior_correction.value
+
+
+def test_the_bench_begins_with_the_models_balanced_style(styled, believer):
+    assert tuple(styled.style_name.options) == ("careful", "balanced", "vivid", "sample")
+    own = believer.styles["balanced"]
+    assert values(styled) == ("balanced", own.temperature, own.prior_correction)
+    assert styled.seed.layout.display == "none"
+    assert " coloured by believer in style balanced at working size 64 px" in said(styled)
+
+
+def test_another_style_brings_its_values_and_predicts_again(styled, believer, runs):
+    after = styled.curtain.after
+    styled.style_name.value = "vivid"
+    own = believer.styles["vivid"]
+    assert values(styled) == ("vivid", own.temperature, own.prior_correction)
+    assert len(runs) == 1
+    assert styled.curtain.after != after
+    assert "in style vivid" in said(styled)
+
+
+def test_temperature_and_prior_correction_change_the_prediction(styled, believer, runs):
+    for control, value in ((styled.temperature, 1.5), (styled.prior_correction, 0.9)):
+        after = styled.curtain.after
+        control.value = value
+        assert styled.curtain.after != after
+    assert len(runs) == 2
+    assert values(styled) == ("balanced", 1.5, 0.9)
+    # They stay with another picture, and give way to those of another style.
+    styled.picture.value = Source("sample", "coffee")
+    assert values(styled) == ("balanced", 1.5, 0.9)
+    styled.style_name.value = "careful"
+    own = believer.styles["careful"]
+    assert values(styled) == ("careful", own.temperature, own.prior_correction)
+
+
+def test_a_sample_has_a_seed(styled, runs):
+    styled.style_name.value = "sample"
+    assert styled.seed.layout.display is None
+    assert "in style sample, seed 0, at working size" in said(styled)
+    first = styled.curtain.after
+    styled.seed.value = 7
+    assert "in style sample, seed 7, at working size" in said(styled)
+    assert styled.curtain.after != first
+    styled.seed.value = 0
+    assert styled.curtain.after == first
+    assert len(runs) == 3
+    styled.style_name.value = "balanced"
+    assert styled.seed.layout.display == "none"
+
+
+def test_a_style_that_is_saved_is_what_colorize_gives(believer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bench = ColorizeBench("cat", "believer", models={"believer": believer}, size=64, style="vivid")
+    bench.temperature.value = 0.9
+    bench.save.click()
+    expected = colorize(photograph("cat"), believer, size=64, style="vivid", temperature=0.9)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "colorized" / "cat.png")), np.asarray(expected))
+
+
+def test_a_model_that_predicts_a_single_color_has_no_styles(styled, believer):
+    styled.style_name.value = "sample"
+    styled.model.value = "gray"
+    assert styled.style_name.disabled
+    assert styled.temperature.disabled
+    assert styled.prior_correction.disabled
+    assert styled.seed.layout.display == "none"
+    assert "style" not in said(styled)
+    styled.model.value = "believer"
+    assert not styled.style_name.disabled
+    assert "in style sample, seed 0," in said(styled)
+
+
+def test_a_style_that_fails_leaves_the_bench_as_it_was(styled, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise RuntimeError("not enough memory")
+
+    before, after = values(styled), styled.curtain.after
+    monkeypatch.setattr("colorlab.widgets.colorize_bench.predict_ab", fail)
+    styled.style_name.value = "sample"
+    assert said(styled) == "not enough memory. Nothing was changed."
+    assert (values(styled), styled.curtain.after) == (before, after)
+
+
+def test_a_style_that_a_model_does_not_have_is_refused(believer):
+    models = {"believer": believer, "gray": ConstantColor()}
+    with pytest.raises(ValueError, match="no style 'loud'; there are careful, balanced, vivid, sample"):
+        ColorizeBench("cat", "believer", models=models, style="loud")
+    with pytest.raises(ValueError, match="predicts a single color"):
+        ColorizeBench("cat", "gray", models=models, style="vivid")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from colorlab.widgets.colorize_bench import ColorizeBench
+from colorlab.widgets.distribution_probe import DistributionProbe
 from colorlab.widgets.hint_painter import HintPainter
 from colorlab.widgets.lab_explorer import LabExplorer
 from colorlab.widgets.metric_trap import MetricTrap
@@ -12,6 +13,7 @@ from colorlab.widgets.turing_test import TuringTest
 
 __all__ = [
     "ColorizeBench",
+    "DistributionProbe",
     "HintPainter",
     "LabExplorer",
     "MetricTrap",

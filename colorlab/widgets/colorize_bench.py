@@ -1,7 +1,7 @@
 """The bench: colour a photograph of one's own, turn the chroma up and down, save the result.
 
-The network runs when the picture, the model or the working size changes. The chroma gain only draws again, and only
-*Save* works at full resolution.
+The network runs when the picture, the model, the working size or the style changes. The chroma gain only draws again,
+and only *Save* works at full resolution.
 
 Used in notebook ``11_colorize_your_own``.
 """
@@ -22,8 +22,8 @@ from torch import Tensor
 from traitlets import link
 
 from colorlab import color, pretrained
-from colorlab.inference import predict_ab, render
-from colorlab.models import Colorizer
+from colorlab.inference import choose_style, predict_ab, render
+from colorlab.models import DEFAULT_STYLE, STYLES, Colorizer, DistributionColorizer, Style
 from colorlab.pictures import Picture
 from colorlab.widgets.base import NARROW, WRAPPED, PictureBox, Source
 from colorlab.widgets.curtain import Curtain
@@ -45,10 +45,12 @@ _DIFFERENCE = f"CIEDE2000, 0 dark … {LARGE_DIFFERENCE:g} bright"
 
 
 class Choice(NamedTuple):
-    """What a prediction depends on, beside its picture."""
+    """What a prediction depends on, beside its picture; ``style`` is None where the model predicts a single color."""
 
     model: str
     size: int | str
+    style_name: str
+    style: Style | None
 
 
 def difference(true: Tensor, shown: Image.Image) -> tuple[Image.Image, float]:
@@ -66,6 +68,11 @@ def difference(true: Tensor, shown: Image.Image) -> tuple[Image.Image, float]:
     return Image.fromarray(colormaps["viridis"](brightness, bytes=True)[..., :3].copy()), float(distance.mean())
 
 
+def own_style(model: Colorizer, name: str) -> Style | None:
+    """Return a model's own style of this name; None for a model that predicts a single color."""
+    return choose_style(model, name) if isinstance(model, DistributionColorizer) else None
+
+
 class ColorizeBench(PictureBox):
     """Colour a picture in a notebook: ``ColorizeBench()`` as the last line of a cell.
 
@@ -79,9 +86,12 @@ class ColorizeBench(PictureBox):
         model: the model to begin with; ``None`` is the best that ships.
         models: name → colorizer: models of your own, offered beside :data:`colorlab.pretrained.NAMES`.
         size: the working size to begin with, as in :func:`colorlab.colorize`; by default each model's own.
+        style: the style to begin with, as in :func:`colorlab.colorize`; its temperature, prior correction and random
+            seed can be changed on the bench.
 
     Raises:
-        ValueError: a picture that cannot be read, an unknown model, a size below 1.
+        ValueError: a picture that cannot be read, an unknown model or style, a style for a model that predicts a
+            single color, a size below 1.
     """
 
     def __init__(
@@ -91,6 +101,7 @@ class ColorizeBench(PictureBox):
         *,
         models: Mapping[str, Colorizer] | None = None,
         size: int | None = None,
+        style: str | None = None,
     ) -> None:
         super().__init__()
         # Models by name, each loaded when it is first chosen.
@@ -98,8 +109,11 @@ class ColorizeBench(PictureBox):
         model = pretrained.NAMES[0] if model is None else model
         if model not in self._networks:
             raise ValueError(f"no model {model!r}; there are {', '.join(self._networks)}")
+        network = self._network(model)
+        choose_style(network, style)  # raises where the model has no such style
         self._files = OwnFiles()
-        self._make_controls(model, size)
+        self._make_controls(model, size, style or DEFAULT_STYLE)
+        self._set_style(own_style(network, self.style_name.value))
         self._open(picture)
         self._watch_controls()
 
@@ -119,7 +133,7 @@ class ColorizeBench(PictureBox):
             caption=f"The bench as it opened: {name}, coloured by {model}.",
         )
 
-    def _make_controls(self, model: str, size: int | None) -> None:
+    def _make_controls(self, model: str, size: int | None, style: str) -> None:
         self.model = ipywidgets.Dropdown(
             options=list(self._networks), value=model, description="Model", style=NARROW, layout={"width": "210px"}
         )
@@ -132,6 +146,18 @@ class ColorizeBench(PictureBox):
             description="Working size",
             style=NARROW,
             layout={"width": "215px"},
+        )
+        self.style_name = ipywidgets.Dropdown(
+            options=list(STYLES), value=style, description="Style", style=NARROW, layout={"width": "150px"}
+        )
+        self.temperature = ipywidgets.BoundedFloatText(
+            min=0.05, max=2.0, step=0.05, description="Temperature", style=NARROW, layout={"width": "150px"}
+        )
+        self.prior_correction = ipywidgets.BoundedFloatText(
+            min=0.0, max=1.0, step=0.05, description="Prior correction", style=NARROW, layout={"width": "170px"}
+        )
+        self.seed = ipywidgets.BoundedIntText(
+            min=0, max=10**6, description="Seed", style=NARROW, layout={"width": "120px"}
         )
         # The slider of ipywidgets has no name that a screen reader could say; the number beside it has.
         gain: dict[str, Any] = {"value": 1.0, "min": 0.0, "max": 2.0, "step": 0.05}
@@ -165,6 +191,7 @@ class ColorizeBench(PictureBox):
             ipywidgets.HBox(
                 [self.model, self.size, ipywidgets.HBox([self.chroma, self.chroma_number])], layout=WRAPPED
             ),
+            ipywidgets.HBox([self.style_name, self.temperature, self.prior_correction, self.seed], layout=WRAPPED),
             ipywidgets.HBox(
                 [
                     ipywidgets.VBox([caption, self.curtain], layout=half),
@@ -179,8 +206,10 @@ class ColorizeBench(PictureBox):
 
     def _watch_controls(self) -> None:
         link((self.chroma, "value"), (self.chroma_number, "value"))
-        for control in (self.model, self.size):
+        for control in (self.size, self.temperature, self.prior_correction, self.seed):
             control.observe(self._on_choice, "value")
+        for control in (self.model, self.style_name):
+            control.observe(self._on_style, "value")
         for control in (self.chroma, self.view):
             control.observe(self._on_look, "value")
         self.save.on_click(self._on_save)
@@ -188,6 +217,13 @@ class ColorizeBench(PictureBox):
     def _on_choice(self, _: object) -> None:
         if not self._settling:
             with self._told():
+                self._show(self._subject, self._true)
+
+    def _on_style(self, _: object) -> None:
+        """Predict with the values that the model's style begins with, not with those of the style before."""
+        if not self._settling:
+            with self._told():
+                self._set_style(own_style(self._network(self.model.value), self.style_name.value))
                 self._show(self._subject, self._true)
 
     def _on_look(self, _: object) -> None:
@@ -211,18 +247,44 @@ class ColorizeBench(PictureBox):
         self._show(subject, true_lab(picture, subject))
         self.target.value = f"colorized/{Path(subject.name).stem}.png"
 
+    def _network(self, name: str) -> Colorizer:
+        """Return a model by its name, loaded when it is first asked for."""
+        network = self._networks[name]
+        if network is None:
+            self._say(f"Loading {name} …")
+            network = self._networks[name] = pretrained.load(name)
+        return network
+
+    def _chosen_style(self, network: Colorizer) -> Style | None:
+        """Return the style that the controls say; None for a model that predicts a single color."""
+        style = own_style(network, self.style_name.value)
+        if style is None:
+            return None
+        seed = None if style.seed is None else self.seed.value
+        return Style(self.temperature.value, self.prior_correction.value, seed)
+
+    def _set_style(self, style: Style | None) -> None:
+        """Make the controls say this style; None disables them."""
+        with self._unheard():
+            for control in (self.style_name, self.temperature, self.prior_correction):
+                control.disabled = style is None
+            self.seed.layout.display = "none" if style is None or style.seed is None else None
+            if style is not None:
+                self.temperature.value, self.prior_correction.value = style.temperature, style.prior_correction
+                self.seed.value = style.seed or 0
+
     def _show(self, subject: Subject, true: Tensor | None) -> None:
         """Predict colours, then put everything on the bench at once; an error on the way leaves it as it was."""
         name = str(self.model.value)
         size = None if self.size.value == _OWN_SIZE else self.size.value
         self._say(f"Colouring {subject.name} with {name} …")
-        network = self._networks[name]
-        if network is None:
-            network = self._networks[name] = pretrained.load(name)
+        network = self._network(name)
+        style = self._chosen_style(network)
         began = perf_counter()
-        ab = predict_ab(subject.lightness, network, size=size)
+        ab = predict_ab(subject.lightness, network, size=size, style=style)
         self._seconds = perf_counter() - began
-        self._subject, self._true, self._ab, self._shown = subject, true, ab, Choice(name, self.size.value)
+        self._subject, self._true, self._ab = subject, true, ab
+        self._shown = Choice(name, self.size.value, self.style_name.value, style)
         self._side = network.working_size if size is None else size
         self.curtain.show_before(self._drawn(0), alt=f"{subject.name} without colour: its lightness")
         with self._unheard():
@@ -246,8 +308,8 @@ class ColorizeBench(PictureBox):
             result, alt=f"{subject.name} in the colours that {model} predicts, chroma gain {chroma:.2f}"
         )
         text = (
-            f"{subject.name}, {subject.dimensions} pixels, coloured by {model} at working size {self._side} px in "
-            f"{self._seconds:.2f} s, chroma gain {chroma:.2f}."
+            f"{subject.name}, {subject.dimensions} pixels, coloured by {model}{self._style_in_words()} "
+            f"at working size {self._side} px in {self._seconds:.2f} s, chroma gain {chroma:.2f}."
         )
         if self.view.value == _DIFFERENCE and self._true is not None:
             beside, mean = difference(self._true, result)
@@ -258,7 +320,14 @@ class ColorizeBench(PictureBox):
         self.beside.value = picture_html(beside, alt=alt, caption="")
         self._say(text)
 
+    def _style_in_words(self) -> str:
+        _, _, name, style = self._shown
+        if style is None:
+            return ""
+        return f" in style {name}" + (f", seed {style.seed}," if style.seed is not None else "")
+
     def _settle(self) -> None:
         super()._settle()
         with self._unheard():
-            self.model.value, self.size.value = self._shown
+            self.model.value, self.size.value, self.style_name.value, style = self._shown
+        self._set_style(style)

@@ -35,15 +35,16 @@ def shown_width(image: Image.Image) -> int:
     return image.width * max(1, _ENLARGE_BELOW // max(image.size))
 
 
-def picture_html(image: Image.Image, *, alt: str, caption: str) -> str:
+def picture_html(image: Image.Image, *, alt: str, caption: str, width: int | None = None) -> str:
     """A picture as a ``<figure>`` that needs no file, no server and no network.
 
     Args:
         image: RGB, or RGBA, which is then shown as transparent.
         alt: what one would tell somebody on the telephone.
         caption: the line above it.
+        width: in CSS pixels, where there is room for them; None is :func:`shown_width`.
     """
-    width = shown_width(image)
+    width = width or shown_width(image)
     crisp = "image-rendering:pixelated;" if width > image.width else ""
     return (
         '<figure style="margin:0"><figcaption style="line-height:1.6">'

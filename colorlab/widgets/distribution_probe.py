@@ -1,0 +1,384 @@
+"""The distribution probe: which colors a network considers possible at one spot of an image, and how likely each is.
+
+A click or the arrow keys move the spot. The network runs once for each image; :func:`entropy_bits` and
+:func:`modes` say in numbers what the plot of the bins shows.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ipywidgets
+import numpy as np
+import torch
+from matplotlib import colormaps
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torch.nn import functional as F
+
+from colorlab import color, pretrained
+from colorlab.inference import render
+from colorlab.models import Colorizer, DistributionColorizer, Style
+from colorlab.models.distribution import BIN_SIZE, mixed
+from colorlab.pictures import Picture
+from colorlab.widgets.base import WRAPPED, PictureBox, Source
+from colorlab.widgets.markup import picture_html
+from colorlab.widgets.point_pad import PointPad
+from colorlab.widgets.still import contact_sheet, display_with_still
+from colorlab.widgets.subject import Subject, prepare
+
+SHOWN_MODES = 5
+"""Modes that are listed, at most."""
+
+LEAST = 0.01
+"""Modes less likely than this are not listed."""
+
+LARGE_ENTROPY = 6.0
+"""Entropy in bits that is shown as the brightest; equal probabilities of all bins would have nearly 8."""
+
+VIEWS = ("gray", "colorized", "entropy")
+"""What the image can be shown as."""
+
+_CANVAS_WIDTH = 448  # of the image's longer side on the page, in CSS pixels
+_PLOT_WIDTH = 332
+_REACH = 115  # of the plot, in Lab units to each side of gray: the bins end at 110 + 5
+_PIXELS = 4  # of the plot, for one Lab unit
+
+# Where the hue angle in the a, b plane passes from one color to the next, in degrees.
+_HUES = {20: "pink", 48: "red", 80: "orange", 112: "yellow", 185: "green", 220: "cyan", 310: "blue", 345: "purple"}
+
+
+class Belief(NamedTuple):
+    """What a network considers possible for an image of h×w pixels, its working size.
+
+    Attributes:
+        lightness: ``(h, w)`` L in 0…100.
+        probabilities: ``(bins, h, w)``, summing to 1 over the bins, before any style.
+        ab: ``(2, h, w)`` the color that the network's own style chooses, in Lab units.
+    """
+
+    lightness: Tensor
+    probabilities: Tensor
+    ab: Tensor
+
+
+class Mode(NamedTuple):
+    """A likely color: a, b in Lab units, and the probability of its bin and the bins around it."""
+
+    a: float
+    b: float
+    probability: float
+
+
+def believe(lightness: Tensor, model: DistributionColorizer) -> Belief:
+    """Return what a model considers possible at each pixel of an image, reduced as ``colorize`` reduces it.
+
+    A pixel's probabilities are those of the cells around it, mixed as the model mixes their colors.
+
+    Args:
+        lightness: ``(H, W)`` L in 0…100.
+        model: is used in ``eval()`` mode and left in the mode it came in.
+    """
+    height, width = lightness.shape
+    scale = min(1.0, model.working_size / math.sqrt(height * width))
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    small = F.interpolate(
+        lightness[None, None], (rows, columns), mode="bilinear", antialias=True, align_corners=False
+    )
+    bottom, right = model.accepted_size(rows) - rows, model.accepted_size(columns) - columns
+    padded = F.pad(small / color.LIGHTNESS_CENTRE - 1, (0, right, 0, bottom), mode="replicate")
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        logits, mixture = model.both_ways(padded.to(model.bins.device))
+        cells = model.tempered(logits.float(), Style()).softmax(dim=1)
+        probabilities = mixed(cells, mixture)[0, :, :rows, :columns]
+        ab: Tensor = model.chosen_color((logits, mixture))[0, :, :rows, :columns] * color.AB_SCALE
+    model.train(was_training)
+    return Belief(small[0, 0], probabilities.cpu().clone(), ab.cpu().clone())
+
+
+def entropy_bits(probabilities: Tensor) -> Tensor:
+    """Return the entropy in bits of probabilities that sum to 1 over the first dimension, which the result lacks.
+
+    It is 0 where one color is certain and log2 n where n bins are equally likely.
+    """
+    entropy: Tensor = torch.special.entr(probabilities).sum(dim=0) / math.log(2)
+    return entropy
+
+
+def modes(probabilities: Tensor, bins: Tensor) -> list[Mode]:
+    """Return the likely colors of a distribution, most likely first, at most :data:`SHOWN_MODES`.
+
+    The first is the likeliest bin with its eight neighbors; the next is the likeliest of the bins that remain, with
+    those of its neighbors that remain; and so on.
+
+    Args:
+        probabilities: ``(bins,)``, summing to 1.
+        bins: ``(bins, 2)`` a, b of each bin in Lab units, :data:`~colorlab.models.distribution.BIN_SIZE` apart.
+    """
+    near = torch.cdist(bins, bins) < 1.5 * BIN_SIZE
+    left = probabilities.clone()
+    found = []
+    while float(left.max()) > 0:
+        i = int(left.argmax())
+        a, b = bins[i].tolist()
+        found.append(Mode(a, b, float(left[near[i]].sum())))
+        left[near[i]] = 0
+    found.sort(key=lambda mode: -mode.probability)
+    return [mode for mode in found if mode.probability >= LEAST][:SHOWN_MODES]
+
+
+def color_name(lightness: float, a: float, b: float) -> str:
+    """Return a plain English name of a Lab color, such as ``dull orange``."""
+    chroma, hue = math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360
+    if chroma < BIN_SIZE / 2:
+        return "black" if lightness < 15 else "white" if lightness > 92 else "gray"
+    name = next((name for end, name in _HUES.items() if hue < end), "pink")
+    if lightness < 55:
+        name = {"orange": "brown", "yellow": "olive"}.get(name, name)
+    return f"dull {name}" if chroma < 25 else name
+
+
+def plot_bins(probabilities: Tensor, bins: Tensor, lightness: float, chosen: Sequence[float]) -> Image.Image:
+    """Draw a distribution over a (to the right) and b (upward), RGBA.
+
+    Each bin that a screen can show at ``lightness`` is a pale square of its color. The area of the full-colored
+    square on it is its probability, relative to the likeliest bin; a bin that no screen can show is an empty frame.
+    What is nearly black or white has a frame too, to be seen on a page of either color.
+
+    Args:
+        probabilities: ``(bins,)``.
+        bins: ``(bins, 2)`` in Lab units.
+        lightness: L in 0…100.
+        chosen: a, b of a color to put a ring around, in Lab units.
+    """
+    side = 2 * _REACH * _PIXELS
+    plot = Image.new("RGBA", (side, side))
+    draw = ImageDraw.Draw(plot)
+
+    def box(a: float, b: float, reach: float) -> tuple[float, float, float, float]:
+        x, y = (a + _REACH) * _PIXELS, (_REACH - b) * _PIXELS
+        return x - reach * _PIXELS, y - reach * _PIXELS, x + reach * _PIXELS - 1, y + reach * _PIXELS - 1
+
+    lab = torch.cat([torch.full_like(bins[:, :1], lightness), bins], dim=1).T[..., None]
+    inside = color.in_gamut(lab).flatten().tolist()
+    colors = color.to_uint8(color.lab_to_rgb(lab))[..., 0].T.tolist()
+    reaches = (BIN_SIZE / 2 * (probabilities / probabilities.max()).sqrt()).tolist()
+    gray = (128, 128, 128, 255)
+    middle = _REACH * _PIXELS
+    places = bins.tolist()
+    for (a, b), shown, rgb in zip(places, inside, colors, strict=True):
+        if shown:
+            draw.rectangle(box(a, b, BIN_SIZE / 2), fill=(*rgb, 70))
+    draw.line((0, middle, side, middle), fill=gray, width=2)
+    draw.line((middle, 0, middle, side), fill=gray, width=2)
+    for (a, b), shown, rgb, reach in zip(places, inside, colors, reaches, strict=True):
+        if reach * _PIXELS >= 1:
+            frame = None if shown and 20 <= lightness <= 85 else gray
+            draw.rectangle(box(a, b, reach), fill=(*rgb, 255) if shown else None, outline=frame, width=2)
+    # White within black: one of the two is seen on any color.
+    a, b = chosen
+    draw.ellipse(box(a, b, 6.5), outline="black", width=14)
+    draw.ellipse(box(a, b, 5.5), outline="white", width=6)
+    return plot
+
+
+def _fitted(lightness: float, a: float, b: float) -> Tensor:
+    """Return the nearest color of this L that a screen can show: ``(3, 1, 1)`` Lab."""
+    return color.fit_to_gamut(torch.tensor([lightness, a, b]).view(3, 1, 1))
+
+
+def modes_html(found: Sequence[Mode], lightness: float) -> str:
+    """Return a table with a row for each mode: the nearest color that a screen can show, its probability and name."""
+    rows = []
+    for a, b, probability in found:
+        lab = _fitted(lightness, a, b)
+        red, green, blue = color.to_uint8(color.lab_to_rgb(lab)).flatten().tolist()
+        rows.append(
+            f'<tr><td style="background:rgb({red},{green},{blue});border:1px solid currentColor;min-width:28px"></td>'
+            f'<td style="text-align:right">{probability:.0%}</td>'
+            f'<th scope="row" style="text-align:left;font-weight:normal">{color_name(*lab.flatten().tolist())}</th>'
+            f'<td style="text-align:right">{a:z.0f}</td><td style="text-align:right">{b:z.0f}</td></tr>'
+        )
+    elsewhere = 1 - sum(mode.probability for mode in found)
+    rows.append(f'<tr><td></td><td style="text-align:right">{abs(elsewhere):.0%}</td><td>all others</td></tr>')
+    heads = "".join(
+        f'<th scope="col" style="font-weight:normal;text-align:{side}">{head}</th>'
+        for head, side in (("", "left"), ("", "right"), ("likely colors", "left"), ("a", "right"), ("b", "right"))
+    )
+    return (
+        '<table style="border-spacing:6px 3px;border-collapse:separate;line-height:1.5;white-space:nowrap">'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+class DistributionProbe(PictureBox):
+    """Look at the colors a network considers possible: ``DistributionProbe()`` as the last line of a cell.
+
+    A click, a drag or the arrow keys move a spot over the image. Beside it are the probabilities of the colors at
+    that spot, as a plot over a and b and as a list of the likeliest. The image is shown in gray, in the colors that
+    the model's own style chooses, or as a map of the entropy: how undecided the network is.
+
+    Args:
+        picture: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
+        model: a colorizer that predicts a distribution, or the name of weights that ship; None is the default.
+
+    Raises:
+        ValueError: an image that cannot be read, an unknown model, or a model that predicts a single color.
+    """
+
+    def __init__(self, picture: str | Path = "astronaut", model: Colorizer | str | None = None) -> None:
+        super().__init__()
+        network = pretrained.load(model) if model is None or isinstance(model, str) else model
+        if not isinstance(network, DistributionColorizer):
+            raise ValueError(
+                f"{network.name or type(network).__name__} predicts a single color; DistributionProbe needs a model "
+                "that predicts a distribution, such as 'distribution'"
+            )
+        self._network = network
+        self._bins = network.bins.cpu()
+        self._subject: Subject
+        self._make_controls()
+        self._open(picture)
+        self.view.observe(self._on_view, "value")
+
+    def __repr__(self) -> str:
+        # text/plain of the cell: the same on every machine, so that tests of notebooks can compare it.
+        subject, (row, column) = self._subject, self.spot
+        return f"DistributionProbe(picture={subject.name!r}, {subject.dimensions}, row={row}, column={column})"
+
+    def _ipython_display_(self) -> None:
+        name, (row, column) = self._subject.name, self.spot
+        image = self._images["colorized"].convert("RGB")
+        scale = image.height / self._belief.lightness.shape[0]
+        place = ((column + 0.5) * scale, (row + 0.5) * scale)
+        ImageDraw.Draw(image).circle(place, 0.03 * image.width, outline="black", width=10)
+        ImageDraw.Draw(image).circle(place, 0.03 * image.width - 2, outline="white", width=6)
+        plot = self._plot()
+        paper = Image.new("RGBA", plot.size, "white")
+        paper.alpha_composite(plot)
+        display_with_still(
+            self,
+            contact_sheet(
+                [("image", image), ("colors at the spot", paper), ("entropy", self._images["entropy"])], width=160
+            ),
+            alt=f"{name} in color with a ring around a spot; how likely the colors are there; the entropy as a map.",
+            caption=f"{name}: the probe shows the colors that the network considers possible at the spot.",
+        )
+
+    @property
+    def spot(self) -> tuple[int, int]:
+        """Row and column of the spot, in pixels of the image at working size."""
+        return self._spot
+
+    def _make_controls(self) -> None:
+        self.view = ipywidgets.ToggleButtons(
+            options=VIEWS,
+            value="colorized",
+            tooltips=("The lightness alone", "The colors that the style chooses", "How undecided the network is"),
+            style={"button_width": "92px"},
+        )
+        self.canvas = PointPad(self._on_canvas, "Image: arrows move the spot, with Shift by 10")
+        self.legend, self.plot, self.modes = (ipywidgets.HTML() for _ in range(3))
+        # Never wider than the page; an image that is cut off could not be hit everywhere.
+        self.canvas.layout.max_width = self.plot.layout.max_width = "100%"
+        desk = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "8px 16px", "padding": "4px"}
+        # The padding leaves room for the frame that shows the keyboard's focus.
+        left = ipywidgets.VBox(
+            [self.view, self.legend, self.canvas], layout={"max_width": "100%", "padding": "0 4px 4px"}
+        )
+        right = ipywidgets.VBox(
+            [self.plot, self.modes], layout={"width": f"{_PLOT_WIDTH + 8}px", "max_width": "100%"}
+        )
+        self.children = (
+            ipywidgets.HBox([self.picture, self.upload], layout=WRAPPED),
+            ipywidgets.HBox([left, right], layout=desk),
+            self.status,
+        )
+        self.add_class("colorlab-distribution-probe")
+
+    def _on_canvas(self, gesture: Mapping[str, Any]) -> None:
+        if gesture["kind"] in ("press", "move"):
+            with self._told():
+                self._spot = gesture["y"], gesture["x"]
+                self._draw()
+
+    def _on_view(self, _: object) -> None:
+        with self._told():
+            self._draw()
+
+    def _put(self, source: Source, picture: Picture) -> None:
+        self._say(f"Colorizing {source.name} …")
+        subject = prepare(source.name, picture)
+        belief = believe(subject.lightness, self._network)
+        entropy = entropy_bits(belief.probabilities)
+        height, width = subject.small_lightness.shape
+        brightness = (entropy / LARGE_ENTROPY).clamp(max=1)
+        brightness = F.interpolate(brightness[None, None], (height, width), mode="bilinear", align_corners=False)[
+            0, 0
+        ]
+        self._images = {
+            "gray": render(subject.small_lightness, belief.ab, alpha=subject.small_alpha, chroma=0),
+            "colorized": render(subject.small_lightness, belief.ab, alpha=subject.small_alpha),
+            "entropy": Image.fromarray(
+                np.ascontiguousarray(colormaps["viridis"](brightness.numpy(), bytes=True)[..., :3])
+            ),
+        }
+        self._subject, self._belief, self._entropy = subject, belief, entropy
+        self._spot = entropy.shape[0] * 3 // 4, entropy.shape[1] // 3
+        self._draw()
+
+    def _plot(self) -> Image.Image:
+        """Draw the distribution at the spot."""
+        belief, (row, column) = self._belief, self.spot
+        lightness = float(belief.lightness[row, column])
+        return plot_bins(
+            belief.probabilities[:, row, column], self._bins, lightness, belief.ab[:, row, column].tolist()
+        )
+
+    def _draw(self) -> None:
+        subject, belief, view = self._subject, self._belief, str(self.view.value)
+        row, column = self.spot
+        probabilities = belief.probabilities[:, row, column]
+        lightness, entropy = float(belief.lightness[row, column]), float(self._entropy[row, column])
+        most = math.log2(len(self._bins))
+        found = modes(probabilities, self._bins)
+        height, width = subject.small_lightness.shape
+        self.canvas.show(
+            self._images[view],
+            alt={
+                "gray": f"{subject.name} in gray",
+                "colorized": f"{subject.name} in the network's colors",
+                "entropy": f"{subject.name} as a map of the entropy: the brighter, the less decided the network is",
+            }[view],
+            grid=(len(self._entropy), len(self._entropy.T)),
+            points=[(row, column, "transparent", "the spot")],
+            selected=0,
+            width=_CANVAS_WIDTH * width // max(height, width),
+        )
+        self.legend.value = html.escape(
+            {
+                "gray": "What the network is given",
+                "colorized": "The color chosen at each pixel",
+                "entropy": f"Entropy: dark 0 … bright {LARGE_ENTROPY:g} bits; mean {float(self._entropy.mean()):.1f}",
+            }[view]
+        )
+        chosen = "a = {:z.0f}, b = {:z.0f}".format(*belief.ab[:, row, column].tolist())
+        self.plot.value = picture_html(
+            self._plot(),
+            alt=f"Probabilities of the colors at L = {lightness:.0f}; the color chosen is {chosen}",
+            caption=f"Colors at L = {lightness:.0f}: a to the right, b upward; area: probability; ring: chosen",
+            width=_PLOT_WIDTH,
+        )
+        self.modes.value = modes_html(found, lightness)
+        first = found[0]
+        name = color_name(*_fitted(lightness, first.a, first.b).flatten().tolist())
+        self._say(
+            f"{subject.name}, row {row}, column {column}: L = {lightness:.0f}, entropy {entropy:.2f} bits (at most "
+            f"{most:.2f}), most likely {name} ({first.probability:.0%}), chosen {chosen}."
+        )
