@@ -1,6 +1,7 @@
 """``distribution``: bins, soft targets, styles, the mixture that enlarges, the encoder it starts from."""
 
 import importlib.util
+import warnings
 
 import numpy as np
 import pytest
@@ -61,7 +62,9 @@ def test_a_bin_is_kept_if_some_lightness_shows_its_center():
     lab = np.concatenate(
         [np.repeat(np.linspace(1, 99, 99), len(candidates))[:, None], np.tile(candidates, (99, 1))], 1
     )
-    back = skimage.color.rgb2lab(skimage.color.lab2rgb(lab[:, None]))[:, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of negative Z, which colors outside the gamut have
+        back = skimage.color.rgb2lab(skimage.color.lab2rgb(lab[:, None]))[:, 0]
     shown = (np.abs(back - lab).max(axis=1) < 0.5).reshape(99, -1).any(axis=0)
     differ = {tuple(c) for c in candidates[shown]} ^ {tuple(c) for c in bins}
     assert (0.0, 0.0) in {tuple(c) for c in bins}
@@ -73,9 +76,10 @@ def test_a_bin_is_kept_if_some_lightness_shows_its_center():
 def test_soft_targets_are_the_five_nearest_bins_with_gaussian_weights(a, b):
     network = _network()
     nearest, weight = network.soft_target(torch.tensor([a, b]))
-    distance = (network.bins - torch.tensor([a, b])).norm(dim=1)
+    # In float64: far outside the gamut the Gaussian is next to nothing for every bin.
+    distance = (network.bins - torch.tensor([a, b])).double().norm(dim=1)
     expected = torch.exp(-distance[nearest].square() / 50)
-    torch.testing.assert_close(weight, expected / expected.sum(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(weight.double(), expected / expected.sum(), rtol=1e-4, atol=1e-5)
     # The neighbors are looked up for whole numbers, at most 0.71 units away: a tie may fall otherwise.
     assert distance[nearest].max() <= distance.topk(5, largest=False).values.max() + 2 * 0.71
 
@@ -276,7 +280,7 @@ def test_the_old_default_names_its_successor():
 
 
 def test_a_backbone_without_a_pyramid_is_refused():
-    with pytest.raises(ValueError, match=r"backbone vit_tiny_patch16_224 .*strides 2, 4, 8, 16, 32"):
+    with pytest.raises(ValueError, match=r"backbone vit_tiny_patch16_224 .* needs 2, 4, 8, 16, 32"):
         create_colorizer("distribution", backbone="vit_tiny_patch16_224")
 
 

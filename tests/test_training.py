@@ -295,7 +295,7 @@ def test_weights_of_another_architecture_are_refused(tiny_run, tmp_path):
     [
         ({"model_name": "alexnet"}, r"model_name must be one of resnet, .*unet32.*, got 'alexnet'"),
         ({"dataset_name": "imagenet"}, r"'imagenet'.* placeholder|placeholder.* 'imagenet'"),
-        ({"loss": "l2"}, r"loss must be one of mse, l1, huber, got 'l2'"),
+        ({"loss": "l2"}, r"loss must be one of auto, mse, l1, huber, cross_entropy, got 'l2'"),
         ({"schedule": "step"}, r"schedule must be one of .*one-cycle, .*constant, got 'step'"),
         ({"precision": "int8"}, r"precision must be one of auto, float32, .*, got 'int8'"),
         ({"train_batch_size": 0}, r"train_batch_size must be at least 1, got 0"),

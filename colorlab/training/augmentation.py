@@ -5,6 +5,8 @@ Colors are never touched: what a colorizer is to learn must not be jittered.
 
 from __future__ import annotations
 
+import numpy as np
+import simplejpeg
 import torch
 from torch import Tensor
 from torchvision.transforms import v2
@@ -42,6 +44,8 @@ def aged(lightness: Tensor) -> Tensor:
     result = (result + grain * torch.randn(result.shape).to(device)).clamp(-1, 1)
     for index in struck().nonzero().flatten().tolist():
         quality = int(torch.randint(25, 80, ()))
-        levels = ((result[index] + 1) * 127.5).round().to("cpu", torch.uint8)
-        result[index] = (v2.functional.jpeg(levels, quality).float() / 127.5 - 1).to(device)
+        levels = ((result[index, 0] + 1) * 127.5).round().to("cpu", torch.uint8)
+        stored = simplejpeg.encode_jpeg(np.ascontiguousarray(levels[..., None]), quality, colorspace="GRAY")
+        blocky = torch.from_numpy(simplejpeg.decode_jpeg(stored, "GRAY")[..., 0])
+        result[index, 0] = (blocky.float() / 127.5 - 1).to(device)
     return result
