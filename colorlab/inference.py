@@ -134,7 +134,7 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, 
     model.eval()
     with torch.inference_mode():
         given = padded.to(parameter.device)
-        ab: Tensor = model.predict(given, style) if isinstance(model, DistributionColorizer) else model(given)
+        ab: Tensor = model(given, style) if isinstance(model, DistributionColorizer) else model(given)
     model.train(was_training)
     return (ab[0, :, : small_size[0], : small_size[1]].float() * color.AB_SCALE).cpu().clone()
 

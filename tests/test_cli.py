@@ -275,7 +275,7 @@ def test_what_is_known_about_a_picture_goes_along(desk, capsys):
                 270: "Grandmother", 306: "1999:01:02 03:04:05", 315: "Studio X", 33432: "(c) M",
             }  # fmt: skip
             assert found.get(274, 1) == 1
-            assert "colorized by the model colorlab" in found[305]
+            assert "colorized by the model distribution" in found[305]
             assert found.get_ifd(34665)[36867] == "1931:07:04 12:00:00"
             assert found.get_ifd(34853)[2] == (55, 42, 0)
             assert not found.get_ifd(1)

@@ -191,6 +191,11 @@ class DistributionColorizer(Colorizer):
         for i, parameter in enumerate(self.encoder.parameters()):
             parameter.requires_grad_(i >= last)
 
+    def forward(self, lightness: Tensor, style: Style | None = None) -> Tensor:
+        """Return colors as every colorizer does, chosen by ``style`` or else by the model's own."""
+        self.check_input(lightness)
+        return self.predict(lightness, style)
+
     def predict(self, lightness: Tensor, style: Style | None = None) -> Tensor:
         """Return the color that a style, by default the model's own, chooses: ``(N, 2, H, W)`` in network units."""
         return self.chosen_color(self.both_ways(lightness), style)

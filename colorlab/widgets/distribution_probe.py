@@ -85,7 +85,7 @@ def believe(lightness: Tensor, model: DistributionColorizer) -> Belief:
     """
     height, width = lightness.shape
     scale = min(1.0, model.working_size / math.sqrt(height * width))
-    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    rows, columns = (min(model.working_size**2, max(1, round(side * scale))) for side in (height, width))
     small = F.interpolate(
         lightness[None, None], (rows, columns), mode="bilinear", antialias=True, align_corners=False
     )
