@@ -193,11 +193,12 @@ def test_a_model_in_training_is_left_in_training(model):
 
 def test_the_first_line_shows_a_sample():
     probe = DistributionProbe()
-    assert repr(probe) == "DistributionProbe(picture='astronaut', 512×512, row=96, column=42)"
+    assert repr(probe) == "DistributionProbe(picture='astronaut', 512×512)"
     assert probe._repr_mimebundle_()["text/plain"] == repr(probe)
     assert "colorlab-distribution-probe" in probe._dom_classes
-    assert said(probe).startswith("astronaut, row 96, column 42: L = 44, entropy ")
-    assert (probe.canvas.rows, probe.canvas.columns, probe.canvas.selected) == (128, 128, 0)
+    side = probe.canvas.rows
+    assert (probe.canvas.columns, probe.canvas.selected) == (side, 0)
+    assert said(probe).startswith(f"astronaut, row {side * 3 // 4}, column {side // 3}: L = ")
 
 
 def test_a_click_and_the_arrows_move_the_spot(probe):
@@ -254,7 +255,7 @@ def test_the_network_runs_once_for_each_image(probe, monkeypatch):
 def test_another_image(probe):
     probe.picture.value = Source("sample", "coffee")
     assert said(probe).startswith("coffee, row ")
-    assert probe.canvas.rows * probe.canvas.columns == pytest.approx(128**2, rel=0.02)
+    assert probe.canvas.rows * probe.canvas.columns == pytest.approx(probe._network.working_size**2, rel=0.02)
     assert probe.canvas.width > probe.canvas.rows * 448 // probe.canvas.columns
 
 

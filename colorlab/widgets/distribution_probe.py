@@ -248,9 +248,8 @@ class DistributionProbe(PictureBox):
         self.view.observe(self._on_view, "value")
 
     def __repr__(self) -> str:
-        # text/plain of the cell: the same on every machine, so that tests of notebooks can compare it.
-        subject, (row, column) = self._subject, self.spot
-        return f"DistributionProbe(picture={subject.name!r}, {subject.dimensions}, row={row}, column={column})"
+        # text/plain of the cell: the same on every machine and with any weights, so that tests can compare it.
+        return f"DistributionProbe(picture={self._subject.name!r}, {self._subject.dimensions})"
 
     def _ipython_display_(self) -> None:
         name, (row, column) = self._subject.name, self.spot
