@@ -128,9 +128,11 @@ def test_two_processes_find_the_gradients_of_one(first_batch):
         expected = flat(network["gradients"])
         assert expected.norm() > 0
         for found in two:
-            # All together: a bias before a batch norm has no gradient but rounding.
+            # All together: a bias before a batch norm has no gradient but rounding. Kernels for 8 and for 16 images
+            # add in other orders, which batch norm enlarges: differences of 1e-5 to 9e-4 were seen, by processor.
+            # Batch norms that are not shared, or sums in place of means, differ by a tenth or more.
             gradients = flat(found["networks"][name]["gradients"])
-            assert (gradients - expected).norm() < 1e-4 * expected.norm()
+            assert (gradients - expected).norm() < 1e-2 * expected.norm()
 
 
 def test_both_processes_have_the_same_gradients_to_the_bit(first_batch):
