@@ -24,7 +24,7 @@ from torch.nn import functional as F
 import colorlab
 from colorlab import color, pretrained
 from colorlab.data import create_dataset
-from colorlab.inference import colorize, full_lightness, predict_ab, render
+from colorlab.inference import colorize, enlarge, full_lightness, predict_ab, render
 from colorlab.models import Colorizer, ConstantColor
 from colorlab.pictures import read_picture
 
@@ -225,12 +225,44 @@ def test_render_in_strips_is_render_at_once(small):
     generator = torch.Generator().manual_seed(6)
     lightness = torch.rand(750, 1200, generator=generator) * 40 + 35
     ab = (torch.rand(2, *small, generator=generator) - 0.5) * 80
-    large = F.interpolate(ab[None], (750, 1200), mode="bilinear", align_corners=False)[0]
+    large = enlarge(ab, lightness)
     whole = color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(torch.cat([lightness[None], large]))))
     difference = np.asarray(render(lightness, ab)).astype(int) - whole.movedim(0, -1).numpy()
     # Positions are computed in another order: a rounding may fall to the other side, one pixel in thousands.
     assert np.abs(difference).max() <= 1
     assert (difference != 0).mean() < 1e-3
+
+
+@pytest.mark.parametrize("small", [(1, 1), (7, 5), (30, 40)])
+def test_on_plain_surfaces_colors_are_enlarged_bilinearly(small):
+    ab = torch.rand(2, *small, generator=torch.Generator().manual_seed(0))
+    expected = F.interpolate(ab[None], (30, 40), mode="bilinear", align_corners=False)[0]
+    torch.testing.assert_close(enlarge(ab, torch.full((30, 40), 60.0)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_colors_end_where_lightness_does():
+    """A red thing on a blue ground, lighter than that: the color of one hardly reaches into the other."""
+    lightness = torch.full((64, 64), 30.0)
+    lightness[:, 30:] = 70.0  # not on the border of two small pixels, which are 8 wide
+    small = torch.zeros(2, 8, 8)
+    small[0, :, 4:], small[1, :, :4] = 60.0, -40.0
+    bilinear = F.interpolate(small[None], (64, 64), mode="bilinear", align_corners=False)[0]
+    true = torch.where(
+        lightness > 50, torch.tensor([60.0, 0.0])[:, None, None], torch.tensor([0.0, -40.0])[:, None, None]
+    )
+    errors = [(enlarged - true).norm(dim=0).mean() for enlarged in (enlarge(small, lightness), bilinear)]
+    assert errors[0] < 0.6 * errors[1]
+
+
+def test_true_colors_of_photographs_come_nearer_than_by_bilinear_enlargement():
+    found = []
+    for name in ("astronaut", "coffee", "chelsea"):
+        lab = color.rgb_to_lab(torch.from_numpy(getattr(data, name)()).movedim(-1, 0))
+        small = F.interpolate(lab[None, 1:], (160, 160), mode="area")
+        plain = F.interpolate(small, lab.shape[1:], mode="bilinear", align_corners=False)[0]
+        found.append([float((ab - lab[1:]).square().mean()) for ab in (enlarge(small[0], lab[0]), plain)])
+    errors = np.array(found).mean(axis=0)
+    assert errors[0] < 0.95 * errors[1]
 
 
 def test_without_chroma_the_picture_is_grey(model):

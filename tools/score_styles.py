@@ -24,12 +24,11 @@ import torch
 from PIL import Image
 from score_weights import REAL_DATA, genuine_lpips, paint
 from torch import Tensor
-from torch.nn import functional as F
 
 from colorlab import color, pretrained
 from colorlab.data import create_dataset
 from colorlab.evaluation import mean_colour
-from colorlab.inference import predict_ab
+from colorlab.inference import enlarge, predict_ab
 from colorlab.models import Colorizer, DistributionColorizer, Style, load_weights
 from colorlab.models.backbones import imagenet_state
 
@@ -99,7 +98,7 @@ class Scores:
 def colorized(model: Colorizer, lab: Tensor, size: int, style: Style | None) -> Tensor:
     """Return ``(N, 3, H, W)`` uint8, as :func:`colorlab.colorize` makes them."""
     small = torch.stack([predict_ab(image[0], model, size=size, style=style) for image in lab])
-    return paint(lab, F.interpolate(small, lab.shape[-2:], mode="bilinear", align_corners=False))
+    return paint(lab, torch.stack([enlarge(ab, image[0]) for ab, image in zip(small, lab, strict=True)]))
 
 
 def settings(model: DistributionColorizer, grid: bool) -> Iterator[tuple[str, Style]]:

@@ -21,7 +21,6 @@ import torch
 from PIL import Image
 from scipy.stats import spearmanr
 from torch import Tensor
-from torch.nn import functional as F
 from torchvision.utils import make_grid
 
 from colorlab import color, pretrained
@@ -35,7 +34,7 @@ from colorlab.evaluation import (
     mean_colour,
     score_pictures,
 )
-from colorlab.inference import predict_ab
+from colorlab.inference import enlarge, predict_ab
 from colorlab.models import Colorizer
 
 REAL_DATA = Path(os.environ.get("COLORLAB_REAL_DATA", "data"))
@@ -94,9 +93,7 @@ def score(models: dict[str, Colorizer], rgb: Tensor) -> None:
 
 def predict(model: Colorizer, lab: Tensor) -> Tensor:
     """a and b as :func:`colorlab.colorize` predicts them, ``(N, 2, H, W)`` in Lab units."""
-    size = lab.shape[-2:]
-    small = [predict_ab(picture[0], model)[None] for picture in lab]
-    return torch.cat([F.interpolate(ab, size, mode="bilinear", align_corners=False) for ab in small])
+    return torch.stack([enlarge(predict_ab(picture[0], model), picture[0]) for picture in lab])
 
 
 def paint(lab: Tensor, ab: Tensor) -> Tensor:

@@ -16,11 +16,10 @@ from typing import Any
 import ipywidgets
 import torch
 from PIL import Image, ImageDraw
-from torch.nn import functional as F
 
 from colorlab import color, pretrained
 from colorlab.hints import Hint, Propagation, from_json, to_json
-from colorlab.inference import predict_ab, render
+from colorlab.inference import enlarge, predict_ab, render
 from colorlab.models import Colorizer
 from colorlab.pictures import Picture
 from colorlab.widgets.base import NARROW, WRAPPED, PictureBox, Source
@@ -208,7 +207,7 @@ class HintPainter(PictureBox):
         new = source.kind == "own" and (self._own is None or picture is not self._own[1])
         known = None if new else self._sketches.get(source)
         small = predict_ab(subject.lightness, self._network)
-        ab = F.interpolate(small[None], lightness.shape, mode="bilinear", align_corners=False)[0]
+        ab = enlarge(small, lightness)
         self._propagation, self._predicted = Propagation(lightness), ab
         self._sketches[source] = self._sketch = Sketch(lightness) if known is None else known
         self._subject = subject
