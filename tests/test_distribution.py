@@ -26,7 +26,7 @@ from colorlab.models import (
 )
 from colorlab.models.backbones import imagenet_state
 from colorlab.models.distribution import gamut_bins, mixed, smooth_field
-from colorlab.training import TrainingOptions
+from colorlab.training import TrainingOptions, train
 from colorlab.training.augmentation import aged
 from colorlab.training.distributed import Processes
 from colorlab.training.learner import begin_colorizer
@@ -295,3 +295,27 @@ def test_aged_lightness_stays_in_range_and_follows_torchs_seed():
     same = (one == lightness).flatten(1).all(dim=1)
     # Each of four faults spares three in four: 0.32 of the images are untouched on average.
     assert 0 < int(same.sum()) < 16
+
+
+def test_the_default_is_fine_tuned_on_images_of_ones_own(tmp_path):
+    """What the README's command does: the decoder goes on from the shipped weights and gets better on these images."""
+    options = TrainingOptions(
+        model_name="distribution",
+        initial_weights=pretrained.path("distribution"),
+        frozen_stride=32,
+        learning_rate=5e-4,
+        max_epochs=2,
+        train_batch_size=32,
+        precision="float32",
+        output_root_path=tmp_path,
+    )
+    valset = options.dataset("val")
+    learner = Regression(options, Processes(), steps=1)
+    learner.eval()
+    with torch.no_grad():
+        before = float(learner.scores(valset.rgb, valset.labels)["loss"])
+    run = train(options)
+    assert run.history.rows[-1]["val_loss"] < 0.97 * before
+    encoder = pretrained.load("distribution").encoder.state_dict()
+    for name, tensor in run.model.encoder.state_dict().items():
+        assert torch.equal(tensor, encoder[name]), name
