@@ -33,7 +33,7 @@ from colorlab.evaluation.options import (
     SIOptions,
 )
 from colorlab.inference import choose_style, full_lightness, predict_ab, render_pixels
-from colorlab.models import Colorizer, Style, load_weights
+from colorlab.models import DEFAULT_STYLE, SAMPLE, Colorizer, DistributionColorizer, Style, load_weights
 from colorlab.pictures import read_picture
 from colorlab.training import (
     ClassifierOptions,
@@ -353,8 +353,7 @@ def run_colorize(options: ColorizeOptions) -> int:
         print(f"colorlab: {complaint}", file=sys.stderr)
     originals = {_identity(source) for source in sources} - {None}
     names = results.result_names(sources, results.ENDINGS[options.format])
-    label = options.model_path.stem if options.model_path else options.model_name or pretrained.NAMES[0]
-    writer = results.Writer(options.format, options.quality, label)
+    writer = results.Writer(options.format, options.quality, _label(options, model, style))
 
     def do(source: Path, target: Path) -> str | None:
         """What went wrong."""
@@ -386,6 +385,25 @@ def run_colorize(options: ColorizeOptions) -> int:
     said = "would be colorized" if options.dry_run else "colorized"
     print(f"{written} of {len(sources)} pictures {said}, in {options.output}")
     return 1 if complaints or written < len(sources) else 0
+
+
+def _label(options: ColorizeOptions, model: Colorizer | None, style: Style | None) -> str:
+    """What colored a picture, such that it can be done again."""
+    name = options.model_path.stem if options.model_path else options.model_name or pretrained.NAMES[0]
+    if not isinstance(model, DistributionColorizer):
+        return name
+    style_name = options.style or (SAMPLE if options.seed is not None else DEFAULT_STYLE)
+    details = {
+        "temperature": options.temperature,
+        "prior correction": options.prior_correction,
+        "seed": (style or model.style).seed,
+    }
+    said = [
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in details.items()
+        if value is not None
+    ]
+    return ", ".join([f"{name} in style {style_name}", *said])
 
 
 def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:

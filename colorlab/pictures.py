@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import math
 import os
 import stat
 import struct
@@ -212,6 +213,9 @@ def _read_tiff(file: BinaryIO, what: str) -> Picture:
     page = tiff.find_page(file)
     if page.is_raw:
         return _developed(file, what)
+    width, height, most = page.page.imagewidth, page.page.imagelength, 2 * (Image.MAX_IMAGE_PIXELS or math.inf)
+    if width * height > most:  # as Pillow refuses it; tifffile would take the memory first
+        raise _FinalError(f"{what} is too large to be opened safely: it says that it has {width}×{height} pixels")
     try:
         values, reason = page.pixels() if page.is_deep else None, None
     except ValueError as error:

@@ -161,7 +161,7 @@ class Writer:
     Attributes:
         format: of the files.
         quality: of JPEG and WebP, 1…100.
-        model: the name of what colored them, which they say.
+        model: what colored them and how, which they say.
     """
 
     format: Format = "png"

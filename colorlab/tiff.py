@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import io
 import logging
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from PIL import Image
+from PIL import Image, _imaging
 
-# What tifffile finds odd about a file either does not matter or fails; its log is not for the terminal.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
-logging.getLogger("tifffile").propagate = False
+# What readers find odd about a file either does not matter or fails; their logs are not for the terminal.
+for _reader in ("tifffile", "PIL.TiffImagePlugin"):
+    logging.getLogger(_reader).addHandler(logging.NullHandler())
+    logging.getLogger(_reader).propagate = False
+# Pillow's libtiff writes to the terminal by itself, whatever Python does. Not where it cannot be found in there.
+with contextlib.suppress(OSError, AttributeError):
+    ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -157,12 +164,12 @@ def find_page(file: BinaryIO) -> Page:
     tiff = tifffile.TiffFile(file)
     first = tiff.pages[0]
     pages: list[Any] = []
-    try:
-        for page in tiff.pages:
+    with contextlib.suppress(Exception):  # what comes after the damage is lost; what came before is there
+        seen: set[int] = set()
+        for page in _until_known(tiff.pages, seen):
             pages.append(page)
-            pages += list(page.pages or ())
-    except Exception:  # what comes after the damage is lost; what came before is there
-        pages = pages or [first]
+            pages += _until_known(page.pages or (), seen)
+    pages = pages or [first]
     pages = [page for page in pages if isinstance(page, tifffile.TiffPage) and page.imagewidth * page.imagelength > 0]
     pages = [page for page in pages if not page.subfiletype & 4] or [first]
     whole = [page for page in pages if not (page.subfiletype & 1 or _value(page, 255) == 2)] or pages
@@ -183,6 +190,15 @@ def find_page(file: BinaryIO) -> Page:
             struct.pack_into(f"{order}H", changed, tag.valueoffset, 1)
         content = bytes(changed)
     return Page(page, len(whole), orientation, content)
+
+
+def _until_known(pages: Iterable[Any], seen: set[int]) -> Iterator[Any]:
+    """Pages up to one that was there before: damaged files lead in circles, which tifffile would follow for ever."""
+    for page in pages:
+        if page.offset in seen:
+            return
+        seen.add(page.offset)
+        yield page
 
 
 def _value(page: Any, tag: int) -> int:  # noqa: ANN401

@@ -285,6 +285,30 @@ def test_what_is_known_about_a_picture_goes_along(desk, capsys):
             assert "srgb" in image.info or b"sRGB" in image.info["icc_profile"].replace(b"\0", b"")
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "distribution in style balanced"),
+        (["--style", "vivid"], "distribution in style vivid"),
+        (["--style", "sample"], "distribution in style sample, seed 0"),
+        (["--seed", 7], "distribution in style sample, seed 7"),
+        (
+            ["--style", "careful", "--temperature", 0.25, "--prior-correction", 0.1],
+            "distribution in style careful, temperature 0.25, prior correction 0.1",
+        ),
+        (["--model-name", "resnet"], "resnet"),
+    ],
+)
+def test_a_result_says_how_it_was_colored(desk, capsys, given, said):
+    for form, ending in (("png", "png"), ("jpeg", "jpg"), ("tiff", "tif")):
+        assert run(capsys, "cat.jpg", "--format", form, *given)[0] == 0
+        with Image.open(f"colorized/cat.{ending}") as image:
+            assert image.getexif()[305].endswith(f": colorized by the model {said}")
+    assert run(capsys, "cat.jpg", "--depth", 16, "--output", "deep", "--format", "tiff", *given)[0] == 0
+    with tifffile.TiffFile("deep/cat.tif") as deep:
+        assert deep.pages[0].software.endswith(f"colorized by the model {said}")
+
+
 def test_damaged_metadata_do_not_keep_a_picture_from_being_colored(desk, capsys, monkeypatch):
     about = results.About(exif={282: "no number", 34853: {2: object()}})
     monkeypatch.setattr(results, "read_about", lambda path: about)

@@ -1,7 +1,7 @@
-"""Several ways to the same end, measured in turn in one process, as pictures per CPU-second.
+"""Several ways to the same end, measured in turn in one process, as pictures per second, of the CPU if not told else.
 
-All run on one thread, so that a CPU-second is a second, except on a machine with more to do, where it is the fairer
-measure.
+What runs on one thread is measured in CPU-seconds, which are seconds, except on a machine with more to do, where they
+are the fairer measure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 Way = Callable[[], object]
 
 
-def compare(title: str, pictures: int, ways: Mapping[str, Way], against: Sequence[str], rounds: int) -> None:
+def compare(
+    title: str,
+    pictures: int,
+    ways: Mapping[str, Way],
+    against: Sequence[str],
+    rounds: int,
+    clock: Callable[[], float] = time.process_time,
+) -> None:
     """Measure and print a table.
 
     Every round goes once through all ways, so that what else the machine does meets them alike; a ratio is the median
@@ -25,13 +32,14 @@ def compare(title: str, pictures: int, ways: Mapping[str, Way], against: Sequenc
         ways: by name.
         against: the ways that all others are compared with.
         rounds: that count.
+        clock: in seconds.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds + 1):
         for name, way in ways.items():
-            began = time.process_time()
+            began = clock()
             way()
-            seconds[name].append(time.process_time() - began)
+            seconds[name].append(clock() - began)
     print(f"{title}; {rounds} rounds")
     print(f"  {'':34}{'pictures/s (min … max)':>28}" + "".join(f"{f'× {name}':>20}" for name in against))
     for name in ways:
