@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import io
@@ -9,12 +10,13 @@ import itertools
 import os
 import sys
 import warnings
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+import torch
 import tyro
 from tqdm import tqdm
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -371,7 +373,7 @@ def run_colorize(options: ColorizeOptions) -> int:
 
     targets = [options.output / name for name in names]
     written = 0
-    with ThreadPoolExecutor(options.jobs) as pool:
+    with _shared_cores(options.jobs), ThreadPoolExecutor(options.jobs) as pool:
         outcomes = pool.map(do, sources, targets) if options.jobs > 1 else map(do, sources, targets)
         try:
             for outcome in tqdm(outcomes, total=len(sources), unit="picture", desc="colorize", disable=None):
@@ -385,6 +387,17 @@ def run_colorize(options: ColorizeOptions) -> int:
     said = "would be colorized" if options.dry_run else "colorized"
     print(f"{written} of {len(sources)} pictures {said}, in {options.output}")
     return 1 if complaints or written < len(sources) else 0
+
+
+@contextlib.contextmanager
+def _shared_cores(jobs: int) -> Iterator[None]:
+    """Each job gets its share of torch's threads, where it would take all: too many on few cores slow all down."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // jobs))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _label(options: ColorizeOptions, model: Colorizer | None, style: Style | None) -> str:
