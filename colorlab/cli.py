@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import io
@@ -9,20 +10,23 @@ import itertools
 import os
 import sys
 import warnings
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+import torch
 import tyro
 from tqdm import tqdm
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from colorlab import pretrained, results
 from colorlab.data.check import CheckOptions, run_check
+from colorlab.data.crops import THUMBNAIL
 from colorlab.data.download import DownloadOptions, run_download
 from colorlab.data.files import first_bytes, is_picture
+from colorlab.data.names import DATASET_NAMES
 from colorlab.evaluation import compare, grey, leaderboard, mean_colour, summary, tasks
 from colorlab.evaluation.options import (
     GenerationOptions,
@@ -33,7 +37,15 @@ from colorlab.evaluation.options import (
     SIOptions,
 )
 from colorlab.inference import choose_style, full_lightness, predict_ab, render_pixels
-from colorlab.models import DEFAULT_STYLE, SAMPLE, Colorizer, DistributionColorizer, Style, load_weights
+from colorlab.models import (
+    DEFAULT_STYLE,
+    SAMPLE,
+    Colorizer,
+    DistributionColorizer,
+    Style,
+    has_discriminator,
+    load_weights,
+)
 from colorlab.pictures import read_picture
 from colorlab.training import (
     ClassifierOptions,
@@ -226,6 +238,9 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any, 
 
 def run_colorizer(options: TrainingOptions) -> int:
     """Train, then compare with the baselines on the data set's test pictures."""
+    if _is_first_process():
+        for sentence in _idle(options):
+            print(f"colorlab: {sentence}", file=sys.stderr)
     training = train(options)
     if not _is_first_process():
         return 0
@@ -241,6 +256,31 @@ def run_colorizer(options: TrainingOptions) -> int:
     )
     print(summary(compare(models, testset)).round(2).to_string())
     return _end(training.folder, training.stopped)
+
+
+def _idle(options: TrainingOptions) -> Iterator[str]:
+    """A sentence on the options that were set, but do nothing for the model or the data sets chosen."""
+    sets = {options.dataset_name, options.validate_on or options.dataset_name, *options.also_train_on}
+    listed = ", ".join(sorted(sets))
+    reasons: list[tuple[str, tuple[str, ...]]] = []
+    if has_discriminator(options.model_name):
+        regression = ("loss", "weight_decay", "frozen_stride", "encoder_rate", "age_lightness", "ema")
+        reasons.append((options.model_name, regression))
+    else:
+        pretrained_encoder = options.model_name == DistributionColorizer.name
+        reasons.append((options.model_name, ("l1_weight",) if pretrained_encoder else ("l1_weight", "encoder_rate")))
+    if sets <= {"placeholder", "cifar10"}:
+        reasons.append((listed, ("unreadable", "min_colorfulness", "min_crop_area")))
+    elif options.image_size <= THUMBNAIL:
+        reasons.append((f"an image size up to {THUMBNAIL}", ("min_crop_area",)))
+    if not any(name.startswith("places") for name in sets & set(DATASET_NAMES)):
+        root = () if "cifar10" in sets else ("dataset_root_path",)
+        reasons.append((listed, (*root, "use_dataset_archive")))
+    for what, names in reasons:
+        idle = [name for name in names if getattr(options, name) != getattr(TrainingOptions, name)]
+        if idle:
+            given = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
+            yield f"{given} {'does' if len(idle) == 1 else 'do'} nothing for {what}"
 
 
 def run_classifier(options: ClassifierOptions) -> int:
@@ -371,7 +411,7 @@ def run_colorize(options: ColorizeOptions) -> int:
 
     targets = [options.output / name for name in names]
     written = 0
-    with ThreadPoolExecutor(options.jobs) as pool:
+    with _shared_cores(options.jobs), ThreadPoolExecutor(options.jobs) as pool:
         outcomes = pool.map(do, sources, targets) if options.jobs > 1 else map(do, sources, targets)
         try:
             for outcome in tqdm(outcomes, total=len(sources), unit="picture", desc="colorize", disable=None):
@@ -385,6 +425,17 @@ def run_colorize(options: ColorizeOptions) -> int:
     said = "would be colorized" if options.dry_run else "colorized"
     print(f"{written} of {len(sources)} pictures {said}, in {options.output}")
     return 1 if complaints or written < len(sources) else 0
+
+
+@contextlib.contextmanager
+def _shared_cores(jobs: int) -> Iterator[None]:
+    """Each job gets its share of torch's threads, where it would take all: too many on few cores slow all down."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // jobs))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _label(options: ColorizeOptions, model: Colorizer | None, style: Style | None) -> str:

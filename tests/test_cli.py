@@ -412,6 +412,23 @@ def test_several_at_a_time_give_the_same(desk, capsys):
     np.testing.assert_array_equal(pixels("done/coffee.png"), np.asarray(colorize(COFFEE)))
 
 
+def test_jobs_share_the_cores(desk, capsys, monkeypatch):
+    seen, colorize_file = [], cli._colorize_file
+
+    def watched(*arguments):
+        seen.append(torch.get_num_threads())
+        colorize_file(*arguments)
+
+    monkeypatch.setattr(cli, "_colorize_file", watched)
+    torch.set_num_threads(2)
+    try:
+        assert run(capsys, "cat.jpg", "album", "--jobs", 2)[0] == 0
+        assert seen == [1, 1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
 @pytest.mark.parametrize("format", ["png", "tiff"])
 def test_16_bits_keep_the_lightness_of_deep_pictures(desk, capsys, format):
     ramp = np.linspace(20000, 21000, 64 * 48).reshape(48, 64).astype(np.uint16)

@@ -329,3 +329,36 @@ def test_what_cannot_be_done_ends_with_1_and_a_sentence(desk, capsys, task, argu
     (sentence,) = [line for line in err.splitlines() if line.startswith("colorlab: ")]
     assert named in sentence
     assert not list(Path("output").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"model_name": "nazerigan32", "loss": "l1", "ema": 0.9},
+            ["--loss, --ema do nothing for nazerigan32"],
+        ),
+        ({"l1_weight": 5.0}, ["--l1-weight does nothing for resnet"]),
+        ({"encoder_rate": 0.5}, ["--encoder-rate does nothing for resnet"]),
+        ({"model_name": "distribution", "encoder_rate": 0.5}, []),
+        ({"dataset_root_path": Path("there")}, ["--dataset-root-path does nothing for placeholder"]),
+        ({"dataset_root_path": Path("there"), "dataset_name": "cifar10"}, []),
+        ({"min_crop_area": 0.5}, ["--min-crop-area does nothing for placeholder"]),
+        (
+            {"min_crop_area": 0.5, "also_train_on": ("photos",)},
+            ["--min-crop-area does nothing for an image size up to 64"],
+        ),
+        ({"min_crop_area": 0.5, "also_train_on": ("photos",), "image_size": 96}, []),
+        ({"dataset_name": "photos", "use_dataset_archive": True}, ["--use-dataset-archive does nothing for photos"]),
+        ({"dataset_name": "places365", "use_dataset_archive": True, "unreadable": "fail"}, []),
+        ({"loss": "huber", "weight_decay": 0.1}, []),
+    ],
+)
+def test_options_that_do_nothing_are_named(desk, given, said):
+    assert list(cli._idle(TrainingOptions(**given))) == said
+
+
+def test_a_run_says_which_options_do_nothing(desk, capsys):
+    status, _, err = run(capsys, "colorizer", "--dataset-name", "photos", *TINY, "--l1-weight", 3)
+    assert status == 0
+    assert "colorlab: --l1-weight does nothing for resnet\n" in err
