@@ -29,27 +29,32 @@ def _stage(name: str, dataset: Path, **options: object) -> TrainingOptions:
 
 _UNET32 = _stage("unet32", THUMBNAILS, model_name="unet32", max_epochs=5)
 
+_DISTRIBUTION = {
+    "model_name": "distribution",
+    "loss": "cross_entropy",
+    "also_train_on": (str(REAL_DATA / "photos.tar"),),
+    "validate_on": str(REAL_DATA / "photos.tar"),
+    "image_size": 128,
+    "min_crop_area": 0.4,
+    "age_lightness": True,
+    "train_batch_size": 32,
+    "weight_decay": 0.05,
+    "ema": 0.998,
+    "max_epochs": 2,
+    "checkpoint_minutes": 4.0,
+}
+
 # One stage after the other; each begins with the weights in which the one before ended.
 RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
-    # The encoder's layers up to stride 8 stay as ImageNet made them: training those costs most and gains least.
+    # The encoder's first layers stay as ImageNet made them: training those costs most and gains least.
     "distribution": (
+        _stage("distribution", REAL_DATA / "photographs.tar", **_DISTRIBUTION, frozen_stride=8, learning_rate=1.5e-3),
         _stage(
-            "distribution",
+            "distribution-2",
             REAL_DATA / "photographs.tar",
-            model_name="distribution",
-            loss="cross_entropy",
-            also_train_on=(str(REAL_DATA / "photos.tar"),),
-            validate_on=str(REAL_DATA / "photos.tar"),
-            image_size=128,
-            min_crop_area=0.4,
-            age_lightness=True,
-            frozen_stride=8,
-            train_batch_size=32,
-            learning_rate=1.5e-3,
-            weight_decay=0.05,
-            ema=0.998,
-            max_epochs=2,
-            checkpoint_minutes=4.0,
+            **_DISTRIBUTION | {"min_crop_area": 0.3},
+            frozen_stride=4,
+            learning_rate=1e-3,
         ),
     ),
     "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=8),),
