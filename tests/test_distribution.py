@@ -279,6 +279,12 @@ def test_the_old_default_names_its_successor():
         create_colorizer("colorlab")
 
 
+@pytest.mark.parametrize("backbone", ["nonesuch", "hf-hub:somebody/something"])
+def test_a_backbone_that_timm_does_not_have_is_refused(backbone):
+    with pytest.raises(ValueError, match=f"no backbone '{backbone}' in timm"):
+        create_colorizer("distribution", backbone=backbone)
+
+
 def test_a_backbone_without_a_pyramid_is_refused():
     with pytest.raises(ValueError, match=r"backbone vit_tiny_patch16_224 .* needs 2, 4, 8, 16, 32"):
         create_colorizer("distribution", backbone="vit_tiny_patch16_224")

@@ -223,9 +223,6 @@ def test_archives(compression, capfd, tmp_path, monkeypatch):
                 dataset[index]
 
 
-_UNCHECKED = pytest.mark.xfail(reason="load_weights takes the types of what a header says on trust")
-
-
 @pytest.mark.parametrize(
     ("name", "what"),
     [
@@ -233,8 +230,8 @@ _UNCHECKED = pytest.mark.xfail(reason="load_weights takes the types of what a he
         ("distribution", "bytes"),
         ("classifier-cifar10", "bytes"),
         ("classifier-cifar10", "header"),
-        pytest.param("resnet", "header", marks=_UNCHECKED),
-        pytest.param("distribution", "header", marks=_UNCHECKED),
+        ("resnet", "header"),
+        ("distribution", "header"),
     ],
 )
 def test_weights(name, what, capfd, tmp_path):

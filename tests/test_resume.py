@@ -482,3 +482,14 @@ def test_what_is_no_checkpoint_is_refused_in_one_sentence(finished, a_run, kind,
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
     assert path.read_bytes() == before
+
+
+def test_a_run_with_a_constant_rate_may_get_more_epochs(a_run):
+    whole = train(a_run("whole", max_epochs=2, schedule="constant"))
+    train(a_run("grown", max_epochs=1, schedule="constant"))
+    grown = train(a_run("grown", max_epochs=2, schedule="constant", resume=True))
+    losses = [[row["train_loss"] for row in run.history.rows] for run in (whole, grown)]
+    assert losses[0] == losses[1]
+    train(a_run("cycle", max_epochs=1))
+    with pytest.raises(ValueError, match="learning rate was laid out for that; only a run with a constant schedule"):
+        train(a_run("cycle", max_epochs=2, resume=True))

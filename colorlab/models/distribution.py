@@ -109,6 +109,8 @@ class DistributionColorizer(Colorizer):
         super().__init__()
         import timm  # takes a second, and only this network needs it
 
+        if not timm.is_model(backbone):  # which also keeps a weights file from naming something to download
+            raise ValueError(f"no backbone {backbone!r} in timm; timm.list_models() names those there are")
         self.backbone = backbone
         self.arguments = {"backbone": backbone}
         self.style = STYLES[DEFAULT_STYLE]

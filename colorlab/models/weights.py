@@ -112,10 +112,16 @@ def load_weights(path: str | Path) -> Colorizer:
     """
     header = describe_weights(path)
     model = _load(path, header, lambda: create_colorizer(header["model_name"], **header.get("arguments", {})))
-    if isinstance(model, DistributionColorizer) and "styles" in header:
-        model.styles = {name: Style(**values) for name, values in header["styles"].items()}
-        model.style = model.styles[DEFAULT_STYLE]
-    model.working_size = header.get("working_size", model.working_size)
+    try:
+        if isinstance(model, DistributionColorizer) and "styles" in header:
+            model.styles = {name: Style(**values) for name, values in header["styles"].items()}
+            model.style = model.styles[DEFAULT_STYLE]
+        size = header.get("working_size", model.working_size)
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"a working size of {size!r}")
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: its header holds what no {model.name} has ({error})") from error
+    model.working_size = size
     return model
 
 
@@ -140,7 +146,7 @@ def _load(path: str | Path, header: Mapping[str, Any], create: Callable[[], Netw
         )
     try:
         model = create()
-    except ValueError as error:
+    except Exception as error:  # what a header holds may be of any type
         raise ValueError(f"{path} cannot be used here: {error}") from error
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  safe_open is no mapping

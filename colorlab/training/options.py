@@ -13,7 +13,7 @@ import tyro
 
 from colorlab.data import MIN_AREA, Mixture, PictureDataset, Split, Unreadable, create_dataset
 from colorlab.data.names import check_name
-from colorlab.models import COLORIZER_NAMES, ColorizerName
+from colorlab.models import COLORIZER_NAMES, ColorizerName, has_discriminator
 
 Loss = Literal["auto", "mse", "l1", "huber", "cross_entropy"]
 Schedule = Literal["auto", "one-cycle", "cosine", "constant"]
@@ -198,6 +198,11 @@ class RunOptions:
         )
         return torch.bfloat16 if fast else torch.float32
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a run may get more epochs than it was started with: no step depends on how many will come."""
+        return False
+
     def to_dict(self) -> dict[str, object]:
         """The options as JSON can hold them."""
         plain = {Path: str, tuple: list}
@@ -217,6 +222,14 @@ class RunOptions:
             started_with = earlier.get(name, getattr(type(self), name))
             started_with = list(started_with) if isinstance(started_with, tuple) else started_with
             if name not in _FREE_ON_RESUME and started_with != value:
+                if name == "max_epochs":
+                    if self.can_go_on and isinstance(started_with, int) and self.max_epochs > started_with:
+                        continue
+                    raise ValueError(
+                        f"cannot resume {self.folder}: it was started with max_epochs = {started_with!r}, "
+                        f"not {value!r}, and its learning rate was laid out for that; only a run with a constant "
+                        "schedule can get more epochs"
+                    )
                 raise ValueError(
                     f"cannot resume {self.folder}: it was started with {name} = {started_with!r}, "
                     f"not {value!r}; give the same options, or another experiment_name"
@@ -251,6 +264,11 @@ class TrainingOptions(RunOptions):
     """Weights (.safetensors) to go on from; None: random ones."""
     ema: float = 0.0
     """Decay of averaged weights, such as 0.999; 0: none."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a run may get more epochs than it was started with, which a constant learning rate allows."""
+        return self.schedule == "constant" or (self.schedule == "auto" and has_discriminator(self.model_name))
 
     def __post_init__(self) -> None:
         super().__post_init__()
