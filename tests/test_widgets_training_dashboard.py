@@ -155,7 +155,7 @@ def test_a_run_of_other_options_is_never_overwritten(tiny):
     dashboard = TrainingDashboard(tiny(max_epochs=3))
     dashboard.start.click()
     until(lambda: not dashboard.running)
-    assert re.search(r"it was started with max_epochs = 2, not 3; give the same options, or another", said(dashboard))
+    assert re.search(r"it was started with max_epochs = 2, not 3, and its learning rate was laid out for that", said(dashboard))
     assert dashboard.training is None
     assert (dashboard.start.disabled, dashboard.halt.disabled) == (False, True)
     assert (tiny().folder / "last.safetensors").read_bytes() == weights
