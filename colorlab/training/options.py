@@ -258,6 +258,8 @@ class TrainingOptions(RunOptions):
     """Keep the encoder's layers up to this stride; 32: all of them."""
     encoder_rate: float = 0.1
     """Learning rate of a pretrained encoder, as a share."""
+    recognition_weight: float = 0.0
+    """Weight of the recognition loss: a classifier shall see what it sees in the photograph."""
     age_lightness: bool = False
     """Add blur, grain, odd contrast and JPEG blocks to the input."""
     initial_weights: Path | None = None
@@ -277,6 +279,6 @@ class TrainingOptions(RunOptions):
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must lie in [0, 1), got {self.ema}")
-        for name in ("max_images", "l1_weight", "weight_decay", "frozen_stride", "encoder_rate"):
+        for name in ("max_images", "l1_weight", "weight_decay", "frozen_stride", "encoder_rate", "recognition_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

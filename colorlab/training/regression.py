@@ -11,12 +11,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorlab import color
 from colorlab.data import PictureDataset
-from colorlab.models import Colorizer, DistributionColorizer
+from colorlab.models import Colorizer, DistributionColorizer, Style
 from colorlab.training.augmentation import aged
 from colorlab.training.distributed import Processes
 from colorlab.training.learner import Learner, begin_colorizer, schedule
 from colorlab.training.objectives import OBJECTIVES
 from colorlab.training.options import TrainingOptions
+from colorlab.training.recognition import Recognition
 
 _PRIOR_IMAGES = 2000
 
@@ -62,6 +63,8 @@ class Regression(Learner):
             _Answer(self.network) if isinstance(self.network, DistributionColorizer) else self.network
         )
         self.objective = OBJECTIVES["mse" if options.loss == "auto" else options.loss] if not classifies else None
+        self.recognition_weight = options.recognition_weight
+        self.recognition = self.place(Recognition()) if self.recognition_weight else None
         peak = options.learning_rate or 2e-3
         groups: dict[float, list[nn.Parameter]] = {}
         for name, parameter in self.network.named_parameters():
@@ -100,11 +103,17 @@ class Regression(Learner):
         total = torch.zeros((), device=self.device)
         for part in self.parts_of(rgb):
             lightness, ab = self.pairs(part)
+            given = lightness
             if cast("TrainingOptions", self.options).age_lightness:
-                lightness = aged(lightness).contiguous(memory_format=self.layout)
+                given = aged(lightness).contiguous(memory_format=self.layout)
             with self.autocast:
-                answer = self.forward(lightness)
-            loss = self._loss(self.network, answer, ab) * (len(part) / len(rgb))
+                answer = self.forward(given)
+            loss = self._loss(self.network, answer, ab)
+            if self.recognition is not None:
+                predicted = _color_of(self.network, answer)
+                with self.autocast:
+                    loss = loss + self.recognition_weight * self.recognition(lightness, predicted, ab)
+            loss = loss * (len(part) / len(rgb))
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         self.scaler.step(self.optimizer)
@@ -131,6 +140,15 @@ class Regression(Learner):
         if self.objective is None:
             return cast("DistributionColorizer", network).loss(cast("tuple[Tensor, Tensor]", answer), ab)
         return self.objective(cast("Tensor", answer).float(), ab)
+
+
+def _color_of(network: Colorizer, answer: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    """The color of an answer to be recognized; of a distribution, by a style at random, as all of them are used."""
+    if isinstance(network, DistributionColorizer):
+        temperature, prior_correction = torch.rand(2).tolist()
+        style = Style(0.7 + 0.3 * temperature, 0.5 * prior_correction)
+        return network.chosen_color(cast("tuple[Tensor, Tensor]", answer), style)
+    return cast("Tensor", answer).float()
 
 
 @torch.no_grad()
