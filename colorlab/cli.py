@@ -25,9 +25,9 @@ from colorlab import pretrained, results
 from colorlab.data.check import CheckOptions, run_check
 from colorlab.data.crops import THUMBNAIL
 from colorlab.data.download import DownloadOptions, run_download
-from colorlab.data.files import first_bytes, is_picture
+from colorlab.data.files import first_bytes, is_image
 from colorlab.data.names import DATASET_NAMES
-from colorlab.evaluation import compare, grey, leaderboard, mean_colour, summary, tasks
+from colorlab.evaluation import compare, gray, leaderboard, mean_color, summary, tasks
 from colorlab.evaluation.options import (
     GenerationOptions,
     LeaderboardOptions,
@@ -36,6 +36,7 @@ from colorlab.evaluation.options import (
     SetOptions,
     SIOptions,
 )
+from colorlab.image import read_image
 from colorlab.inference import choose_style, full_lightness, predict_ab, render_pixels
 from colorlab.models import (
     DEFAULT_STYLE,
@@ -46,7 +47,6 @@ from colorlab.models import (
     has_discriminator,
     load_weights,
 )
-from colorlab.pictures import read_picture
 from colorlab.training import (
     ClassifierOptions,
     CollapseWarning,
@@ -63,9 +63,9 @@ _NAMED = 3  # how many files a line names
 
 @dataclass(frozen=True, kw_only=True)
 class ColorizeOptions:
-    """Color pictures. Each result has its original's name; the lightness is kept, and what the file says about it."""
+    """Color images. Each result has its original's name; the lightness is kept, and what the file says about it."""
 
-    pictures: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IN [IN …]")]
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IN [IN …]")]
     """Files, or folders of files."""
     output: Path = Path("colorized")
     """Folder to write to; made if missing. Only results of earlier runs are replaced in it."""
@@ -82,17 +82,17 @@ class ColorizeOptions:
     seed: int | None = None
     """Which of several plausible colorings --style sample draws."""
     size: int | None = None
-    """Predict color on size × size pixels, in the picture's own shape; by default the model's own size."""
+    """Predict color on size × size pixels, in the image's own shape; by default the model's own size."""
     format: results.Format = "png"
     """Of the results."""
     quality: int = 92
     """Of JPEG and WebP, 1 to 100."""
     depth: Literal[8, 16] = 8
-    """Bits a channel; 16, for PNG and TIFF, keep the lightness of pictures that have more than 8."""
+    """Bits a channel; 16, for PNG and TIFF, keep the lightness of images that have more than 8."""
     dry_run: bool = False
     """Only say what would be written."""
     jobs: int = 1
-    """Pictures at a time."""
+    """Images at a time."""
 
     def __post_init__(self) -> None:
         if self.model_name is not None and self.model_path is not None:
@@ -167,7 +167,7 @@ def _choices_with_nearest() -> ConstructorRegistry:
 
 
 def _path(given: list[str]) -> Path:
-    # The shell leaves the home folder to us where something stands before it, as in --output=~/pictures.
+    # The shell leaves the home folder to us where something stands before it, as in --output=~/images.
     return Path(given[0]).expanduser()
 
 
@@ -237,7 +237,7 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any, 
 
 
 def run_colorizer(options: TrainingOptions) -> int:
-    """Train, then compare with the baselines on the data set's test pictures."""
+    """Train, then compare with the baselines on the data set's test images."""
     if _is_first_process():
         for sentence in _idle(options):
             print(f"colorlab: {sentence}", file=sys.stderr)
@@ -247,13 +247,11 @@ def run_colorizer(options: TrainingOptions) -> int:
     _print_history(training.history)
     testset = options.dataset("test")
     models = {
-        "grey": grey(),
-        "mean colour": mean_colour(options.dataset("train")),
+        "gray": gray(),
+        "mean color": mean_color(options.dataset("train")),
         options.model_name: training.model.cpu(),
     }
-    print(
-        f"\nOn {len(testset)} test pictures (mse and mae of a and b in Lab units, PSNR in dB; _se: standard error):"
-    )
+    print(f"\nOn {len(testset)} test images (mse and mae of a and b in Lab units, PSNR in dB; _se: standard error):")
     print(summary(compare(models, testset)).round(2).to_string())
     return _end(training.folder, training.stopped)
 
@@ -317,7 +315,7 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
         models = {name: _weights_named(name) for name in options.models or pretrained.NAMES}
         board = leaderboard(tasks.evaluate_all(options, models))
         # There are more scores than models.
-        print(f"Means over pictures ± standard errors, the best first\n{board.T.to_string()}")
+        print(f"Means over images ± standard errors, the best first\n{board.T.to_string()}")
         from colorlab import plots  # here, since matplotlib takes a second that no other task needs
 
         plots.leaderboard(board).savefig(options.folder / "leaderboard.png", dpi=150, bbox_inches="tight")
@@ -330,7 +328,7 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
         print("(mean distance to the originals; _se: standard error)")
     else:
         print(tasks.evaluate_si(options).to_string())
-        print("(accuracies with their 95 % intervals after Wilson; p_grey: of McNemar's test against grey)")
+        print("(accuracies with their 95 % intervals after Wilson; p_gray: of McNemar's test against gray)")
     _end(options.folder, stopped=False)
     return _hint(options)
 
@@ -338,7 +336,7 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
 def _hint(options: SetOptions) -> int:
     """Say what the default leaves out, which is the seed's."""
     if options.eval_type != "colorized":
-        print(f"This was --eval-type {options.eval_type}; colorized takes in the greys and a model's pictures")
+        print(f"This was --eval-type {options.eval_type}; colorized takes in the grays and a model's images")
     return 0
 
 
@@ -370,9 +368,9 @@ def _weights_named(name: str) -> Colorizer:
 
 
 def run_colorize(options: ColorizeOptions) -> int:
-    """Color every picture that can be read, and name each that cannot."""
-    if not options.pictures:
-        raise ValueError("name at least one picture or folder to colorize")
+    """Color every image that can be read, and name each that cannot."""
+    if not options.images:
+        raise ValueError("name at least one image or folder to colorize")
     model = style = None
     if not options.dry_run:
         model = load_weights(options.model_path) if options.model_path else pretrained.load(options.model_name)
@@ -388,7 +386,7 @@ def run_colorize(options: ColorizeOptions) -> int:
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"the folder --output {options.output} cannot be made: {error.strerror}") from error
-    sources, complaints = _files(options.pictures, options.output)
+    sources, complaints = _files(options.images, options.output)
     for complaint in complaints:
         print(f"colorlab: {complaint}", file=sys.stderr)
     originals = {_identity(source) for source in sources} - {None}
@@ -414,7 +412,7 @@ def run_colorize(options: ColorizeOptions) -> int:
     with _shared_cores(options.jobs), ThreadPoolExecutor(options.jobs) as pool:
         outcomes = pool.map(do, sources, targets) if options.jobs > 1 else map(do, sources, targets)
         try:
-            for outcome in tqdm(outcomes, total=len(sources), unit="picture", desc="colorize", disable=None):
+            for outcome in tqdm(outcomes, total=len(sources), unit="image", desc="colorize", disable=None):
                 if outcome is None:
                     written += 1
                 else:
@@ -423,7 +421,7 @@ def run_colorize(options: ColorizeOptions) -> int:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     said = "would be colorized" if options.dry_run else "colorized"
-    print(f"{written} of {len(sources)} pictures {said}, in {options.output}")
+    print(f"{written} of {len(sources)} images {said}, in {options.output}")
     return 1 if complaints or written < len(sources) else 0
 
 
@@ -439,7 +437,7 @@ def _shared_cores(jobs: int) -> Iterator[None]:
 
 
 def _label(options: ColorizeOptions, model: Colorizer | None, style: Style | None) -> str:
-    """What colored a picture, such that it can be done again."""
+    """What colored a image, such that it can be done again."""
     name = options.model_path.stem if options.model_path else options.model_name or pretrained.NAMES[0]
     if not isinstance(model, DistributionColorizer):
         return name
@@ -458,9 +456,9 @@ def _label(options: ColorizeOptions, model: Colorizer | None, style: Style | Non
 
 
 def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:
-    """The files given, the pictures directly inside the folders given, and a sentence for each folder without.
+    """The files given, the images directly inside the folders given, and a sentence for each folder without.
 
-    Where results go into a folder given, those of earlier runs are none of its pictures.
+    Where results go into a folder given, those of earlier runs are none of its images.
     """
     files, complaints = [], []
     for path in given:
@@ -472,24 +470,22 @@ def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:
         except OSError as error:
             complaints.append(f"the folder {path} cannot be opened: {error.strerror}")
             continue
-        pictures = [
+        images = [
             entry
             for entry in inside
-            if os.path.isfile(entry) and is_picture(entry.name, functools.partial(first_bytes, entry))
+            if os.path.isfile(entry) and is_image(entry.name, functools.partial(first_bytes, entry))
         ]
         earlier = {
-            entry
-            for entry in pictures
-            if os.path.realpath(path) == os.path.realpath(output) and results.is_own(entry)
+            entry for entry in images if os.path.realpath(path) == os.path.realpath(output) and results.is_own(entry)
         }
         if earlier:
             print(f"{path}: left out {len(earlier)} results of an earlier run", file=sys.stderr)
-        files += [entry for entry in pictures if entry not in earlier]
-        if not pictures:
-            complaints.append(f"there are no pictures in the folder {path}")
-        elif others := [entry.name for entry in inside if entry not in set(pictures)]:
+        files += [entry for entry in images if entry not in earlier]
+        if not images:
+            complaints.append(f"there are no images in the folder {path}")
+        elif others := [entry.name for entry in inside if entry not in set(images)]:
             few = ", ".join(others[:_NAMED]) + (", …" if len(others) > _NAMED else "")
-            print(f"{path}: left out {len(others)} that are no pictures ({few})", file=sys.stderr)
+            print(f"{path}: left out {len(others)} that are no images ({few})", file=sys.stderr)
     return files, complaints
 
 
@@ -521,11 +517,11 @@ def _colorize_file(
     writer: results.Writer,
 ) -> None:
     try:
-        picture = read_picture(source)
+        image = read_image(source)
         about = results.read_about(source)
-        lightness = full_lightness(picture)
+        lightness = full_lightness(image)
         ab = predict_ab(lightness, model, size=options.size, style=style)
-        pixels = render_pixels(lightness, ab, alpha=picture.alpha, deep=options.depth == 16)
+        pixels = render_pixels(lightness, ab, alpha=image.alpha, deep=options.depth == 16)
         kept = writer.write(pixels, target, about)
     except OSError as error:
         raise ValueError(f"{target} cannot be written: {error.strerror or error}") from error
@@ -536,5 +532,5 @@ def _colorize_file(
         raise ValueError(f"there is not enough memory to colorize {source}") from error
     if not kept:
         tqdm.write(f"{source} holds damaged metadata, which {target} goes without", file=sys.stderr)
-    if about.pictures > 1:
-        tqdm.write(f"{source} holds {about.pictures} pictures, of which one is in {target}", file=sys.stderr)
+    if about.images > 1:
+        tqdm.write(f"{source} holds {about.images} images, of which one is in {target}", file=sys.stderr)

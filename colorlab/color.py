@@ -1,20 +1,20 @@
 """sRGB and CIE L\\*a\\*b\\*, and the value ranges that networks see.
 
-The only module that knows the numbers of colour. Pictures are tensors whose last three axes are
+The only module that knows the numbers of color. Images are tensors whose last three axes are
 channel, height, width; any axes may come before them, on any device.
 
 * **RGB** is sRGB (IEC 61966-2-1): uint8 in 0…255, or float in 0…1.
 * **Lab** is CIE 1976 L\\*a\\*b\\* for the white point D65: L in 0…100; inside the sRGB gamut a lies in
   -86.2…98.3 and b in -107.9…94.5.
 * **Network units** are ``lightness = L/50 - 1`` in [-1, 1] and ``ab/110``, which keeps every sRGB
-  colour inside (-1, 1) and puts grey at 0.
+  color inside (-1, 1) and puts gray at 0.
 
-Greys map to a = b = 0 *exactly*, and back to r = g = b exactly: the white point is the row sums of the
-sRGB matrix itself, and every matrix product is written as a grey part plus differences that vanish on
+Grays map to a = b = 0 *exactly*, and back to r = g = b exactly: the white point is the row sums of the
+sRGB matrix itself, and every matrix product is written as a gray part plus differences that vanish on
 the neutral axis. (Implementations with a separately rounded white point give white a = -0.0025,
 b = 0.0047.)
 
-Notebook ``01_lab_colour_space`` derives all of this step by step.
+Notebook ``01_lab_color_space`` derives all of this step by step.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-LIGHTNESS_CENTRE = 50.0
+LIGHTNESS_CENTER = 50.0
 """L of network input 0; L = 50·(lightness + 1)."""
 
 AB_SCALE = 110.0
-"""a or b of network output 1. The gamut reaches 107.9, so no colour of a screen is out of reach of a tanh."""
+"""a or b of network output 1. The gamut reaches 107.9, so no color of a screen is out of reach of a tanh."""
 
 # Linear sRGB to XYZ under D65, from the primaries in IEC 61966-2-1, as scikit-image rounds it.
 _RGB_TO_XYZ = torch.tensor(
@@ -55,20 +55,20 @@ _PIECE = 2**15
 _GAMUT_TOLERANCE = 1e-5
 
 
-def _piece_by_piece(convert: Callable[..., Tensor], pictures: Tensor) -> Tensor:
-    """A conversion, some pictures at a time, which on one thread of a CPU doubles its speed.
+def _piece_by_piece(convert: Callable[..., Tensor], images: Tensor) -> Tensor:
+    """A conversion, some images at a time, which on one thread of a CPU doubles its speed.
 
     What comes out is the same to the bit. The batch is converted at once where gradients are asked for; in compiled
     code, which takes all steps in one pass anyway; and by several threads, which would have to wait for each other
     after every step of every piece.
     """
-    needs_gradient = pictures.requires_grad and torch.is_grad_enabled()
-    in_pieces = pictures.dim() > 3 and pictures.device.type == "cpu" and not needs_gradient
+    needs_gradient = images.requires_grad and torch.is_grad_enabled()
+    in_pieces = images.dim() > 3 and images.device.type == "cpu" and not needs_gradient
     if not in_pieces or torch.compiler.is_compiling() or torch.get_num_threads() > 1:
-        return convert(pictures)
-    result = torch.empty(pictures.shape, dtype=torch.promote_types(pictures.dtype, torch.float32))
-    together = max(1, _PIECE // max(1, pictures.shape[-2:].numel()))
-    pieces, places = (torch.split(batch.flatten(0, -4), together) for batch in (pictures, result))
+        return convert(images)
+    result = torch.empty(images.shape, dtype=torch.promote_types(images.dtype, torch.float32))
+    together = max(1, _PIECE // max(1, images.shape[-2:].numel()))
+    pieces, places = (torch.split(batch.flatten(0, -4), together) for batch in (images, result))
     for piece, place in zip(pieces, places, strict=True):
         convert(piece, out=place)
     return result
@@ -87,19 +87,19 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
     Raises:
         TypeError: ``rgb`` is neither uint8 nor floating point.
-        ValueError: ``rgb`` has no channel axis of 3, or is a float picture in 0…255.
+        ValueError: ``rgb`` has no channel axis of 3, or is a float image in 0…255.
 
     Convention: r = g = b gives a = b = 0 exactly; white gives L = 100 exactly.
 
     Reference: IEC 61966-2-1:1999 (sRGB); CIE 15:2018, section 8.2.1 (L\*a\*b\*).
     """
-    _check_picture(rgb, "rgb")
+    _check_image(rgb, "rgb")
     return _piece_by_piece(_rgb_to_lab, rgb)
 
 
 def _rgb_to_lab(rgb: Tensor, out: Tensor | None = None) -> Tensor:
     r, g, b = _linear_light(rgb).unbind(-3)
-    # A grey has r - g = b - g = 0, so that X, Y and Z come out identical to the last bit. (`add` with `alpha` adds so
+    # A gray has r - g = b - g = 0, so that X, Y and Z come out identical to the last bit. (`add` with `alpha` adds so
     # many times something: quicker than × and +, as it goes through memory only once.)
     red, blue = r - g, b - g
     x, y, z = (_lab_curve(g.add(red, alpha=row[0]).add_(blue, alpha=row[2])) for row in _FORWARD)
@@ -109,11 +109,11 @@ def _rgb_to_lab(rgb: Tensor, out: Tensor | None = None) -> Tensor:
 def lab_to_rgb(lab: Tensor) -> Tensor:
     r"""CIE L\*a\*b\* (D65) to sRGB, clipped to 0…1.
 
-    Clipping changes hue and lightness; :func:`fit_to_gamut` first takes a colour into the gamut without
+    Clipping changes hue and lightness; :func:`fit_to_gamut` first takes a color into the gamut without
     touching either.
 
     Args:
-        lab: ``(…, 3, H, W)`` float: L in 0…100, a, b. Colours outside the gamut, real or not, are allowed.
+        lab: ``(…, 3, H, W)`` float: L in 0…100, a, b. Colors outside the gamut, real or not, are allowed.
 
     Returns:
         ``(…, 3, H, W)`` in 0…1; float64 for float64 input, else float32. Differentiable, with finite
@@ -123,12 +123,12 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
         TypeError: ``lab`` is not floating point.
         ValueError: ``lab`` has no channel axis of 3.
 
-    Convention: a = b = 0 gives r = g = b exactly. A negative Z (a colour no light has) counts as 0, as
+    Convention: a = b = 0 gives r = g = b exactly. A negative Z (a color no light has) counts as 0, as
     in scikit-image.
 
     Reference: as :func:`rgb_to_lab`.
     """
-    _check_picture(lab, "lab")
+    _check_image(lab, "lab")
     return _piece_by_piece(_lab_to_rgb, lab)
 
 
@@ -154,30 +154,30 @@ def split(lab: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         ``lightness``, ``(…, 1, H, W)`` in [-1, 1], and ``ab``, ``(…, 2, H, W)`` in (-1, 1) for every
-        colour of sRGB, grey being 0.
+        color of sRGB, gray being 0.
     """
-    _check_picture(lab, "lab")
-    return lab[..., :1, :, :] / LIGHTNESS_CENTRE - 1, lab[..., 1:, :, :] / AB_SCALE
+    _check_image(lab, "lab")
+    return lab[..., :1, :, :] / LIGHTNESS_CENTER - 1, lab[..., 1:, :, :] / AB_SCALE
 
 
 def join(lightness: Tensor, ab: Tensor) -> Tensor:
     """The inverse of :func:`split`: network units to Lab, ``(…, 3, H, W)``. The gamut is not looked at."""
-    return torch.cat([(lightness + 1) * LIGHTNESS_CENTRE, ab * AB_SCALE], dim=-3)
+    return torch.cat([(lightness + 1) * LIGHTNESS_CENTER, ab * AB_SCALE], dim=-3)
 
 
 def in_gamut(lab: Tensor) -> Tensor:
-    """Which colours a screen can show: ``(…, H, W)`` bool for ``(…, 3, H, W)`` Lab."""
+    """Which colors a screen can show: ``(…, H, W)`` bool for ``(…, 3, H, W)`` Lab."""
     linear = torch.stack(_lab_to_linear(lab), dim=-3)
     low, high = linear.amin(dim=-3), linear.amax(dim=-3)
     return (low >= -_GAMUT_TOLERANCE) & (high <= 1 + _GAMUT_TOLERANCE)
 
 
 def fit_to_gamut(lab: Tensor) -> Tensor:
-    """Colours outside sRGB, moved inside by lowering their chroma at constant L and hue.
+    """Colors outside sRGB, moved inside by lowering their chroma at constant L and hue.
 
-    a and b are scaled by the largest common factor, found by bisection, with which the colour fits; colours
+    a and b are scaled by the largest common factor, found by bisection, with which the color fits; colors
     inside the gamut are returned as they are, to the bit. So the lightness of a photograph survives
-    whatever a network proposes as its colour, which clipping RGB does not grant.
+    whatever a network proposes as its color, which clipping RGB does not grant.
 
     Args:
         lab: ``(…, 3, H, W)`` float, L in 0…100.
@@ -189,13 +189,13 @@ def fit_to_gamut(lab: Tensor) -> Tensor:
     if not bool(outside.any()):
         return lab
     with torch.no_grad():
-        # Only the colours concerned, as a picture of one row: (3, 1, n).
-        colours = lab.movedim(-3, -1)[outside].T.unsqueeze(1)
-        fits = torch.zeros_like(colours[0])
+        # Only the colors concerned, as a image of one row: (3, 1, n).
+        colors = lab.movedim(-3, -1)[outside].T.unsqueeze(1)
+        fits = torch.zeros_like(colors[0])
         too_much = torch.ones_like(fits)
         for _ in range(18):  # to 1/2^18 of the chroma, far below what 8 bits can tell apart
             middle = (fits + too_much) / 2
-            inside = in_gamut(torch.stack([colours[0], middle * colours[1], middle * colours[2]]))
+            inside = in_gamut(torch.stack([colors[0], middle * colors[1], middle * colors[2]]))
             fits = torch.where(inside, middle, fits)
             too_much = torch.where(inside, too_much, middle)
         factor = lab.new_ones(outside.shape)
@@ -205,18 +205,18 @@ def fit_to_gamut(lab: Tensor) -> Tensor:
 
 
 def luma(rgb: Tensor) -> Tensor:
-    """Rec. 709 luma of gamma-coded RGB, ``(…, 1, H, W)`` in 0…1: what most code calls "greyscale".
+    """Rec. 709 luma of gamma-coded RGB, ``(…, 1, H, W)`` in 0…1: what most code calls "grayscale".
 
     It is *not* lightness: 100·luma differs from L\\* by up to 32. Here for comparison only.
     """
-    _check_picture(rgb, "rgb")
+    _check_image(rgb, "rgb")
     values = rgb.to(torch.float32) / 255 if rgb.dtype == torch.uint8 else rgb
     weights = values.new_tensor([0.2125, 0.7154, 0.0721]).view(3, 1, 1)
     return (values * weights).sum(dim=-3, keepdim=True)
 
 
 def colorfulness(rgb: Tensor) -> Tensor:
-    r"""How colourful pictures look, after Hasler and Süsstrunk: σ + 0.3 μ of the opponent channels.
+    r"""How colorful images look, after Hasler and Süsstrunk: σ + 0.3 μ of the opponent channels.
 
     With rg = R - G and yb = (R + G)/2 - B on 0…255 (signed, unlike some published code that takes their absolute
     values): σ = √(sd(rg)² + sd(yb)²), μ = √(mean(rg)² + mean(yb)²).
@@ -225,21 +225,21 @@ def colorfulness(rgb: Tensor) -> Tensor:
         rgb: ``(…, 3, H, W)``, uint8 or float in 0…1.
 
     Returns:
-        ``(…)``: 0 for grey, about 15 slightly, 45 averagely, 109 extremely colourful.
+        ``(…)``: 0 for gray, about 15 slightly, 45 averagely, 109 extremely colorful.
 
-    Reference: Hasler and Süsstrunk, *Measuring colourfulness in natural images*, doi:10.1117/12.477378.
+    Reference: Hasler and Süsstrunk, *Measuring colorfulness in natural images*, doi:10.1117/12.477378.
     """
-    _check_picture(rgb, "rgb")
+    _check_image(rgb, "rgb")
     r, g, b = (rgb.float() if rgb.dtype == torch.uint8 else rgb * 255).unbind(-3)
     opponents = torch.stack([r - g, (r + g) / 2 - b], dim=-3).flatten(-2)
     spread = opponents.var(dim=-1, correction=0).sum(dim=-1).sqrt()
     return spread + 0.3 * opponents.mean(dim=-1).square().sum(dim=-1).sqrt()
 
 
-def _check_picture(picture: Tensor, name: str) -> None:
-    if picture.dim() < 3 or picture.shape[-3] != 3:
+def _check_image(image: Tensor, name: str) -> None:
+    if image.dim() < 3 or image.shape[-3] != 3:
         raise ValueError(
-            f"{name} must have shape (…, 3, height, width), got {tuple(picture.shape)}; "
+            f"{name} must have shape (…, 3, height, width), got {tuple(image.shape)}; "
             "move the channels with .movedim(-1, -3) if they are last"
         )
 
@@ -283,23 +283,23 @@ def _power(base: Tensor, exponent: float) -> Tensor:
     """``base ** exponent`` of positive bases, by way of the logarithm, which on a CPU is several times as fast.
 
     ``base`` is used up: without gradients the steps take place in it.
-    Also, torch's power rounds a tensor's last few elements otherwise than the rest: greys would not stay grey, and a
-    picture would depend on the batch it is in.
+    Also, torch's power rounds a tensor's last few elements otherwise than the rest: grays would not stay gray, and a
+    image would depend on the batch it is in.
     """
     logarithm = base.log() if base.requires_grad else base.log_()
     return logarithm.mul_(exponent).exp_()
 
 
 def _lab_to_linear(lab: Tensor) -> list[Tensor]:
-    """Lab to linear red, green and blue, unclipped; values outside 0…1 are colours outside the gamut."""
-    _check_picture(lab, "lab")
+    """Lab to linear red, green and blue, unclipped; values outside 0…1 are colors outside the gamut."""
+    _check_image(lab, "lab")
     if not lab.is_floating_point():
         raise TypeError(f"lab must be floating point, got {lab.dtype}")
     lab = lab if lab.dtype == torch.float64 else lab.float()
     lightness, a, b = lab.unbind(-3)
     fy = (lightness + 16) / 116
     x, y, z = (_inverse_lab_curve(curved) for curved in (fy + a / 500, fy, (fy - b / 200).clamp(min=0)))
-    # As in the other direction: grey plus differences, so that greys stay grey to the last bit.
+    # As in the other direction: gray plus differences, so that grays stay gray to the last bit.
     towards_x, towards_z = x - y, z - y
     return [y.add(towards_x, alpha=row[0]).add(towards_z, alpha=row[2]) for row in _BACKWARD]
 

@@ -1,17 +1,17 @@
-"""Colour hints: a few pixels whose colour somebody knows, spread over what the network guessed.
+"""Color hints: a few pixels whose color somebody knows, spread over what the network guessed.
 
-Levin, Lischinski and Weiss (2004) colour a grey picture from a few marks, asking that the colour of a pixel be the
-mean of its neighbours' colours, where a neighbour counts by how near its lightness is. Here this is asked of the
-*correction*, which is the final colour minus the network's:
+Levin, Lischinski and Weiss (2004) color a gray image from a few marks, asking that the color of a pixel be the
+mean of its neighbors' colors, where a neighbor counts by how near its lightness is. Here this is asked of the
+*correction*, which is the final color minus the network's:
 
-    minimise  Σ_r (c_r - Σ_s w_rs c_s)² + pull · Σ_r c_r²   subject to c = hint - prediction at each hint,
+    minimize  Σ_r (c_r - Σ_s w_rs c_s)² + pull · Σ_r c_r²   subject to c = hint - prediction at each hint,
 
-s being the up to eight neighbours of r, and w_rs = exp(-(L_r - L_s)² / 2σ²), scaled so that a pixel's weights add up
+s being the up to eight neighbors of r, and w_rs = exp(-(L_r - L_s)² / 2σ²), scaled so that a pixel's weights add up
 to 1. So a correction stays inside the edges of the thing that the hint lies on, and far from all hints the prediction
 stands. Where L is constant, a single hint has the shape of a plate on an elastic bed under a point load.
 
-The matrix of this depends on L alone. It is factorised once, then each hint's position costs one pair of triangular
-solutions, and its colour nothing but a system as small as there are hints. Notebook ``11_colorize_your_own`` uses it.
+The matrix of this depends on L alone. It is factorized once, then each hint's position costs one pair of triangular
+solutions, and its color nothing but a system as small as there are hints. Notebook ``11_colorize_your_own`` uses it.
 
 Reference: Levin, Lischinski and Weiss, *Colorization using Optimization*, doi:10.1145/1015706.1015780, equation 1.
 """
@@ -31,8 +31,8 @@ from scipy.sparse.linalg import splu
 from torch import Tensor
 
 SIGMA = 4.0
-"""Difference in L at which a neighbour counts 0.6. The paper takes it from the variance of L around each pixel, which
-stops colour at textures as at edges: three true hints then correct a photograph only half as much (measured on those
+"""Difference in L at which a neighbor counts 0.6. The paper takes it from the variance of L around each pixel, which
+stops color at textures as at edges: three true hints then correct a photograph only half as much (measured on those
 of ``placeholder``)."""
 
 MAX_REACH = 1000
@@ -44,7 +44,7 @@ _Array = npt.NDArray[np.float64]
 
 
 class Hint(NamedTuple):
-    r"""The colour of one pixel.
+    r"""The color of one pixel.
 
     Attributes:
         row: from the top, from 0.
@@ -60,7 +60,7 @@ class Hint(NamedTuple):
 
 
 class Propagation:
-    """What a picture's lightness says about how colour spreads in it; made once for a picture.
+    """What a image's lightness says about how color spreads in it; made once for a image.
 
     Args:
         lightness: ``(H, W)`` L in 0…100. At 256 × 256 the factorization takes about a second.
@@ -68,7 +68,7 @@ class Propagation:
             default a quarter of the longer side.
 
     Raises:
-        ValueError: ``lightness`` is not a picture of finite values, or ``reach`` is not 0.1 to 1000.
+        ValueError: ``lightness`` is not a image of finite values, or ``reach`` is not 0.1 to 1000.
     """
 
     def __init__(self, lightness: Tensor, *, reach: float | None = None) -> None:
@@ -96,12 +96,12 @@ class Propagation:
             hints: any number, no two on one pixel.
 
         Returns:
-            ``(2, H, W)`` on the CPU, of the type of ``ab``: at each hint its colour, up to rounding. The correction
+            ``(2, H, W)`` on the CPU, of the type of ``ab``: at each hint its color, up to rounding. The correction
             is nowhere stronger than a hint asks for: where two hints contradict each other, the minimum alone would
             swing past both. The gamut is not looked at; :func:`colorlab.inference.render` does that.
 
         Raises:
-            ValueError: ``ab`` has another shape than the picture, a hint lies outside it or is not finite, or two lie
+            ValueError: ``ab`` has another shape than the image, a hint lies outside it or is not finite, or two lie
                 on one pixel.
         """
         if tuple(ab.shape) != (2, *self.shape):
@@ -138,26 +138,26 @@ def system(lightness: _Array, reach: float) -> sparse.csc_array:
     """
     height, width = lightness.shape
     number = np.arange(height * width).reshape(height, width)
-    pixels, neighbours = [], []
+    pixels, neighbors = [], []
     for down, right in [(0, 1), (1, 0), (1, 1), (1, -1)]:
         one = number[: height - down, max(0, -right) : width - max(0, right)].ravel()
         other = number[down:, max(0, right) : width + min(0, right)].ravel()
         pixels += [one, other]
-        neighbours += [other, one]
-    row, column = np.concatenate(pixels), np.concatenate(neighbours)
+        neighbors += [other, one]
+    row, column = np.concatenate(pixels), np.concatenate(neighbors)
     values = lightness.ravel()
     weight = np.exp(-((values[row] - values[column]) ** 2) / (2 * SIGMA**2))
     weight /= np.bincount(row, weight, number.size)[row]
     identity = sparse.eye_array(number.size)
     residual = identity - sparse.coo_array((weight, (row, column)), shape=(number.size,) * 2).tocsr()
-    # The eight neighbours lie 3/4 apart in the mean of their squared distance along one axis, so that where L is
+    # The eight neighbors lie 3/4 apart in the mean of their squared distance along one axis, so that where L is
     # constant the residual is -3/8 of the Laplacian, and a hint's shape that of a plate, whose radius of stiffness:
     pull = (3 / 8 / reach**2) ** 2
     return (residual.T @ residual + pull * identity).tocsc()
 
 
 def check_hints(hints: Sequence[Hint], shape: tuple[int, int]) -> None:
-    """Nothing, if all hints are of a picture of ``shape`` (H, W).
+    """Nothing, if all hints are of a image of ``shape`` (H, W).
 
     Raises:
         ValueError: a hint that lies outside or is not finite, or two on one pixel.
@@ -166,7 +166,7 @@ def check_hints(hints: Sequence[Hint], shape: tuple[int, int]) -> None:
     for number, hint in enumerate(hints, start=1):
         if not (0 <= hint.row < shape[0] and 0 <= hint.column < shape[1]):
             raise ValueError(
-                f"hint {number} is at row {hint.row}, column {hint.column}, outside a picture of "
+                f"hint {number} is at row {hint.row}, column {hint.column}, outside a image of "
                 f"{shape[1]}×{shape[0]} pixels"
             )
         if not (math.isfinite(hint.a) and math.isfinite(hint.b)):
@@ -180,7 +180,7 @@ def to_json(hints: Sequence[Hint], shape: tuple[int, int]) -> str:
     """Hints as the text of a JSON file, a hint a line.
 
     Args:
-        hints: of one picture.
+        hints: of one image.
         shape: H and W of the lightness that they were set on.
 
     Raises:
@@ -202,7 +202,7 @@ def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
         shape: H and W of the lightness that they shall be used on.
 
     Raises:
-        ValueError: not such a file, a damaged one, or hints for a picture of another size.
+        ValueError: not such a file, a damaged one, or hints for a image of another size.
     """
     try:
         content = json.loads(text)
@@ -213,7 +213,7 @@ def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
     size = content.get("height"), content.get("width")
     if size != shape:
         raise ValueError(
-            f"the hints are for a picture of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}"
+            f"the hints are for a image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}"
         )
     entries = content.get("hints")
     if not isinstance(entries, list):
@@ -235,4 +235,4 @@ def _hint(number: int, entry: object) -> Hint:
     try:
         return Hint(entry["row"], entry["column"], float(entry["a"]), float(entry["b"]))
     except OverflowError as error:
-        raise ValueError(f"the file is damaged: the colour of hint {number} is beyond all numbers") from error
+        raise ValueError(f"the file is damaged: the color of hint {number} is beyond all numbers") from error

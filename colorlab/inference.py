@@ -1,6 +1,6 @@
-"""Colour for a picture of any size and kind: predicted small, joined with the full-resolution lightness.
+"""Color for a image of any size and kind: predicted small, joined with the full-resolution lightness.
 
-Colour needs far less resolution than lightness (television and JPEG have lived from that for decades), so a and b
+Color needs far less resolution than lightness (television and JPEG have lived from that for decades), so a and b
 are predicted at the model's working size, enlarged along the outlines (:func:`enlarge`) and joined with the
 *unchanged* L of the input. Where that leaves the sRGB gamut, chroma gives way, never lightness
 (:func:`colorlab.color.fit_to_gamut`). The full-size part runs in strips, so a 24-megapixel photograph needs little
@@ -22,14 +22,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color, pretrained
+from colorlab.image import ImageSource, LoadedImage, read_image
 from colorlab.models import DEFAULT_STYLE, SAMPLE, Colorizer, DistributionColorizer, Style
-from colorlab.pictures import Picture, PictureSource, read_picture
 
 _STRIP_PIXELS = 2**19
 
 
 def colorize(
-    picture: PictureSource,
+    image: ImageSource,
     model: Colorizer | str | None = None,
     *,
     style: str | None = None,
@@ -38,12 +38,12 @@ def colorize(
     seed: int | None = None,
     size: int | None = None,
 ) -> Image.Image:
-    """Colour a picture; if it has colour already, only its lightness is looked at.
+    """Color a image; if it has color already, only its lightness is looked at.
 
     Args:
-        picture: a path; a PIL image of any mode; an array ``H×W``, ``H×W×1|3|4``; or a tensor ``H×W``,
+        image: a path; a PIL image of any mode; an array ``H×W``, ``H×W×1|3|4``; or a tensor ``H×W``,
             ``1|3|4×H×W``. Arrays and tensors are uint8, uint16, bool, or float in 0…1. EXIF orientation is
-            applied, an embedded colour profile converted to sRGB, transparency kept.
+            applied, an embedded color profile converted to sRGB, transparency kept.
         model: a colorizer, the name of weights that ship (:data:`colorlab.pretrained.NAMES`), or ``None`` for
             the default among them.
         style: how a model that predicts a distribution over colors chooses among them: ``careful``, ``balanced``
@@ -51,20 +51,20 @@ def colorize(
         temperature: replaces that of the style: 1 is the mean color, less leans toward the likeliest.
         prior_correction: replaces that of the style: how much of the preference for dull colors is taken back, 0…1.
         seed: which coloring ``sample`` draws; by itself it chooses that style.
-        size: the working size in pixels: colour is predicted on ``size²`` pixels in the picture's own shape; by
+        size: the working size in pixels: color is predicted on ``size²`` pixels in the image's own shape; by
             default the model's own (:attr:`Colorizer.working_size <colorlab.models.Colorizer.working_size>`). Smaller
-            pictures are not enlarged.
+            images are not enlarged.
 
     Returns:
-        An RGB picture of the input's size, RGBA where the input was transparent. Its L is the input's up to
+        An RGB image of the input's size, RGBA where the input was transparent. Its L is the input's up to
         the rounding to 8 bits.
 
     Raises:
-        ValueError: the picture cannot be read or has a shape or range it cannot have; an unknown model name or style;
+        ValueError: the image cannot be read or has a shape or range it cannot have; an unknown model name or style;
             a style for a model that predicts a single color.
     """
     network = pretrained.load(model) if model is None or isinstance(model, str) else model
-    source = read_picture(picture)
+    source = read_image(image)
     lightness = full_lightness(source)
     chosen = choose_style(network, style, temperature=temperature, prior_correction=prior_correction, seed=seed)
     return render(lightness, predict_ab(lightness, network, size=size, style=chosen), alpha=source.alpha)
@@ -98,17 +98,17 @@ def choose_style(
     return replace(model.styles[name], **changes)  # type: ignore[arg-type]
 
 
-def full_lightness(picture: Picture) -> Tensor:
+def full_lightness(image: LoadedImage) -> Tensor:
     r"""L\* of every pixel: ``(H, W)`` float32 in 0…100."""
-    height, width, _ = picture.rgb.shape
+    height, width, _ = image.rgb.shape
     lightness = torch.empty(height, width)
     for rows in _strips(height, width):
-        lightness[rows] = color.rgb_to_lab(picture.strip(rows))[0]
+        lightness[rows] = color.rgb_to_lab(image.strip(rows))[0]
     return lightness
 
 
 def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, style: Style | None = None) -> Tensor:
-    """The model's colours for a picture, at working size.
+    """The model's colors for a image, at working size.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
@@ -128,7 +128,7 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, 
     small_size = tuple(min(size**2, max(1, round(pixels * scale))) for pixels in (height, width))
     parameter = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
     small = _reduced(lightness, small_size)[None, None]
-    network_input = small / color.LIGHTNESS_CENTRE - 1
+    network_input = small / color.LIGHTNESS_CENTER - 1
     # Up to the next sizes that the network takes, by repeating the border, which no edge gives away.
     pad_bottom, pad_right = (model.accepted_size(pixels) - pixels for pixels in small_size)
     padded = F.pad(network_input, (0, pad_right, 0, pad_bottom), mode="replicate")
@@ -144,16 +144,16 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, 
 def render(
     lightness: Tensor, ab: Tensor, *, alpha: npt.NDArray[np.uint8] | None = None, chroma: float = 1.0
 ) -> Image.Image:
-    """Full-resolution lightness and small colours, as a picture.
+    """Full-resolution lightness and small colors, as a image.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
         ab: ``(2, h, w)`` in Lab units, any size; enlarged by :func:`enlarge`.
         alpha: ``(H, W)`` opacity to keep.
-        chroma: factor on a and b: 0 is grey, 1 the prediction, more is more vivid.
+        chroma: factor on a and b: 0 is gray, 1 the prediction, more is more vivid.
 
     Returns:
-        RGB or, with ``alpha``, RGBA; chroma is reduced where the colour would leave the gamut.
+        RGB or, with ``alpha``, RGBA; chroma is reduced where the color would leave the gamut.
     """
     return Image.fromarray(render_pixels(lightness, ab, alpha=alpha, chroma=chroma))
 
@@ -172,8 +172,8 @@ def render_pixels(
     with torch.inference_mode():
         small_lightness = _reduced(lightness, ab.shape[-2:])
         for rows in _strips(height, width):
-            colours = chroma * _enlarged_rows(ab, small_lightness, lightness, rows)
-            lab = color.fit_to_gamut(torch.cat([lightness[None, rows], colours]))
+            ab_rows = chroma * _enlarged_rows(ab, small_lightness, lightness, rows)
+            lab = color.fit_to_gamut(torch.cat([lightness[None, rows], ab_rows]))
             rgb = color.lab_to_rgb(lab)
             whole = (rgb.clamp(0, 1) * 65535).round() if deep else color.to_uint8(rgb)
             pixels[rows, :, :3] = whole.movedim(0, -1).numpy()

@@ -1,4 +1,4 @@
-"""Every figure of the project, in one style: safe for colour-blind eyes wherever colour is not the subject.
+"""Every figure of the project, in one style: safe for color-blind eyes wherever color is not the subject.
 
 Functions return a matplotlib ``Figure`` that belongs to no pyplot state; :func:`show` displays it in a notebook with
 its caption and alternative text.
@@ -28,7 +28,7 @@ from torch import Tensor
 from colorlab import color
 from colorlab.training import History
 
-# Okabe and Ito's colours, told apart by all common kinds of colour vision; https://jfly.uni-koeln.de/color/
+# Okabe and Ito's colors, told apart by all common kinds of color vision; https://jfly.uni-koeln.de/color/
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 DASHES = ("-", "--", "-.", ":")
 
@@ -38,14 +38,14 @@ WIDTH = 8.0
 Drawable = Tensor | npt.NDArray[Any] | Image.Image
 
 
-def show(figure: Figure, *, alt: str, caption: str, few_colours: bool = False) -> None:
+def show(figure: Figure, *, alt: str, caption: str, few_colors: bool = False) -> None:
     """Display a figure in a notebook.
 
     Args:
         figure: what to show.
-        alt: what one would tell somebody on the telephone; stored with the picture.
+        alt: what one would tell somebody on the telephone; stored with the image.
         caption: the line under it.
-        few_colours: store it in 256 colours, though it shows photographs: a third of the bytes. Where fine shades are
+        few_colors: store it in 256 colors, though it shows photographs: a third of the bytes. Where fine shades are
             the subject, keep them.
     """
     from IPython.display import display
@@ -53,27 +53,27 @@ def show(figure: Figure, *, alt: str, caption: str, few_colours: bool = False) -
     # Rendered here: IPython knows how to draw a Figure only where pyplot was imported with its inline backend, which
     # an MPLBACKEND in the environment prevents. Without it, a notebook would show the caption of nothing.
     display(
-        {"image/png": base64.b64encode(_png(figure, few_colours=few_colours)).decode(), "text/plain": repr(figure)},
+        {"image/png": base64.b64encode(_png(figure, few_colors=few_colors)).decode(), "text/plain": repr(figure)},
         metadata={"image/png": {"alt": alt}},
         raw=True,
     )
     print(caption)
 
 
-def pictures(
+def images(
     rows: Mapping[str, Sequence[Drawable] | Tensor], *, titles: Sequence[str] | None = None, width: float = WIDTH
 ) -> Figure:
-    """Pictures in a grid, a labelled row for each entry of ``rows``.
+    """Images in a grid, a labeled row for each entry of ``rows``.
 
     Args:
-        rows: name → pictures: tensors ``3×H×W``, arrays ``H×W×3`` or PIL images. All rows have equally many.
+        rows: name → images: tensors ``3×H×W``, arrays ``H×W×3`` or PIL images. All rows have equally many.
         titles: a title for each column.
         width: of the figure in inches.
     """
-    grid = {name: [_as_array(picture) for picture in row] for name, row in rows.items()}
+    grid = {name: [_as_array(image) for image in row] for name, row in rows.items()}
     columns = max(len(row) for row in grid.values())
     if any(len(row) != columns for row in grid.values()):
-        raise ValueError(f"rows must have equally many pictures, got {[len(row) for row in grid.values()]}")
+        raise ValueError(f"rows must have equally many images, got {[len(row) for row in grid.values()]}")
     height, wide = next(iter(grid.values()))[0].shape[:2]
     cell = (width - 0.25 * any(grid)) / columns  # beside the names of the rows
     top = 0.3 if titles else 0.05
@@ -83,8 +83,8 @@ def pictures(
     )
     axes = figure.subplots(len(grid), columns, squeeze=False)
     for line, (name, row) in zip(axes, grid.items(), strict=True):
-        for axis, picture in zip(line, row, strict=True):
-            axis.imshow(picture, vmin=0, vmax=255, interpolation="nearest" if max(picture.shape) <= 64 else None)
+        for axis, image in zip(line, row, strict=True):
+            axis.imshow(image, vmin=0, vmax=255, interpolation="nearest" if max(image.shape) <= 64 else None)
             axis.set(xticks=[], yticks=[])
             for spine in axis.spines.values():
                 spine.set_visible(False)
@@ -103,7 +103,7 @@ def lines(
     ylabel: str,
     height: float = 3.0,
 ) -> Figure:
-    """Curves in one pair of axes, each told apart by colour and by dash.
+    """Curves in one pair of axes, each told apart by color and by dash.
 
     Args:
         series: name → x and y, one-dimensional and equally long.
@@ -142,15 +142,15 @@ def means(table: pd.DataFrame, score: str, *, xlabel: str) -> Figure:
 
 
 def losses(history: History) -> Figure:
-    """The objective on training and validation pictures, by epoch."""
+    """The objective on training and validation images, by epoch."""
     table = history.table()
     figure = Figure(figsize=(WIDTH, 3), layout="constrained")
     axis = figure.subplots()
-    for column, label, colour, dash, marker in (
+    for column, label, shade, dash, marker in (
         ("train_loss", "training", PALETTE[0], "-", "o"),
         ("val_loss", "validation", PALETTE[1], "--", "s"),
     ):
-        axis.plot(table.index, table[column], color=colour, linestyle=dash, marker=marker, label=label)
+        axis.plot(table.index, table[column], color=shade, linestyle=dash, marker=marker, label=label)
     axis.set(xlabel="epoch", ylabel="loss (network units)", yscale="log", xticks=table.index)
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)
@@ -158,33 +158,33 @@ def losses(history: History) -> Figure:
 
 
 def epochs(history: History, *, count: int = 6, width: float = 6.0) -> Figure:
-    """The watched validation pictures, a row per epoch: before training, after each epoch, and the truth.
+    """The watched validation images, a row per epoch: before training, after each epoch, and the truth.
 
     Args:
-        history: of a run that kept pictures.
-        count: of pictures that are shown, the first ones.
+        history: of a run that kept images.
+        count: of images that are shown, the first ones.
         width: of the figure in inches.
     """
-    if history.truth is None or not history.pictures:
-        raise ValueError("this history holds no pictures; train with max_images above 0")
-    rows: dict[str, Tensor] = {f"epoch {i}" if i else "before": p[:count] for i, p in enumerate(history.pictures)}
-    return pictures({**rows, "truth": history.truth[:count]}, width=width)
+    if history.truth is None or not history.images:
+        raise ValueError("this history holds no images; train with max_images above 0")
+    rows: dict[str, Tensor] = {f"epoch {i}" if i else "before": p[:count] for i, p in enumerate(history.images)}
+    return images({**rows, "truth": history.truth[:count]}, width=width)
 
 
 def gamut(
-    lightness: float, *, extent: float = 110, pixels: int = 221, centre: tuple[float, float] = (0, 0)
+    lightness: float, *, extent: float = 110, pixels: int = 221, center: tuple[float, float] = (0, 0)
 ) -> npt.NDArray[np.uint8]:
-    r"""The slice of the sRGB gamut at one L\*, as a picture ``pixels × pixels × 3``.
+    r"""The slice of the sRGB gamut at one L\*, as a image ``pixels × pixels × 3``.
 
-    a runs from left to right and b from bottom to top, both from ``-extent`` to ``extent`` around ``centre``. Colours
-    that no screen shows are a light grey.
+    a runs from left to right and b from bottom to top, both from ``-extent`` to ``extent`` around ``center``. Colors
+    that no screen shows are a light gray.
     """
     axis = torch.linspace(-extent, extent, pixels)
-    a, b = (axis + centre[0]).expand(pixels, -1), (centre[1] - axis)[:, None].expand(-1, pixels)
+    a, b = (axis + center[0]).expand(pixels, -1), (center[1] - axis)[:, None].expand(-1, pixels)
     lab = torch.stack([torch.full((pixels, pixels), float(lightness)), a, b])
     shown = color.to_uint8(color.lab_to_rgb(lab))
-    picture = torch.where(color.in_gamut(lab), shown, torch.tensor(235, dtype=torch.uint8))
-    return picture.movedim(0, -1).numpy()
+    image = torch.where(color.in_gamut(lab), shown, torch.tensor(235, dtype=torch.uint8))
+    return image.movedim(0, -1).numpy()
 
 
 def gamut_slices(lightnesses: Sequence[float]) -> Figure:
@@ -201,11 +201,11 @@ def gamut_slices(lightnesses: Sequence[float]) -> Figure:
 
 
 def gamut_moves(lab: Tensor, moved: Mapping[str, Tensor]) -> Figure:
-    r"""Where colours of one L\* go: an arrow from each to what became of it, over the slice of the gamut at that L\*.
+    r"""Where colors of one L\* go: an arrow from each to what became of it, over the slice of the gamut at that L\*.
 
     Args:
         lab: ``(3, 1, n)`` Lab, all of the same L.
-        moved: name → the same colours after something was done to them, ``(3, 1, n)``; a pair of axes each. The title
+        moved: name → the same colors after something was done to them, ``(3, 1, n)``; a pair of axes each. The title
             tells by how much their L changed at most.
     """
     figure = Figure(figsize=(0.8 * WIDTH, 0.8 * WIDTH / len(moved) + 0.2), layout="constrained")
@@ -226,7 +226,7 @@ def gamut_moves(lab: Tensor, moved: Mapping[str, Tensor]) -> Figure:
 
 
 def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
-    """How often each colour occurs, whatever its lightness: a pair of axes, a and b, for each set of pictures.
+    """How often each color occurs, whatever its lightness: a pair of axes, a and b, for each set of images.
 
     The field counts pixels in cells of two Lab units, darker for more, on a logarithmic scale that all share. The
     curve at the bottom is the histogram of a alone, that on the left of b alone, each to its own scale.
@@ -235,10 +235,10 @@ def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
         lab: name → Lab ``(N, 3, H, W)``.
         columns: pairs of axes beside each other.
     """
-    colours = {name: values[:, 1:].movedim(1, 0).flatten(1).cpu().numpy() for name, values in lab.items()}
-    reach = 10 * math.ceil(max(float(np.abs(values).max()) for values in colours.values()) / 10)
+    chroma = {name: values[:, 1:].movedim(1, 0).flatten(1).cpu().numpy() for name, values in lab.items()}
+    reach = 10 * math.ceil(max(float(np.abs(values).max()) for values in chroma.values()) / 10)
     edges = np.arange(-reach, reach + 2.0, 2.0)
-    counts = {name: np.histogram2d(a, b, bins=[edges, edges])[0] for name, (a, b) in colours.items()}
+    counts = {name: np.histogram2d(a, b, bins=[edges, edges])[0] for name, (a, b) in chroma.items()}
     scale = LogNorm(1, max(2.0, *(count.max() for count in counts.values())))
     rows = -(-len(counts) // columns)
     figure = Figure(figsize=(WIDTH, rows * WIDTH / columns + 0.3), layout="constrained")
@@ -249,10 +249,10 @@ def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
         axis.pcolormesh(edges, edges, np.where(count > 0, count, np.nan).T, norm=scale, cmap="viridis_r")
         axis.axhline(0, color="black", linewidth=0.5)
         axis.axvline(0, color="black", linewidth=0.5)
-        for along, colour, horizontal in ((count.sum(1), PALETTE[1], True), (count.sum(0), PALETTE[0], False)):
+        for along, shade, horizontal in ((count.sum(1), PALETTE[1], True), (count.sum(0), PALETTE[0], False)):
             height = along / along.max() * reach / 3 - reach
             orientation: Literal["vertical", "horizontal"] = "vertical" if horizontal else "horizontal"
-            axis.stairs(height, edges, baseline=-reach, color=colour, orientation=orientation)
+            axis.stairs(height, edges, baseline=-reach, color=shade, orientation=orientation)
         axis.set(title=name, aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
     for axis in grid[-1]:
         axis.set_xlabel("a")
@@ -261,23 +261,23 @@ def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
     return figure
 
 
-def _png(figure: Figure, *, few_colours: bool = False) -> bytes:
-    """The figure as it is stored in a notebook: opaque, and of few colours where it shows no photographs."""
+def _png(figure: Figure, *, few_colors: bool = False) -> bytes:
+    """The figure as it is stored in a notebook: opaque, and of few colors where it shows no photographs."""
     drawn, stored = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
-    image = Image.open(drawn).convert("RGB")
+    raster = Image.open(drawn).convert("RGB")
     photographs = any(np.asarray(shown.get_array()).ndim == 3 for axis in figure.axes for shown in axis.images)
-    if few_colours or not photographs:
-        image = image.quantize(256, dither=Image.Dither.NONE)
-    image.save(stored, format="png", optimize=True)
+    if few_colors or not photographs:
+        raster = raster.quantize(256, dither=Image.Dither.NONE)
+    raster.save(stored, format="png", optimize=True)
     return stored.getvalue()
 
 
-def _as_array(picture: Drawable) -> npt.NDArray[Any]:
-    if isinstance(picture, Image.Image):
-        return np.asarray(picture.convert("RGB"))
-    array = picture.detach().cpu().numpy() if isinstance(picture, Tensor) else picture
-    if isinstance(picture, Tensor) and array.ndim == 3:
+def _as_array(image: Drawable) -> npt.NDArray[Any]:
+    if isinstance(image, Image.Image):
+        return np.asarray(image.convert("RGB"))
+    array = image.detach().cpu().numpy() if isinstance(image, Tensor) else image
+    if isinstance(image, Tensor) and array.ndim == 3:
         array = array.transpose(1, 2, 0)
     if array.dtype.kind == "f":
         # Rounding may lead a little out of 0…1, which matplotlib would warn of; what is further out, it shall.
@@ -312,21 +312,21 @@ def intervals(table: pd.DataFrame, *, xlabel: str, mark: float | None = None) ->
 
 
 def correlations(table: pd.DataFrame, *, label: str) -> Figure:
-    """A square table of correlations as colours from orange (-1) over white (0) to purple (1), with their numbers.
+    """A square table of correlations as colors from orange (-1) over white (0) to purple (1), with their numbers.
 
     Args:
         table: correlations in -1…1, rows and columns of the same names.
-        label: of the colours.
+        label: of the colors.
     """
     figure = Figure(figsize=(WIDTH, 0.7 * WIDTH), layout="constrained")
     axis = figure.subplots()
-    image = axis.imshow(table.to_numpy(dtype="float64"), cmap="PuOr", vmin=-1, vmax=1)
+    raster = axis.imshow(table.to_numpy(dtype="float64"), cmap="PuOr", vmin=-1, vmax=1)
     names = [str(name) for name in table.columns]
     axis.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axis.set_yticks(range(len(table)), [str(name) for name in table.index])
     for (i, j), value in np.ndenumerate(table.to_numpy(dtype="float64")):
         axis.text(j, i, f"{value:.1f}", ha="center", va="center", color="white" if abs(value) > 0.45 else "black")
-    figure.colorbar(image, ax=axis, label=label)
+    figure.colorbar(raster, ax=axis, label=label)
     return figure
 
 
@@ -358,7 +358,7 @@ def leaderboard(board: pd.DataFrame) -> Figure:
 
 
 def show_widget(widget: Any, figure: Figure, *, alt: str, caption: str) -> None:  # noqa: ANN401  ipywidgets is untyped
-    """Display a widget, and its picture where it cannot live: in a stored notebook, which keeps no widgets.
+    """Display a widget, and its image where it cannot live: in a stored notebook, which keeps no widgets.
 
     Args:
         widget: of ipywidgets.
@@ -368,19 +368,19 @@ def show_widget(widget: Any, figure: Figure, *, alt: str, caption: str) -> None:
     """
     from IPython.display import display
 
-    # In few colours, as it is a sketch of what the reader can have for the running, and notebooks must stay small.
-    sketch = base64.b64encode(_png(figure, few_colours=True)).decode()
+    # In few colors, as it is a sketch of what the reader can have for the running, and notebooks must stay small.
+    sketch = base64.b64encode(_png(figure, few_colors=True)).decode()
     data = {**widget._repr_mimebundle_(), "image/png": sketch}
     display(data, metadata={"image/png": {"alt": alt}}, raw=True)
     print(caption)
 
 
 def looks(seen: Mapping[str, tuple[tuple[float, float, float], tuple[int, int, int] | None]]) -> Figure:
-    """A colour in the slice of its L, a tile for each thing that may become of it, and the neighbours of what fits.
+    """A color in the slice of its L, a tile for each thing that may become of it, and the neighbors of what fits.
 
     Args:
         seen: as :func:`colorlab.widgets.lab_explorer.looks` gives it: name → Lab, and RGB in 0…255 or ``None``; the
-            first is the colour, the next two, the latter of them ``fitted``, are drawn into the slice too.
+            first is the color, the next two, the latter of them ``fitted``, are drawn into the slice too.
     """
     figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
     plane, tiles, near = figure.subplots(1, 3, width_ratios=(1, 1.1, 0.9))
@@ -403,8 +403,8 @@ def looks(seen: Mapping[str, tuple[tuple[float, float, float], tuple[int, int, i
     tiles.set(xlim=(0, 3), ylim=(len(seen), 0))
     tiles.set_axis_off()
     (_, a, b), _ = seen["fitted"]
-    near.imshow(gamut(lightness, extent=20, pixels=5, centre=(a, b)), extent=(a - 25, a + 25, b - 25, b + 25))
-    near.set(title="neighbours", xlabel="a")
+    near.imshow(gamut(lightness, extent=20, pixels=5, center=(a, b)), extent=(a - 25, a + 25, b - 25, b + 25))
+    near.set(title="neighbors", xlabel="a")
     return figure
 
 
@@ -414,7 +414,7 @@ def training(history: History, batches: pd.DataFrame | None = None, *, sheet: Dr
     Args:
         history: of the epochs so far, as dots.
         batches: statistics within epochs, as pale lines; indexed by the time in epochs.
-        sheet: a picture to draw beneath.
+        sheet: a image to draw beneath.
     """
     batches = pd.DataFrame() if batches is None else batches
     table = history.table()

@@ -1,6 +1,6 @@
 """What the numbers in a file mean: by its color profile, or by a PNG's own words, they become sRGB.
 
-Profiles are judged by what they hold, never by their names. Pictures of 8 bits are converted by ImageCms. Deeper
+Profiles are judged by what they hold, never by their names. Images of 8 bits are converted by ImageCms. Deeper
 ones, which it does not take, are converted here, by the curves and the matrix that most profiles of grays and screens
 consist of; where a profile is made of tables, the upper 8 bits have to do.
 """
@@ -103,9 +103,9 @@ def _rounded(values: Floats, dtype: np.dtype[Any]) -> Integers:
 
 
 def is_srgb(profile: bytes | None, mode: str) -> bool:
-    """Whether pictures of a mode (``L``, ``RGB``, ``CMYK``) with this profile are sRGB as they are.
+    """Whether images of a mode (``L``, ``RGB``, ``CMYK``) with this profile are sRGB as they are.
 
-    Without a profile, with a damaged one, and with one for another kind of picture, they are taken for it.
+    Without a profile, with a damaged one, and with one for another kind of image, they are taken for it.
     """
     return not profile or _changes_nothing(profile, mode)
 
@@ -126,7 +126,7 @@ def _changes_nothing(profile: bytes, mode: str) -> bool:
 
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """RGB, or ``None`` where the profile is damaged or one for another kind of picture."""
+    """RGB, or ``None`` where the profile is damaged or one for another kind of image."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
@@ -135,7 +135,7 @@ def _converted(image: Image.Image, profile: bytes) -> Image.Image | None:
 
 
 def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """RGB of 8 bits, by a profile where that is a sound one for such pictures, else as Pillow does."""
+    """RGB of 8 bits, by a profile where that is a sound one for such images, else as Pillow does."""
     mode = image.mode
     if mode not in {"L", "RGB", "CMYK"}:  # palettes and transparency, which ImageCms does not take
         mode = "L" if mode == "LA" else "RGB"
@@ -147,7 +147,7 @@ def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def array_to_srgb(values: Integers, profile: bytes | None) -> Integers:
-    """``H×W×1|3`` of uint8 or uint16, by a profile where that is a sound one for such pictures."""
+    """``H×W×1|3`` of uint8 or uint16, by a profile where that is a sound one for such images."""
     mode = "L" if values.shape[2] == 1 else "RGB"
     if profile is None or is_srgb(profile, mode):
         return values
@@ -217,7 +217,7 @@ def png_encoding(cicp: bytes | None, info: Mapping[Any, Any], what: str) -> Enco
     Args:
         cicp: the contents of that chunk.
         info: Pillow's.
-        what: the picture, for a message.
+        what: the image, for a message.
 
     Returns:
         ``None`` where it is sRGB, or where a profile decides.

@@ -25,7 +25,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import colorlab
 from colorlab import tiff
-from colorlab.pictures import SUFFIXES, kind_of
+from colorlab.image import SUFFIXES, kind_of
 
 Format = Literal["png", "jpeg", "tiff", "webp"]
 
@@ -37,7 +37,7 @@ _ABOUT = frozenset(
     {269, _DESCRIPTION, 271, 272, 282, 283, 285, 296, _SOFTWARE, _DATE, _ARTIST, 316, 18246, 18249, _COPYRIGHT}
     | set(range(40091, 40096))
 )
-"""Tags of EXIF and TIFF that say something about a picture, and not how its file is laid out."""
+"""Tags of EXIF and TIFF that say something about a image, and not how its file is laid out."""
 _SIZES = (40962, 40963)  # of the original, which may have been turned
 _SEVERAL = frozenset({"GIF", "WEBP", "PNG", "AVIF", "MPO", "HEIF"})
 _XMP_KEY = "XML:com.adobe.xmp"
@@ -46,17 +46,17 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class About:
-    """What a picture's file says beside its pixels.
+    """What a image's file says beside its pixels.
 
     Attributes:
-        pictures: how many the file holds.
+        images: how many the file holds.
         exif: tags by number; those of date and place in dictionaries of their own.
         xmp: as it is written.
         dpi: across and down.
         text: a PNG's, by keyword.
     """
 
-    pictures: int = 1
+    images: int = 1
     exif: dict[int, Any] = field(default_factory=dict)
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
@@ -64,8 +64,8 @@ class About:
 
 
 def read_about(path: Path) -> About:
-    """What a file says about its picture; of what is damaged, nothing."""
-    with warnings.catch_warnings(), contextlib.suppress(Exception):  # it never keeps a picture from being colored
+    """What a file says about its image; of what is damaged, nothing."""
+    with warnings.catch_warnings(), contextlib.suppress(Exception):  # it never keeps a image from being colored
         warnings.simplefilter("ignore")
         with open(path, "rb") as file:
             start = file.read(64)
@@ -76,7 +76,7 @@ def read_about(path: Path) -> About:
     return About()
 
 
-def _about(image: Image.Image, pictures: int) -> About:
+def _about(image: Image.Image, images: int) -> About:
     found = image.getexif()
     exif = {tag: value for tag, value in found.items() if tag in _ABOUT}
     for number in (_EXIF, _GPS):
@@ -99,7 +99,7 @@ def _about(image: Image.Image, pictures: int) -> About:
         xmp = re.sub(rb"<(xmp|xap):Thumbnails>.*?</\1:Thumbnails>", b"", xmp, flags=re.DOTALL)
     dpi = image.info.get("dpi")
     sound = isinstance(dpi, tuple) and len(dpi) == 2 and all(0 < float(value) < 1e6 for value in dpi)
-    return About(pictures, exif, xmp, (float(dpi[0]), float(dpi[1])) if dpi and sound else None, text)
+    return About(images, exif, xmp, (float(dpi[0]), float(dpi[1])) if dpi and sound else None, text)
 
 
 def _or(read: Callable[[], _T], otherwise: _T) -> _T:
@@ -124,7 +124,7 @@ def is_own(path: Path) -> bool:
 def result_names(sources: Iterable[Path], ending: str) -> Iterator[str]:
     """A name for each result: the original's, where another has that with the original's ending, or with a number.
 
-    Endings are taken off where they are those of pictures, so that ``St. Mary 1`` stays what it is.
+    Endings are taken off where they are those of images, so that ``St. Mary 1`` stays what it is.
     """
     taken: set[str] = set()
     for source in sources:
@@ -169,7 +169,7 @@ class Writer:
     model: str = "colorlab"
 
     def write(self, pixels: npt.NDArray[Any], target: Path, about: About) -> bool:
-        """Write ``H×W×3|4`` of uint8 or uint16. Under its final name a picture is always whole.
+        """Write ``H×W×3|4`` of uint8 or uint16. Under its final name a image is always whole.
 
         Returns:
             Whether what is known about the original went along; where that is damaged, the result goes without.

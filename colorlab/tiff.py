@@ -1,4 +1,4 @@
-"""TIFF: which of its pages is the picture, and the pixels of those that Pillow does not read, or misreads."""
+"""TIFF: which of its pages is the image, and the pixels of those that Pillow does not read, or misreads."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _ORIENTATION = 274
 
 @dataclass(frozen=True)
 class Page:
-    """The picture in a TIFF: the largest page that is not marked as a reduced copy of another.
+    """The image in a TIFF: the largest page that is not marked as a reduced copy of another.
 
     Attributes:
         page: tifffile's.
-        number: how many pictures there are; masks and reduced copies do not count.
+        number: how many images there are; masks and reduced copies do not count.
         orientation: how it has to be turned, 1…8.
         content: of the file, such that the page is its first and lies upright, for Pillow; ``None`` where the file
             itself is so.
@@ -155,7 +155,7 @@ def _inverted(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def find_page(file: BinaryIO) -> Page:
-    """The picture in a TIFF.
+    """The image in a TIFF.
 
     Raises:
         Exception: any, where the file is damaged.

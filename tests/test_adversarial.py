@@ -20,7 +20,7 @@ from colorlab.training.distributed import Processes
 
 
 def learner(**options):
-    """A game about to begin, its generator already off grey."""
+    """A game about to begin, its generator already off gray."""
     torch.manual_seed(0)
     given = {"model_name": "nazerigan32", "precision": "float32", "device": "cpu", **options}
     game = Adversarial(TrainingOptions(**given), Processes(), steps=10)
@@ -86,7 +86,7 @@ def test_a_discriminator_learns_to_be_all_but_sure(batch):
 # What each network learns from
 
 
-def test_l1_is_that_of_the_colours(batch):
+def test_l1_is_that_of_the_colors(batch):
     game = learner()
     rgb, _ = batch
     lightness, ab = color.split(color.rgb_to_lab(rgb))
@@ -185,7 +185,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(batch):
         assert statistics[1][name].item() == pytest.approx(value.item(), rel=1e-4)
 
 
-def test_parts_of_unequal_size_count_by_their_pictures(batch):
+def test_parts_of_unequal_size_count_by_their_images(batch):
     rgb, labels = batch[0][:5], batch[1][:5]
     whole, cut = learner(), learner(accumulation_steps=2)
     for game in (whole, cut):
@@ -209,19 +209,19 @@ def test_both_optimizers_are_the_seeds():
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """Options of a run over 96 training and 20 validation pictures."""
+    """Options of a run over 96 training and 20 validation images."""
     root = tmp_path_factory.mktemp("tiny")
     for split in ("train", "val"):
-        (root / "pictures" / split).mkdir(parents=True)
-        for number, picture in enumerate(create_dataset("placeholder", split).rgb[::10]):
-            Image.fromarray(picture.movedim(0, -1).numpy()).save(root / "pictures" / split / f"{number:02d}.png")
+        (root / "images" / split).mkdir(parents=True)
+        for number, image in enumerate(create_dataset("placeholder", split).rgb[::10]):
+            Image.fromarray(image.movedim(0, -1).numpy()).save(root / "images" / split / f"{number:02d}.png")
 
     def options(name, **others):
         return TrainingOptions(
             **{
                 "experiment_name": name,
                 "output_root_path": root,
-                "dataset_name": str(root / "pictures"),
+                "dataset_name": str(root / "images"),
                 "model_name": "nazerigan32",
                 "max_epochs": 1,
                 "max_images": 0,
@@ -253,7 +253,7 @@ def test_the_history_of_a_game_shows_both_sides(learned):
     assert row["val_mae"] == pytest.approx(110 * row["val_loss"], rel=1e-4)
 
 
-def test_colorfulness_in_the_history_is_that_of_the_pictures(learned, tiny):
+def test_colorfulness_in_the_history_is_that_of_the_images(learned, tiny):
     row = learned.history.table().loc[1]
     valset = tiny("learned").dataset("val")
     assert len(valset) == 20
@@ -266,10 +266,10 @@ def test_colorfulness_in_the_history_is_that_of_the_pictures(learned, tiny):
 
 
 def test_the_best_epoch_is_not_the_dullest():
-    """Grey comes to 2 by its error and its want of colour; less error or more colour is better, too much is not."""
+    """Gray comes to 2 by its error and its want of color; less error or more color is better, too much is not."""
 
     def merit(mae, colorfulness):
-        row = {"val_mae": mae, "val_grey_mae": 10.0, "val_colorfulness": colorfulness, "val_true_colorfulness": 40.0}
+        row = {"val_mae": mae, "val_gray_mae": 10.0, "val_colorfulness": colorfulness, "val_true_colorfulness": 40.0}
         return learner().merit(row)
 
     assert merit(10, 0) == -2
@@ -278,14 +278,14 @@ def test_the_best_epoch_is_not_the_dullest():
     assert merit(9, 80) < merit(9, 40)
 
 
-def test_the_history_of_a_game_knows_the_error_of_grey(learned, tiny):
+def test_the_history_of_a_game_knows_the_error_of_gray(learned, tiny):
     _, ab = color.split(color.rgb_to_lab(tiny("learned").dataset("val").rgb))
-    assert learned.history.table().loc[1, "val_grey_mae"] == pytest.approx(110 * ab.abs().mean().item(), rel=1e-4)
+    assert learned.history.table().loc[1, "val_gray_mae"] == pytest.approx(110 * ab.abs().mean().item(), rel=1e-4)
 
 
-def test_outputs_that_collapsed_to_grey_are_warned_of(tiny):
-    # A learning rate of nearly nothing: the generator stays at grey, where it starts.
-    with pytest.warns(CollapseWarning, match=r"after epoch 1 .* all but grey: colourfulness 0\.\d, where") as seen:
+def test_outputs_that_collapsed_to_gray_are_warned_of(tiny):
+    # A learning rate of nearly nothing: the generator stays at gray, where it starts.
+    with pytest.warns(CollapseWarning, match=r"after epoch 1 .* all but gray: colorfulness 0\.\d, where") as seen:
         run = train(tiny("collapsed", learning_rate=1e-12, train_batch_size=48))
     assert len(seen) == 1
     row = run.history.table().loc[1]
@@ -294,16 +294,16 @@ def test_outputs_that_collapsed_to_grey_are_warned_of(tiny):
 
 
 def test_regression_is_not_warned_of(tiny):
-    # Grey after an epoch of nothing, as it should: there is no game to collapse.
+    # Gray after an epoch of nothing, as it should: there is no game to collapse.
     run = train(tiny("regression", model_name="resnet", image_size=8, learning_rate=1e-12))
     assert "val_colorfulness" not in run.history.table()
 
 
-# Colourfulness, after Hasler and Süsstrunk
+# Colorfulness, after Hasler and Süsstrunk
 
 
-def picture(*halves):
-    """8 × 8 pixels, left and right half of one colour each."""
+def image(*halves):
+    """8 × 8 pixels, left and right half of one color each."""
     rgb = torch.zeros(3, 8, 8, dtype=torch.uint8)
     for number, half in enumerate(halves):
         rgb[:, :, number * 8 // len(halves) :] = torch.tensor(half, dtype=torch.uint8).view(3, 1, 1)
@@ -326,11 +326,11 @@ RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
         ([RED, BLUE], 272.6187),
     ],
 )
-def test_colorfulness_of_plain_pictures(halves, expected):
-    assert color.colorfulness(picture(*halves)).item() == pytest.approx(expected, abs=1e-3)
+def test_colorfulness_of_plain_images(halves, expected):
+    assert color.colorfulness(image(*halves)).item() == pytest.approx(expected, abs=1e-3)
 
 
-def test_colorfulness_agrees_with_numpy_picture_by_picture():
+def test_colorfulness_agrees_with_numpy_image_by_image():
     rgb = create_dataset("placeholder", "val").rgb[::20]
     expected = []
     for one in rgb.numpy().astype(np.float64):
@@ -353,7 +353,7 @@ def test_colorfulness_rises_with_chroma():
     assert by_chroma == sorted(by_chroma)
 
 
-def test_an_untrained_generator_is_grey():
+def test_an_untrained_generator_is_gray():
     # What the warning above builds on.
     ab = create_colorizer("nazerigan32").eval()(torch.zeros(1, 1, 32, 32))
     assert (ab == 0).all()

@@ -21,9 +21,9 @@ from safetensors.torch import save_file
 from skimage import data
 
 from colorlab import cli, pretrained, results
+from colorlab.image import read_image
 from colorlab.inference import colorize, full_lightness
 from colorlab.models import ConstantColor, create_colorizer, save_weights
-from colorlab.pictures import read_picture
 
 CAT = data.chelsea()[::6, ::6]
 COFFEE = data.coffee()[::8, ::8]
@@ -81,7 +81,7 @@ def test_from_the_shell_with_a_progress_bar(desk):
     os.close(terminal)
     err = seen.decode()
     assert process.returncode == 1
-    assert out == "2 of 3 pictures colorized, in new/done\n"
+    assert out == "2 of 3 images colorized, in new/done\n"
     assert "colorize: 100%" in err
     assert "3/3" in err
     assert "colorlab: missing.jpg does not exist" in err
@@ -90,7 +90,7 @@ def test_from_the_shell_with_a_progress_bar(desk):
     np.testing.assert_array_equal(pixels("new/done/coffee.png"), np.asarray(colorize(COFFEE)))
 
 
-def test_pictures_too_large_for_the_memory_are_named_and_the_others_done(desk):
+def test_images_too_large_for_the_memory_are_named_and_the_others_done(desk):
     Image.new("L", (6000, 4000), 128).save("large.png")
     script = (
         "import re, resource, sys; from pathlib import Path; from colorlab.cli import main; "
@@ -104,7 +104,7 @@ def test_pictures_too_large_for_the_memory_are_named_and_the_others_done(desk):
     (sentence,) = complaints(done.stderr)
     assert "there is not enough memory" in sentence
     assert "large.png" in sentence
-    assert (done.returncode, done.stdout) == (1, "1 of 2 pictures colorized, in done\n")
+    assert (done.returncode, done.stdout) == (1, "1 of 2 images colorized, in done\n")
     assert files("done") == ["cat.png"]
 
 
@@ -142,7 +142,7 @@ def test_the_working_size_is_an_option(desk, capsys):
     np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg", size=16)))
 
 
-def test_folders_give_the_pictures_in_them(desk, capsys):
+def test_folders_give_the_images_in_them(desk, capsys):
     Path("album/notes.txt").write_text("by the window")
     Path("album/older").mkdir()
     Image.fromarray(CAT).save("album/older/cat.png")
@@ -150,7 +150,7 @@ def test_folders_give_the_pictures_in_them(desk, capsys):
     status, out, err = run(capsys, "album", "--output", "done")
     assert (status, complaints(err)) == (0, [])
     assert files("done") == ["CAT.png", "coffee.png"]
-    assert out == "2 of 2 pictures colorized, in done\n"
+    assert out == "2 of 2 images colorized, in done\n"
 
 
 def test_a_second_run_replaces_the_results_of_the_first(desk, capsys):
@@ -176,22 +176,22 @@ def test_what_cannot_be_read_is_named_and_the_others_are_done(desk, capsys):
     for name in bad:
         assert sum(name in sentence for sentence in sentences) == 1
     assert files("done") == ["cat.png", "coffee.png"]
-    assert out == "2 of 8 pictures colorized, in done\n"
+    assert out == "2 of 8 images colorized, in done\n"
 
 
-def test_two_pictures_of_one_name_give_two_results(desk, capsys):
+def test_two_images_of_one_name_give_two_results(desk, capsys):
     Image.fromarray(COFFEE).save("album/cat.png")
     Image.fromarray(COFFEE).save("album/cat.jpg")
     status, out, err = run(capsys, "cat.jpg", "album/cat.png", "album/cat.jpg", "cat.jpg", "--output", "done")
-    assert (status, complaints(err), out) == (0, [], "4 of 4 pictures colorized, in done\n")
+    assert (status, complaints(err), out) == (0, [], "4 of 4 images colorized, in done\n")
     assert files("done") == ["cat.jpg-2.png", "cat.jpg.png", "cat.png", "cat.png.png"]
     np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg")))
     np.testing.assert_array_equal(pixels("done/cat.png.png"), np.asarray(colorize(COFFEE)))
 
 
 @pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
-def test_no_picture_given_is_overwritten(desk, capsys, link):
-    # By its own result, or by that of another picture of its name, even where it comes later in the list.
+def test_no_image_given_is_overwritten(desk, capsys, link):
+    # By its own result, or by that of another image of its name, even where it comes later in the list.
     Image.fromarray(COFFEE).save("album/cat.png")
     target = "album"
     if link is not None:
@@ -200,7 +200,7 @@ def test_no_picture_given_is_overwritten(desk, capsys, link):
         getattr(Path("done/cat.png"), link)(Path("album/cat.png").absolute())
     before = Path("album/cat.png").read_bytes()
     status, out, err = run(capsys, "cat.jpg", "album/cat.png", "--output", target)
-    assert (status, out) == (1, f"1 of 2 pictures colorized, in {target}\n")
+    assert (status, out) == (1, f"1 of 2 images colorized, in {target}\n")
     (sentence,) = complaints(err)
     assert sentence.startswith("colorlab: cat.jpg is left out")
     assert "--output" in sentence
@@ -250,7 +250,7 @@ def test_files_that_others_wrote_are_not_replaced(desk, capsys):
     assert Path("done/cat.png.part").read_bytes() == b"mine"
 
 
-def test_what_is_known_about_a_picture_goes_along(desk, capsys):
+def test_what_is_known_about_a_image_goes_along(desk, capsys):
     thumbnail = {513: b"", 259: 6}
     exif = Image.Exif()
     for tag, value in {
@@ -309,7 +309,7 @@ def test_a_result_says_how_it_was_colored(desk, capsys, given, said):
         assert deep.pages[0].software.endswith(f"colorized by the model {said}")
 
 
-def test_damaged_metadata_do_not_keep_a_picture_from_being_colored(desk, capsys, monkeypatch):
+def test_damaged_metadata_do_not_keep_a_image_from_being_colored(desk, capsys, monkeypatch):
     about = results.About(exif={282: "no number", 34853: {2: object()}})
     monkeypatch.setattr(results, "read_about", lambda path: about)
     for kind in ("png", "tiff"):
@@ -329,14 +329,14 @@ def test_notes_in_a_png_go_along(desk, capsys):
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
-def test_several_pictures_in_a_file_are_said(desk, capsys):
+def test_several_images_in_a_file_are_said(desk, capsys):
     frames = [Image.new("L", (20, 20), 50 * i) for i in range(4)]
     for name in ("a.tif", "b.gif", "c.webp", "d.png"):
         frames[1].save(name, save_all=True, append_images=frames[2:])
     status, _, err = run(capsys, "a.tif", "b.gif", "c.webp", "d.png", "cat.jpg", "--output", "done")
     assert status == 0
     for name in ("a.tif", "b.gif", "c.webp", "d.png"):
-        assert f"{name} holds 3 pictures" in err
+        assert f"{name} holds 3 images" in err
     assert "cat.jpg holds" not in err
 
 
@@ -350,12 +350,12 @@ def test_content_decides_in_folders_and_what_is_hidden_stays_so(desk, capsys):
     }.items():
         Image.fromarray(CAT).save(Path("album", name), kind)
     for name in ("._a.jpg", ".DS_Store", "Thumbs.db", "notes.txt"):
-        Path("album", name).write_bytes(b"\0\5\x16\7 no picture")
+        Path("album", name).write_bytes(b"\0\5\x16\7 no image")
     os.mkfifo("album/pipe.jpg")
     status, out, err = run(capsys, "album", "--output", "done")
     assert (status, complaints(err)) == (0, [])
     assert out.startswith("6 of 6")
-    assert "album: left out 3 that are no pictures (Thumbs.db, notes.txt, pipe.jpg)" in err
+    assert "album: left out 3 that are no images (Thumbs.db, notes.txt, pipe.jpg)" in err
     assert files("done") == ["St. Mary 1.png", "St. Mary 2.png", "b.png", "c.png", "coffee.png", "scan0001.png"]
     assert run(capsys, "album/pipe.jpg", "--output", "done")[0] == 1
 
@@ -400,7 +400,7 @@ def test_a_dry_run_writes_nothing(desk, capsys):
     )
     assert status == 1
     assert out.splitlines() == [
-        "cat.jpg → done/cat.jpg", "album/coffee.png → done/coffee.jpg", "2 of 3 pictures would be colorized, in done",
+        "cat.jpg → done/cat.jpg", "album/coffee.png → done/coffee.jpg", "2 of 3 images would be colorized, in done",
     ]  # fmt: skip
     assert complaints(err) == ["colorlab: missing.jpg does not exist"]
     assert not Path("done").exists()
@@ -430,13 +430,13 @@ def test_jobs_share_the_cores(desk, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("format", ["png", "tiff"])
-def test_16_bits_keep_the_lightness_of_deep_pictures(desk, capsys, format):
+def test_16_bits_keep_the_lightness_of_deep_images(desk, capsys, format):
     ramp = np.linspace(20000, 21000, 64 * 48).reshape(48, 64).astype(np.uint16)
     tifffile.imwrite("deep.tif", ramp, description="Grandmother")
     assert run(capsys, "deep.tif", "--output", "done", "--format", format, "--depth", 16)[0] == 0
-    result = read_picture(f"done/deep.{'png' if format == 'png' else 'tif'}")
+    result = read_image(f"done/deep.{'png' if format == 'png' else 'tif'}")
     assert result.rgb.dtype == np.uint16
-    difference = full_lightness(result) - full_lightness(read_picture("deep.tif"))
+    difference = full_lightness(result) - full_lightness(read_image("deep.tif"))
     assert float(difference.abs().max()) < 0.01
     assert run(capsys, "deep.tif", "--output", "done", "--format", format)[0] == 0  # it is known for colorlab's own
 
@@ -460,7 +460,7 @@ def rubbish(kind: str) -> str:
         path.touch()
     elif kind == "pickle":
         torch.save({"weight": torch.zeros(2)}, path)
-    elif kind == "picture":
+    elif kind == "image":
         Image.fromarray(CAT).save(path, format="PNG")
     elif kind == "folder":
         path.mkdir()
@@ -477,7 +477,7 @@ def rubbish(kind: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "kind", ["text", "empty", "pickle", "picture", "folder", "foreign", "nameless", "cut", "swapped", "missing"]
+    "kind", ["text", "empty", "pickle", "image", "folder", "foreign", "nameless", "cut", "swapped", "missing"]
 )
 def test_weights_that_are_none(desk, capsys, kind):
     path = rubbish(kind)
@@ -522,12 +522,12 @@ def test_options_that_make_no_sense_end_with_2(desk, capsys, options, named):
         assert name in answer
 
 
-def test_no_pictures_at_all(desk, capsys):
+def test_no_images_at_all(desk, capsys):
     status, out, err = run(capsys)
     assert (status, out) == (1, "")
-    assert "at least one picture" in err
+    assert "at least one image" in err
     status, out, err = run(capsys, "missing.jpg", "--output", "done")
-    assert (status, out) == (1, "0 of 1 pictures colorized, in done\n")
+    assert (status, out) == (1, "0 of 1 images colorized, in done\n")
 
 
 def test_unknown_options_end_with_2(desk, capsys):
@@ -552,7 +552,7 @@ def test_the_shipped_index_is_json_of_names_and_hashes():
     assert all(len(digest) == 64 for kind in index.values() for digest in kind.values())
 
 
-def test_another_picture_beside_the_original_is_not_overwritten(desk, capsys):
+def test_another_image_beside_the_original_is_not_overwritten(desk, capsys):
     Image.open("cat.jpg").rotate(90).save("cat.png")
     before = Path("cat.png").read_bytes()
     status, _, err = run(capsys, "cat.jpg", "--output", ".")

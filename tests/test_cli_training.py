@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from colorlab import cli
-from colorlab.data import PictureDataset, create_dataset
+from colorlab.data import ImageDataset, create_dataset
 from colorlab.models import describe_weights, load_classifier, load_weights
 from colorlab.training import ClassifierOptions, TrainingOptions
 
@@ -39,15 +39,15 @@ TINY = ["--max-epochs", "1", "--train-batch-size", "12", "--image-size", "8"]
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """A folder to work in, with 24 training, 8 validation and 8 test pictures of two classes in ``photos``."""
+    """A folder to work in, with 24 training, 8 validation and 8 test images of two classes in ``photos``."""
     monkeypatch.chdir(tmp_path)
     for split, count in (("train", 24), ("val", 8), ("test", 8)):
         rgb = create_dataset("placeholder", split, size=8).rgb
         for number in range(count):
             folder = Path("photos", split, ("astronaut", "tissue")[number % 2])
             folder.mkdir(parents=True, exist_ok=True)
-            picture = rgb[0 if number % 2 == 0 else -1] if split == "test" else rgb[number * len(rgb) // count]
-            Image.fromarray(picture.movedim(0, -1).numpy()).save(folder / f"{number:02d}.png")
+            image = rgb[0 if number % 2 == 0 else -1] if split == "test" else rgb[number * len(rgb) // count]
+            Image.fromarray(image.movedim(0, -1).numpy()).save(folder / f"{number:02d}.png")
     return tmp_path
 
 
@@ -152,7 +152,7 @@ def test_a_wrong_classifier_is_answered_with_the_right_ones(desk, capsys):
         (["colorizer", "--max-epoch", "5"], ["--max-epoch", "Perhaps you meant", "--max-epochs"]),
         (["colorizer", "--experiment-name", "../elsewhere"], ["experiment_name", "../elsewhere"]),
         (["classifier", "--max-images", "3"], ["--max-images"]),
-        (["colourizer"], ["colourizer", "colorizer", "classifier", "eval-gen"]),
+        (["colouriser"], ["colouriser", "colorizer", "classifier", "eval-gen"]),
         ([], ["colorizer", "classifier", "eval-gen"]),
     ],
 )
@@ -196,7 +196,7 @@ def test_colorizer_trains_and_compares_with_the_baselines(desk, capsys):
     asked = {"dataset_name": "photos", "max_epochs": 1, "train_batch_size": 12, "image_size": 8, "max_images": 2}
     assert written == {**TrainingOptions().to_dict(), **asked}
     row = pd.read_csv(folder / "train_stats.csv").iloc[0]
-    for text in (f"{row['train_loss']:.5f}", "On 8 test pictures", "grey", "mean colour", "resnet", str(folder)):
+    for text in (f"{row['train_loss']:.5f}", "On 8 test images", "gray", "mean color", "resnet", str(folder)):
         assert text in out
 
 
@@ -247,14 +247,14 @@ def test_classifier_keeps_the_weights_of_the_best_accuracy(desk, capsys):
 
 def interrupt(monkeypatch, batch):
     """Ctrl-C while the ``batch``-th batch is fetched, once."""
-    fetch, fetched = PictureDataset.__getitems__, itertools.count(1)
+    fetch, fetched = ImageDataset.__getitems__, itertools.count(1)
 
     def interrupted(self, indices):
         if next(fetched) == batch:
             signal.raise_signal(signal.SIGINT)
         return fetch(self, indices)
 
-    monkeypatch.setattr(PictureDataset, "__getitems__", interrupted)
+    monkeypatch.setattr(ImageDataset, "__getitems__", interrupted)
 
 
 def test_a_classifier_goes_on_where_it_was_stopped(desk, capsys, monkeypatch):
@@ -313,7 +313,7 @@ def test_a_diverged_training_ends_with_1_and_a_sentence(desk, capsys):
             ["--model-name", "unet224"],
             "unet224 takes heights and widths that are multiples of 32, from 96",
         ),
-        ("colorizer", ["--model-name", "cgan"], "discriminator of cgan takes pictures from 224 pixels on; got 32×32"),
+        ("colorizer", ["--model-name", "cgan"], "discriminator of cgan takes images from 224 pixels on; got 32×32"),
         ("colorizer", ["--device", "abacus"], "device 'abacus' cannot be used here"),
         ("colorizer", ["--dataset-name", "./nowhere"], "there is no folder or tar at nowhere"),
         ("colorizer", ["--output-root-path", "photos/train/tissue/01.png"], "photos/train/tissue/01.png"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from colorlab import color
 
-# IEC 61966-2-1 primaries under D65 and their mixtures, as colour calculators (Lindbloom, EasyRGB) print them.
+# IEC 61966-2-1 primaries under D65 and their mixtures, as color calculators (Lindbloom, EasyRGB) print them.
 PUBLISHED = {
     "white": ((255, 255, 255), (100.0, 0.0, 0.0)),
     "yellow": ((255, 255, 0), (97.1393, -21.5537, 94.4780)),
@@ -18,7 +18,7 @@ PUBLISHED = {
     "magenta": ((255, 0, 255), (60.3242, 98.2343, -60.8249)),
     "red": ((255, 0, 0), (53.2408, 80.0925, 67.2032)),
     "blue": ((0, 0, 255), (32.2970, 79.1875, -107.8602)),
-    "middle grey": ((128, 128, 128), (53.5851, 0.0, 0.0)),
+    "middle gray": ((128, 128, 128), (53.5851, 0.0, 0.0)),
     "black": ((0, 0, 0), (0.0, 0.0, 0.0)),
 }
 
@@ -36,11 +36,11 @@ def pixel(*values, dtype=torch.float64):
     return torch.tensor(values, dtype=dtype).reshape(3, 1, 1)
 
 
-def by_skimage(function, picture):
-    return torch.from_numpy(function(picture.movedim(-3, -1).numpy())).movedim(-1, -3)
+def by_skimage(function, image):
+    return torch.from_numpy(function(image.movedim(-3, -1).numpy())).movedim(-1, -3)
 
 
-def random_picture(dtype, *shape):
+def random_image(dtype, *shape):
     generator = torch.Generator().manual_seed(0)
     if dtype == torch.uint8:
         return torch.randint(256, shape, dtype=dtype, generator=generator)
@@ -48,8 +48,8 @@ def random_picture(dtype, *shape):
 
 
 def random_lab(dtype=torch.float64, reach=200.0):
-    """100,000 colours, most of them outside the gamut, many impossible."""
-    unit = random_picture(dtype, 3, 250, 400)
+    """100,000 colors, most of them outside the gamut, many impossible."""
+    unit = random_image(dtype, 3, 250, 400)
     return torch.cat([unit[:1] * 100, (unit[1:] * 2 - 1) * reach])
 
 
@@ -69,8 +69,8 @@ def test_published_values(name):
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
-def test_rgb_to_lab_agrees_with_scikit_image_on_random_pictures(dtype):
-    rgb = random_picture(dtype, 2, 3, 200, 300)
+def test_rgb_to_lab_agrees_with_scikit_image_on_random_images(dtype):
+    rgb = random_image(dtype, 2, 3, 200, 300)
     assert (color.rgb_to_lab(rgb) - by_skimage(skimage.color.rgb2lab, rgb)).abs().max() < CLOSE
 
 
@@ -106,11 +106,11 @@ def test_slope_of_lightness_at_black_is_the_standards():
 
 
 def test_gradients_agree_with_finite_differences():
-    rgb = (0.1 + 0.8 * random_picture(torch.float64, 3, 2, 3)).requires_grad_()
+    rgb = (0.1 + 0.8 * random_image(torch.float64, 3, 2, 3)).requires_grad_()
     assert torch.autograd.gradcheck(color.rgb_to_lab, rgb)
     lab = color.rgb_to_lab(rgb).detach().requires_grad_()
     assert torch.autograd.gradcheck(color.lab_to_rgb, lab)
-    dark = (0.001 + 0.03 * random_picture(torch.float64, 3, 2, 3)).requires_grad_()
+    dark = (0.001 + 0.03 * random_image(torch.float64, 3, 2, 3)).requires_grad_()
     assert torch.autograd.gradcheck(color.rgb_to_lab, dark)
 
 
@@ -122,11 +122,11 @@ WIDTHS = (*range(1, 65), 10_001)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
-def test_convention_greys_are_neutral_exactly(dtype):
+def test_convention_grays_are_neutral_exactly(dtype):
     for width in WIDTHS:
-        greys = random_picture(dtype, 1, 1, width).expand(3, 1, width)
-        assert (color.rgb_to_lab(greys)[1:] == 0).all(), f"{width} pixels"
-        assert (color.rgb_to_lab(greys.contiguous())[1:] == 0).all(), f"{width} pixels"
+        grays = random_image(dtype, 1, 1, width).expand(3, 1, width)
+        assert (color.rgb_to_lab(grays)[1:] == 0).all(), f"{width} pixels"
+        assert (color.rgb_to_lab(grays.contiguous())[1:] == 0).all(), f"{width} pixels"
 
 
 @pytest.mark.parametrize("white", [pixel(255, 255, 255, dtype=torch.uint8), torch.ones(3, 1, 1), pixel(1, 1, 1)])
@@ -137,7 +137,7 @@ def test_convention_white_has_lightness_100_exactly(white):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_convention_no_chroma_gives_equal_channels_exactly(dtype):
     for width in WIDTHS:
-        lightness = 100 * random_picture(dtype, 1, 1, width)
+        lightness = 100 * random_image(dtype, 1, 1, width)
         r, g, b = color.lab_to_rgb(torch.cat([lightness, torch.zeros(2, 1, width, dtype=dtype)]))
         assert torch.equal(r, g), f"{width} pixels"
         assert torch.equal(g, b), f"{width} pixels"
@@ -164,8 +164,8 @@ def test_float32_is_as_good_as_float64_to_a_ten_thousandth_of_lab(dtype):
 
 
 BATCHES = {
-    "rgb_to_lab of uint8": (color.rgb_to_lab, random_picture(torch.uint8, 90, 3, 37, 41)),
-    "rgb_to_lab of floats": (color.rgb_to_lab, random_picture(torch.float32, 90, 3, 37, 41)),
+    "rgb_to_lab of uint8": (color.rgb_to_lab, random_image(torch.uint8, 90, 3, 37, 41)),
+    "rgb_to_lab of floats": (color.rgb_to_lab, random_image(torch.float32, 90, 3, 37, 41)),
     "lab_to_rgb": (color.lab_to_rgb, random_lab().float().flatten()[: 60 * 4551].reshape(60, 3, 37, 41)),
 }
 
@@ -180,14 +180,14 @@ def one_thread():
 
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", BATCHES)
-def test_a_picture_does_not_depend_on_its_batch_to_the_bit(name):
+def test_a_image_does_not_depend_on_its_batch_to_the_bit(name):
     # Training repeats to the bit because of this. One thread converts such a batch piece by piece.
     function, batch = BATCHES[name]
     together = function(batch)
     assert torch.equal(together, torch.cat([function(batch[:23]), function(batch[23:])]))
     assert torch.equal(together.reshape(5, -1, *batch.shape[1:]), function(batch.reshape(5, -1, *batch.shape[1:])))
-    for picture, converted in zip(batch, together, strict=True):
-        assert torch.equal(function(picture), converted)
+    for image, converted in zip(batch, together, strict=True):
+        assert torch.equal(function(image), converted)
     elsewhere = batch.movedim(1, -1).contiguous().movedim(-1, 1)
     assert torch.equal(function(elsewhere), together)
 
@@ -212,7 +212,7 @@ def test_compiling_captures_a_conversion_whole(name):
 # The whole domain
 
 
-def test_uint8_to_lab_and_back_is_the_identity_on_all_colours():
+def test_uint8_to_lab_and_back_is_the_identity_on_all_colors():
     levels = torch.arange(256, dtype=torch.uint8)
     green, blue = torch.meshgrid(levels, levels, indexing="ij")
     for red in levels:
@@ -220,7 +220,7 @@ def test_uint8_to_lab_and_back_is_the_identity_on_all_colours():
         assert torch.equal(color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(rgb))), rgb), f"red {red}"
 
 
-def test_network_units_hold_every_colour():
+def test_network_units_hold_every_color():
     lightness, ab = color.split(color.rgb_to_lab(torch.cat([GRID, color.to_uint8(CORNERS).expand(3, 64, 8)], dim=-1)))
     assert (lightness.min(), lightness.max()) == (pytest.approx(-1, abs=1e-6), 1)
     assert -1 < ab.min() < -107 / 110
@@ -233,7 +233,7 @@ def test_join_undoes_split(lab):
     assert torch.allclose(color.join(lightness, ab), lab)
 
 
-def test_network_units_of_known_colours():
+def test_network_units_of_known_colors():
     lightness, ab = color.split(pixel(75, 55, -110))
     assert lightness.tolist() == [[[0.5]]]
     assert ab.flatten().tolist() == [0.5, -1]
@@ -262,7 +262,7 @@ def test_fit_to_gamut_keeps_as_much_chroma_as_fits(lab):
         assert not color.in_gamut(more)
 
 
-def test_fitted_colours_survive_the_screen_where_others_change_lightness():
+def test_fitted_colors_survive_the_screen_where_others_change_lightness():
     lab = random_lab()
     fitted = color.fit_to_gamut(lab)
     through_screen = by_skimage(skimage.color.rgb2lab, by_skimage(skimage.color.lab2rgb, fitted))
@@ -271,7 +271,7 @@ def test_fitted_colours_survive_the_screen_where_others_change_lightness():
     assert (clipped - lab)[0].abs().max() > 10
 
 
-def test_fit_to_gamut_leaves_every_screen_colour_alone():
+def test_fit_to_gamut_leaves_every_screen_color_alone():
     lab = color.rgb_to_lab(torch.cat([GRID, color.to_uint8(CORNERS).expand(3, 64, 8)], dim=-1))
     assert color.in_gamut(lab).all()
     assert torch.equal(color.fit_to_gamut(lab), lab)
@@ -326,15 +326,15 @@ def test_gradients_flow_through_fit_to_gamut_outside_the_gamut():
 @pytest.mark.parametrize("function", [color.rgb_to_lab, color.lab_to_rgb, color.fit_to_gamut, color.luma])
 @pytest.mark.parametrize("leading", [(), (1,), (4,), (2, 2)])
 def test_any_axes_may_come_first(function, leading):
-    picture = random_picture(torch.float32, 4, 3, 5, 6)[: int(np.prod(leading))]
-    one_by_one = torch.stack([function(each) for each in picture])
-    together = function(picture.reshape(*leading, 3, 5, 6))
+    image = random_image(torch.float32, 4, 3, 5, 6)[: int(np.prod(leading))]
+    one_by_one = torch.stack([function(each) for each in image])
+    together = function(image.reshape(*leading, 3, 5, 6))
     assert torch.allclose(together, one_by_one.reshape(together.shape), atol=1e-5)
     assert together.shape[:-3] == leading
 
 
-def test_pictures_whose_memory_lies_otherwise_are_converted_alike():
-    channels_last = random_picture(torch.uint8, 2, 5, 6, 3).movedim(-1, -3)
+def test_images_whose_memory_lies_otherwise_are_converted_alike():
+    channels_last = random_image(torch.uint8, 2, 5, 6, 3).movedim(-1, -3)
     assert torch.equal(color.rgb_to_lab(channels_last), color.rgb_to_lab(channels_last.contiguous()))
 
 
@@ -348,13 +348,13 @@ def test_an_empty_batch_stays_empty(function):
     [(torch.float16, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64)],
 )
 def test_precision_of_the_answer(given_type, answered):
-    picture = random_picture(torch.float32, 3, 2, 2).to(given_type)
-    assert color.rgb_to_lab(picture).dtype == answered
-    assert color.lab_to_rgb(picture).dtype == answered
-    assert color.rgb_to_lab(random_picture(torch.uint8, 3, 2, 2)).dtype == torch.float32
+    image = random_image(torch.float32, 3, 2, 2).to(given_type)
+    assert color.rgb_to_lab(image).dtype == answered
+    assert color.lab_to_rgb(image).dtype == answered
+    assert color.rgb_to_lab(random_image(torch.uint8, 3, 2, 2)).dtype == torch.float32
 
 
-def test_float_and_uint8_pictures_give_the_same_lab():
+def test_float_and_uint8_images_give_the_same_lab():
     assert torch.allclose(color.rgb_to_lab(GRID), color.rgb_to_lab(GRID / 255), atol=1e-3)
 
 
@@ -376,7 +376,7 @@ def test_wrong_shapes_are_answered_with_the_right_one(function, shape):
         function(torch.zeros(shape))
 
 
-def test_float_pictures_of_0_to_255_are_noticed():
+def test_float_images_of_0_to_255_are_noticed():
     with pytest.raises(ValueError, match="reaches 200; divide by 255"):
         color.rgb_to_lab(torch.full((3, 2, 2), 200.0))
 

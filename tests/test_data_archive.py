@@ -1,4 +1,4 @@
-"""Tars of pictures: read where they lie, by an index; what is hostile or damaged in them does no harm."""
+"""Tars of images: read where they lie, by an index; what is hostile or damaged in them does no harm."""
 
 import bz2
 import gzip
@@ -131,7 +131,7 @@ def test_where_an_archive_cannot_be_written_beside_the_index_goes_to_the_cache(t
 
 
 def test_the_index_takes_little_memory(tmp_path):
-    """Python's own bookkeeping while it is read, and what stays: far below the pictures' 80 MB."""
+    """Python's own bookkeeping while it is read, and what stays: far below the images' 80 MB."""
     with tarfile.open(tmp_path / "own.tar", "w") as tar:
         for number in range(4000):
             member = tarfile.TarInfo(f"own/train/class/{number:08d}.jpg")

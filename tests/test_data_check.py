@@ -1,4 +1,4 @@
-"""Bad and unusual pictures: each is found and named, none breaks anything."""
+"""Bad and unusual images: each is found and named, none breaks anything."""
 
 import io
 import tarfile
@@ -50,19 +50,19 @@ FILES = {
     "bomb.png": (bomb(), UNREADABLE),
     "really_a_png.jpg": (saved(PHOTO, "PNG"), "wrongly named"),
     "really_a_jpeg.png": (JPEG, "wrongly named"),
-    "inks.jpg": (saved(PHOTO.convert("CMYK"), "JPEG"), "other colours"),
+    "inks.jpg": (saved(PHOTO.convert("CMYK"), "JPEG"), "other colors"),
     "deep.png": (
         saved(Image.fromarray((np.arange(6400).reshape(80, 80) * 10).astype(np.uint16)), "PNG"),
-        ("more than 8 bits", "grey"),
+        ("more than 8 bits", "gray"),
     ),
     "palette.png": (palette_with_transparency(), "transparency"),
     "animated.gif": (
         saved(PHOTO, "GIF", save_all=True, append_images=[PHOTO.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]),
-        "several pictures",
+        "several images",
     ),
     "thin.png": (saved(PHOTO.crop((0, 0, 1, 80)), "PNG"), "narrow"),
-    "grey.jpg": (saved(PHOTO.convert("L"), "JPEG"), "grey"),
-    "stored_in_colour.jpg": (saved(PHOTO.convert("L").convert("RGB"), "JPEG", quality=30), "grey"),
+    "gray.jpg": (saved(PHOTO.convert("L"), "JPEG"), "gray"),
+    "stored_in_color.jpg": (saved(PHOTO.convert("L").convert("RGB"), "JPEG", quality=30), "gray"),
 }
 READABLE = sorted(name for name, (_, kind) in FILES.items() if kind != UNREADABLE)
 
@@ -73,7 +73,7 @@ def folder(tmp_path):
     place.mkdir(parents=True)
     for name, (content, _) in FILES.items():
         (place / name).write_bytes(content)
-    (place / "notes.txt").write_text("no picture, and not meant to be one")
+    (place / "notes.txt").write_text("no image, and not meant to be one")
     return tmp_path / "own"
 
 
@@ -101,11 +101,11 @@ def test_the_check_prints_each_file_and_how_many(folder, capsys):
     out = capsys.readouterr().out
     assert "train/x/empty.png: cannot be read: the file is empty (0 bytes)\n" in out
     assert "train/x/really_a_png.jpg: is called .jpg, but is a PNG\n" in out
-    assert f"\n{len(FILES)} files in {folder}\n       6 unreadable\n       3 grey\n" in out
-    assert "left out 1 files that are no pictures, first train/x/notes.txt\n" in out
+    assert f"\n{len(FILES)} files in {folder}\n       6 unreadable\n       3 gray\n" in out
+    assert "left out 1 files that are no images, first train/x/notes.txt\n" in out
 
 
-def test_unusual_pictures_are_no_failure(folder, capsys):
+def test_unusual_images_are_no_failure(folder, capsys):
     for name, (_, kind) in FILES.items():
         if kind == UNREADABLE:
             (folder / "train" / "x" / name).unlink()

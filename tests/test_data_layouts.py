@@ -1,4 +1,4 @@
-"""The Places data sets: which picture is in which split, from the names that the official archives hold."""
+"""The Places data sets: which image is in which split, from the names that the official archives hold."""
 
 import io
 import random
@@ -50,8 +50,8 @@ def test_a_copy_that_was_reduced_is_taken_as_it_lies():
     }
 
 
-def test_too_few_pictures_to_reduce_are_refused():
-    with pytest.raises(ValueError, match="only 100 training pictures of the class abbey"):
+def test_too_few_images_to_reduce_are_refused():
+    with pytest.raises(ValueError, match="only 100 training images of the class abbey"):
         layouts.places365(easyformat(["abbey"], 100))
     with pytest.raises(ValueError, match="no folders train and val"):
         layouts.places365(["abbey/1.jpg"])
@@ -92,7 +92,7 @@ def test_places100_needs_100_classes():
         layouts.places100(easyformat(["abbey", "zen_garden"], 101))
 
 
-def test_places205_has_1000_validation_pictures_and_no_classes():
+def test_places205_has_1000_validation_images_and_no_classes():
     names = [f"testSet_resize/{i:032x}.jpg" for i in range(2500)]
     splits = layouts.places205(names)
     assert {split: len(members) for split, members in splits.items()} == {"train": 1500, "val": 1000, "test": 0}
@@ -101,21 +101,21 @@ def test_places205_has_1000_validation_pictures_and_no_classes():
     moved = [name.replace("testSet_resize", "elsewhere/else") for name in reversed(names)]
     again = chosen(layouts.places205(moved), moved)
     assert {name.rpartition("/")[2] for name in found["val"]} == {name.rpartition("/")[2] for name in again["val"]}
-    with pytest.raises(ValueError, match="only 1000 pictures"):
+    with pytest.raises(ValueError, match="only 1000 images"):
         layouts.places205(names[:1000])
 
 
 # From where they lie
 
 
-def jpeg(colour):
+def jpeg(color):
     file = io.BytesIO()
-    Image.new("RGB", (16, 16), colour).save(file, format="JPEG", quality=95)
+    Image.new("RGB", (16, 16), color).save(file, format="JPEG", quality=95)
     return file.getvalue()
 
 
 def pack(path, names):
-    """An archive of tiny pictures, whose green says their number."""
+    """An archive of tiny images, whose green says their number."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as tar:
         for number, name in enumerate(names):

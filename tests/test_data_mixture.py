@@ -5,14 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from colorlab.data import Mixture, PictureDataset, create_dataset
+from colorlab.data import ImageDataset, Mixture, create_dataset
 from colorlab.data.crops import random_crop
 from colorlab.training import TrainingOptions, train
 
 
 def dataset(levels, labels, classes):
     rgb = torch.tensor(levels, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 4).contiguous()
-    return PictureDataset(rgb, torch.tensor(labels), classes)
+    return ImageDataset(rgb, torch.tensor(labels), classes)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Pictures that stay in their files: what comes out is what would be in memory, whatever workers and processes do."""
+"""Images that stay in their files: what comes out is what would be in memory, whatever workers and processes do."""
 
 import itertools
 import multiprocessing
@@ -19,7 +19,7 @@ from colorlab.data.crops import middle, random_crop
 from colorlab.data.decode import decode
 from colorlab.data.placeholder import photograph
 from colorlab.data.stored import StoredDataset
-from colorlab.evaluation import grey, mean_colour, score
+from colorlab.evaluation import gray, mean_color, score
 from colorlab.training import TrainingOptions, train
 
 SIZE = 72  # above a thumbnail's
@@ -28,7 +28,7 @@ NAMES = [("train", "cat", 11), ("train", "coffee", 7), ("val", "cat", 3), ("val"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """18 training and 7 validation pictures of 130×100 and 100×130."""
+    """18 training and 7 validation images of 130×100 and 100×130."""
     root = tmp_path_factory.mktemp("own")
     for split, name, count in NAMES:
         (root / split / name).mkdir(parents=True)
@@ -55,7 +55,7 @@ def everything(loader):
     return torch.cat([rgb for rgb, _ in batches]), torch.cat([labels for _, labels in batches])
 
 
-# Where pictures are held
+# Where images are held
 
 
 def test_small_sets_are_in_memory_and_training_crops_are_not(folder):
@@ -65,7 +65,7 @@ def test_small_sets_are_in_memory_and_training_crops_are_not(folder):
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_streamed_pictures_are_those_that_would_be_in_memory(folder, split, monkeypatch):
+def test_streamed_images_are_those_that_would_be_in_memory(folder, split, monkeypatch):
     held = create_dataset(str(folder), split, size=32)
     stored.stored_dataset.cache_clear()
     monkeypatch.setattr(stored, "IN_MEMORY", 7 * 32 * 32 * 3 - 1)
@@ -90,7 +90,7 @@ def test_all_at_once_only_where_they_fit(folder, monkeypatch):
     dataset = create_dataset(str(folder), "train", size=SIZE)
     assert dataset.rgb.shape == (18, 3, SIZE, SIZE)
     monkeypatch.setattr(stored, "IN_MEMORY", 1000)
-    with pytest.raises(ValueError, match=r"18 pictures of 72×72 pixels are too many to hold .* batches\(size\)"):
+    with pytest.raises(ValueError, match=r"18 images of 72×72 pixels are too many to hold .* batches\(size\)"):
         _ = dataset.rgb
 
 
@@ -133,7 +133,7 @@ def test_processes_share_what_one_would_see(folder):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_shifted_pictures_are_windows_of_what_numpy_mirrors(folder, workers):
+def test_shifted_images_are_windows_of_what_numpy_mirrors(folder, workers):
     dataset = create_dataset(str(folder), "train", size=32)
     still, order = create_loader(dataset, 18, seed=4)
     moved, moved_order = create_loader(dataset, 18, seed=4, max_shift=2, workers=workers)
@@ -157,8 +157,8 @@ def test_crops_change_from_epoch_to_epoch_and_validation_does_not(folder):
     first = everything(loader)
     order.epoch = 1
     second = everything(loader)
-    by_picture = [dict(zip(labels.tolist(), rgb, strict=False)) for rgb, labels in (first, second)]
-    assert not torch.equal(by_picture[0][0], by_picture[1][0])
+    by_image = [dict(zip(labels.tolist(), rgb, strict=False)) for rgb, labels in (first, second)]
+    assert not torch.equal(by_image[0][0], by_image[1][0])
     still, _ = create_loader(dataset, 18)
     assert torch.equal(everything(still)[0], dataset.rgb)
     assert torch.equal(everything(still)[0], everything(still)[0])
@@ -174,13 +174,13 @@ def test_an_interrupt_is_left_to_the_first_process(folder):
     assert len([first, *batches]) == 9
 
 
-# Crops, against the picture itself
+# Crops, against the image itself
 
 RAMP = np.stack(np.broadcast_arrays(np.arange(200)[:, None], np.arange(240)[None], 128), axis=-1).astype(np.uint8)
 
 
 def png(pixels, folder):
-    path = folder / "picture.png"
+    path = folder / "image.png"
     Image.fromarray(pixels).save(path)
     return path.read_bytes()
 
@@ -208,15 +208,13 @@ def test_a_thumbnail_is_the_whole_square(tmp_path):
 @pytest.mark.parametrize("kind", ["png", "jpeg", "large jpeg", "turned jpeg"])
 def test_random_crops_are_torchvisions(tmp_path, kind):
     """On a ramp, what a crop shows tells where it was cut; the distributions are those of RandomResizedCrop."""
-    picture, exif = Image.fromarray(RAMP), Image.Exif()
+    image, exif = Image.fromarray(RAMP), Image.Exif()
     if kind == "large jpeg":
-        picture = picture.resize((960, 800), Image.Resampling.BILINEAR)
+        image = image.resize((960, 800), Image.Resampling.BILINEAR)
     if kind == "turned jpeg":
-        picture = picture.transpose(Image.Transpose.ROTATE_90)
+        image = image.transpose(Image.Transpose.ROTATE_90)
         exif[274] = 6  # to be shown turned by 90° to the right
-    picture.save(
-        tmp_path / "ramp", format=kind.split()[-1], **({} if kind == "png" else {"quality": 98, "exif": exif})
-    )
+    image.save(tmp_path / "ramp", format=kind.split()[-1], **({} if kind == "png" else {"quality": 98, "exif": exif}))
     content = (tmp_path / "ramp").read_bytes()
     before = torch.get_rng_state()
     cut = torch.stack([random_crop(content, 60, seed) for seed in range(600)]).double()
@@ -251,7 +249,7 @@ def test_large_jpegs_are_reduced_while_they_are_decoded(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 3)])
 @pytest.mark.parametrize("size", [1, 32, 100])
-def test_pictures_of_any_shape_become_squares(tmp_path, shape, size):
+def test_images_of_any_shape_become_squares(tmp_path, shape, size):
     content = png(np.full((*shape, 3), 77, dtype=np.uint8), tmp_path)
     assert (middle(content, size) == 77).all()
     assert (random_crop(content, size, 1) == 77).all()
@@ -263,12 +261,12 @@ def test_pictures_of_any_shape_become_squares(tmp_path, shape, size):
 
 @pytest.fixture
 def spoiled(folder, tmp_path):
-    """The same pictures, the files 2, 3 and 17 of 18 damaged."""
+    """The same images, the files 2, 3 and 17 of 18 damaged."""
     shutil.copytree(folder, tmp_path / "spoiled")
     files = sorted((tmp_path / "spoiled" / "train").rglob("*.jpg"))
     files[2].write_bytes(b"")
     files[3].write_bytes(files[3].read_bytes()[:900])
-    files[17].write_text("not a picture")
+    files[17].write_text("not a image")
     return tmp_path / "spoiled"
 
 
@@ -305,11 +303,11 @@ def test_a_folder_of_nothing_readable_is_one_sentence(tmp_path):
         create_dataset(str(tmp_path), "train", size=32)
 
 
-# Grey pictures
+# Gray images
 
 
 @pytest.mark.parametrize("size", [32, SIZE])
-def test_pictures_with_little_colour_are_left_out(tmp_path, capsys, size):
+def test_images_with_little_color_are_left_out(tmp_path, capsys, size):
     (tmp_path / "train").mkdir()
     photo = photograph("coffee").crop((0, 0, 120, 120))
     photo.save(tmp_path / "train" / "b.jpg")
@@ -319,7 +317,7 @@ def test_pictures_with_little_colour_are_left_out(tmp_path, capsys, size):
     dataset = create_dataset(str(tmp_path), "train", size=size, min_colorfulness=5)
     assert len(dataset) == 1
     assert float(color.colorfulness(dataset[0][0])) > 5
-    assert "left out 2 of 3 pictures with less colour than 5" in capsys.readouterr().err
+    assert "left out 2 of 3 images with less color than 5" in capsys.readouterr().err
     with pytest.raises(ValueError, match="none can be read or has enough color"):
         create_dataset(str(tmp_path), "train", size=size, min_colorfulness=500)
 
@@ -328,17 +326,17 @@ def test_pictures_with_little_colour_are_left_out(tmp_path, capsys, size):
 
 
 @pytest.mark.usefixtures("never_in_memory")
-def test_evaluation_takes_streamed_pictures(folder):
+def test_evaluation_takes_streamed_images(folder):
     dataset = create_dataset(str(folder), "val", size=32)
     assert dataset.streamed
     stored.stored_dataset.cache_clear()
     stored.IN_MEMORY = 2**30
     held = create_dataset(str(folder), "val", size=32)
     assert not held.streamed
-    assert mean_colour(dataset, batch_size=3)(torch.zeros(1, 1, 1, 1)).flatten().tolist() == pytest.approx(
-        mean_colour(held)(torch.zeros(1, 1, 1, 1)).flatten().tolist()
+    assert mean_color(dataset, batch_size=3)(torch.zeros(1, 1, 1, 1)).flatten().tolist() == pytest.approx(
+        mean_color(held)(torch.zeros(1, 1, 1, 1)).flatten().tolist()
     )
-    assert score(grey(), dataset).equals(score(grey(), held))
+    assert score(gray(), dataset).equals(score(gray(), held))
 
 
 def test_training_is_the_same_with_workers_and_after_a_stop(folder, tmp_path):
@@ -381,7 +379,7 @@ def test_workers_are_for_gpus_unless_asked_for():
         TrainingOptions(unreadable="ignore")
 
 
-def test_a_stored_data_set_is_a_picture_data_set(folder):
+def test_a_stored_data_set_is_a_image_data_set(folder):
     dataset = create_dataset(str(folder), "train", size=SIZE)
     assert isinstance(dataset, StoredDataset)
     assert dataset.classes == ("cat", "coffee")

@@ -32,15 +32,15 @@ ALONE = (0, 1)
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
-    """Of a short run over 64 training and 16 validation pictures."""
+    """Of a short run over 64 training and 16 validation images."""
     root = tmp_path_factory.mktemp("run")
     for split, step in (("train", 15), ("val", 13)):
-        (root / "pictures" / split).mkdir(parents=True)
-        for number, picture in enumerate(create_dataset("placeholder", split).rgb[::step]):
-            Image.fromarray(picture.movedim(0, -1).numpy()).save(root / "pictures" / split / f"{number:02d}.png")
+        (root / "images" / split).mkdir(parents=True)
+        for number, image in enumerate(create_dataset("placeholder", split).rgb[::step]):
+            Image.fromarray(image.movedim(0, -1).numpy()).save(root / "images" / split / f"{number:02d}.png")
     return TrainingOptions(
         output_root_path=root,
-        dataset_name=str(root / "pictures"),
+        dataset_name=str(root / "images"),
         max_epochs=1,
         train_batch_size=16,
         max_images=2,
@@ -87,7 +87,7 @@ def learn_a_batch(rank, options, path):
         learner = LEARNERS[options.model_name](options, group, 10)
         for parameter in learner.model.parameters():
             if not parameter.any() and parameter.dim() == 4:
-                nn.init.normal_(parameter, std=0.1)  # off grey, so that all layers have gradients
+                nn.init.normal_(parameter, std=0.1)  # off gray, so that all layers have gradients
         trainset = options.dataset("train")
         loader, _ = create_loader(trainset, 16, seed=0, rank=group.rank, processes=group.count)
         learner.train()
@@ -104,7 +104,7 @@ def learn_a_batch(rank, options, path):
             }
             for name, network in networks.items()
         }
-        torch.save({"pictures": len(rgb), "means": means, "networks": found}, f"{path}-{rank}-of-{group.count}")
+        torch.save({"images": len(rgb), "means": means, "networks": found}, f"{path}-{rank}-of-{group.count}")
 
 
 @pytest.fixture(scope="module", params=LEARNERS)
@@ -123,7 +123,7 @@ def flat(tensors):
 
 def test_two_processes_find_the_gradients_of_one(first_batch):
     one, *two = first_batch
-    assert [found["pictures"] for found in first_batch] == [16, 8, 8]
+    assert [found["images"] for found in first_batch] == [16, 8, 8]
     for name, network in one["networks"].items():
         expected = flat(network["gradients"])
         assert expected.norm() > 0
@@ -193,13 +193,13 @@ def assert_close_outcome(folder, expected):
     way = flat(dict(theirs.named_parameters())) - start
     # Relative to how far training has gone.
     assert (flat(dict(ours.named_parameters())) - start - way).norm() < 0.05 * way.norm()
-    greys = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    grays = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
-        torch.testing.assert_close(ours(greys), theirs(greys), rtol=0, atol=0.02 * theirs(greys).abs().max().item())
+        torch.testing.assert_close(ours(grays), theirs(grays), rtol=0, atol=0.02 * theirs(grays).abs().max().item())
 
 
 def statistics(folder):
-    return pd.read_csv(folder / "train_stats.csv", index_col="epoch").drop(columns="pictures_per_second")
+    return pd.read_csv(folder / "train_stats.csv", index_col="epoch").drop(columns="images_per_second")
 
 
 def test_torchrun_trains_one_run(options):
@@ -254,5 +254,5 @@ def fail_in_one_sentence(rank, options, message):
         train(options)
 
 
-def test_fewer_pictures_than_processes_in_a_batch_are_refused(options):
+def test_fewer_images_than_processes_in_a_batch_are_refused(options):
     together(fail_in_one_sentence, dataclasses.replace(options, train_batch_size=1), "at least 1 for each of 2")

@@ -143,19 +143,19 @@ def test_probabilities_sum_to_one_and_temperature_sharpens(shipped):
 
 
 def test_styles_grow_more_colorful_in_their_order(shipped):
-    picture = photograph("coffee")
+    image = photograph("coffee")
     found = []
     for style in ("careful", "balanced", "vivid"):
-        pixels = torch.from_numpy(np.array(colorize(picture, shipped, style=style))).movedim(-1, 0)
+        pixels = torch.from_numpy(np.array(colorize(image, shipped, style=style))).movedim(-1, 0)
         found.append(float(color.colorfulness(pixels)))
     assert found == sorted(found)
     assert found[2] > 1.1 * found[0]
 
 
 def test_the_default_is_balanced_and_single_values_can_be_replaced(shipped):
-    picture = photograph("cat").resize((96, 64))
+    image = photograph("cat").resize((96, 64))
     default, balanced, hot = (
-        np.asarray(colorize(picture, shipped, **style))
+        np.asarray(colorize(image, shipped, **style))
         for style in ({}, {"style": "balanced"}, {"prior_correction": 0.9})
     )
     np.testing.assert_array_equal(default, balanced)

@@ -160,8 +160,8 @@ def desk(tmp_path):
     return tmp_path
 
 
-def stand_in(path: Path, behaviour: str) -> None:
-    path.write_text(f'#!/bin/sh\necho "$(basename $0) $*" >> log\n{behaviour}\nexit 0\n')
+def stand_in(path: Path, behavior: str) -> None:
+    path.write_text(f'#!/bin/sh\necho "$(basename $0) $*" >> log\n{behavior}\nexit 0\n')
     path.chmod(0o755)
 
 

@@ -12,28 +12,28 @@ import pytest
 import torch
 from PIL import Image
 
-from colorlab.data import PictureDataset, create_loader
-from colorlab.evaluation.folders import Writer, label_of, name_pictures, open_folders, read_batches
+from colorlab.data import ImageDataset, create_loader
+from colorlab.evaluation.folders import Writer, label_of, name_images, open_folders, read_batches
 
 CLASSES = ("abbey", "zen garden")
 
 
 def dataset(count=7, size=8, seed=0, classes=CLASSES):
     rgb = torch.randint(256, (count, 3, size, size), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-    return PictureDataset(rgb, torch.arange(count) % len(classes), classes)
+    return ImageDataset(rgb, torch.arange(count) % len(classes), classes)
 
 
-def named(pictures, batch_size=100):
-    return name_pictures(pictures, create_loader(pictures, batch_size)[0])
+def named(images, batch_size=100):
+    return name_images(images, create_loader(images, batch_size)[0])
 
 
-def write(root, kind="original", pictures=None, render=lambda rgb: rgb, **facts):
+def write(root, kind="original", images=None, render=lambda rgb: rgb, **facts):
     """A folder as eval-gen writes it."""
-    pictures = dataset() if pictures is None else pictures
-    names, sha256 = named(pictures)
-    writer = Writer(Path(root) / kind, {"count": len(names), "pictures_sha256": sha256, **facts}, render)
+    images = dataset() if images is None else images
+    names, sha256 = named(images)
+    writer = Writer(Path(root) / kind, {"count": len(names), "images_sha256": sha256, **facts}, render)
     lacking = writer.start(names)
-    assert writer.write(names, pictures.rgb) == lacking
+    assert writer.write(names, images.rgb) == lacking
     return writer
 
 
@@ -57,8 +57,8 @@ def test_numbers_sort_however_many_they_are():
     assert names[-1] == "all/img-10000.png"
 
 
-def test_without_classes_the_pictures_lie_in_test_itself(tmp_path):
-    write(tmp_path, pictures=dataset(count=2, classes=("",)))
+def test_without_classes_the_images_lie_in_test_itself(tmp_path):
+    write(tmp_path, images=dataset(count=2, classes=("",)))
     assert files(tmp_path / "original") == ["manifest.json", "test/img-0000.png", "test/img-0001.png"]
     (folder,) = open_folders(tmp_path, ["original"])
     assert [label_of(name) for name in folder.names] == ["", ""]
@@ -70,7 +70,7 @@ def test_a_class_cannot_lead_out_of_the_folder(name):
         named(dataset(classes=("fine", name)))
 
 
-def test_what_identifies_pictures_are_pixels_order_and_classes():
+def test_what_identifies_images_are_pixels_order_and_classes():
     shas = [
         named(d).sha256
         for d in (dataset(), dataset(seed=1), dataset(count=6), dataset(classes=("abbey", "zen_garden")))
@@ -116,14 +116,14 @@ def test_only_what_is_missing_is_written_and_the_rest_not_touched(tmp_path):
     (test / "abbey/img-0000.png").write_bytes(b"mark")
     names, sha256 = named(dataset())
     rendered = []
-    again = Writer(tmp_path / "original", {"pictures_sha256": sha256}, lambda rgb: rendered.append(len(rgb)) or rgb)
+    again = Writer(tmp_path / "original", {"images_sha256": sha256}, lambda rgb: rendered.append(len(rgb)) or rgb)
     assert again.start(names) == 2
     assert [again.write(names[i : i + 2], dataset().rgb[i : i + 2]) for i in range(0, 7, 2)] == [0, 1, 1, 0]
     assert rendered == [2, 2]  # whole batches, as before; not a third and fourth
     assert {name: (test / name).read_bytes() for name in files(test)} == {**before, "abbey/img-0000.png": b"mark"}
 
 
-def test_a_picture_is_whole_or_not_there(tmp_path, monkeypatch):
+def test_a_image_is_whole_or_not_there(tmp_path, monkeypatch):
     save = Image.Image.save
 
     def cut_off(self, path, **keywords):
@@ -145,8 +145,8 @@ def test_a_picture_is_whole_or_not_there(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("second", "named"),
     [
-        ({"pictures": dataset(seed=1)}, "other pictures"),
-        ({"pictures": dataset(size=16)}, "other pictures"),
+        ({"images": dataset(seed=1)}, "other images"),
+        ({"images": dataset(size=16)}, "other images"),
         ({"weights_sha256": "cd"}, "other weights"),
     ],
 )
@@ -175,7 +175,7 @@ def test_other_versions_do_not_finish_what_these_began(tmp_path):
         write(tmp_path)
 
 
-def test_pictures_without_a_manifest_are_left_alone(tmp_path):
+def test_images_without_a_manifest_are_left_alone(tmp_path):
     write(tmp_path)
     (tmp_path / "original/manifest.json").unlink()
     before = files(tmp_path)
@@ -233,7 +233,7 @@ def spoil_size(test):
 
 
 def spoil_content(test):
-    (test / "abbey/img-0002.png").write_bytes(b"no picture")
+    (test / "abbey/img-0002.png").write_bytes(b"no image")
     (test / "abbey/img-0004.png").write_bytes(b"")
 
 
@@ -272,20 +272,18 @@ def test_an_original_of_several_sizes_is_no_original(pair):
 def test_an_unfinished_original_is_told_by_its_manifest(pair):
     for kind in ("original", "resnet"):
         (pair / kind / "test/abbey/img-0004.png").unlink()
-    with pytest.raises(
-        ValueError, match=r"original holds 6 pictures, where its manifest says 7; give eval-gen again"
-    ):
+    with pytest.raises(ValueError, match=r"original holds 6 images, where its manifest says 7; give eval-gen again"):
         opened(pair)
 
 
-def test_pictures_of_another_origin_are_not_compared(pair):
+def test_images_of_another_origin_are_not_compared(pair):
     shutil.rmtree(pair / "resnet")
     write(pair, "resnet", dataset(seed=1))
-    with pytest.raises(ValueError, match=r"resnet was made from other pictures than .*original"):
+    with pytest.raises(ValueError, match=r"resnet was made from other images than .*original"):
         opened(pair)
 
 
-def test_pictures_from_elsewhere_are_compared_by_name(pair):
+def test_images_from_elsewhere_are_compared_by_name(pair):
     (pair / "resnet/manifest.json").unlink()
     (pair / "resnet/test/Thumbs.db").write_text("by a file manager")
     assert [folder.manifest.get("count") for folder in opened(pair)] == [7, None]
@@ -294,7 +292,7 @@ def test_pictures_from_elsewhere_are_compared_by_name(pair):
 @pytest.mark.parametrize("kind", ["original", "resnet"])
 def test_a_folder_that_is_not_there_is_named(pair, kind):
     shutil.rmtree(pair / kind)
-    with pytest.raises(ValueError, match=rf"there are no pictures in .*/{kind}/test; eval-gen writes them"):
+    with pytest.raises(ValueError, match=rf"there are no images in .*/{kind}/test; eval-gen writes them"):
         opened(pair)
 
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from colorlab import cli, pretrained
 from colorlab.data import create_dataset
-from colorlab.evaluation import PerceptualDistance, coloured, compare, grey, mean_colour, score_pictures, tasks
+from colorlab.evaluation import PerceptualDistance, colored, compare, gray, mean_color, score_images, tasks
 from colorlab.evaluation.options import (
     GenerationOptions,
     LeaderboardOptions,
@@ -60,15 +60,15 @@ NAMES = [f"{CLASSES[number % 2]}/img-{place:04d}.png" for place, number in enume
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """``photos``, 6 training and 9 test pictures of two classes, and the set of ``resnet-placeholder`` in ``eval``."""
+    """``photos``, 6 training and 9 test images of two classes, and the set of ``resnet-placeholder`` in ``eval``."""
     root = tmp_path_factory.mktemp("made")
     for split, count in (("train", 6), ("test", 9)):
         rgb = create_dataset("placeholder", split, size=32).rgb
         for number in range(count):
             folder = root / "photos" / split / CLASSES[number % 2]
             folder.mkdir(parents=True, exist_ok=True)
-            picture = rgb[number] if number % 2 == 0 else rgb[-number]
-            Image.fromarray(picture.movedim(0, -1).numpy()).save(folder / f"{number:02d}.png")
+            image = rgb[number] if number % 2 == 0 else rgb[-number]
+            Image.fromarray(image.movedim(0, -1).numpy()).save(folder / f"{number:02d}.png")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         assert cli.main(["eval-gen", *PHOTOS, *COLORIZED]) == 0
@@ -106,7 +106,7 @@ def complaint(err):
 
 
 def words(text):
-    """As one line, without colours and the frame that is drawn around it."""
+    """As one line, without colors and the frame that is drawn around it."""
     return re.sub(r"[\s│╭╮╰╯─]+", " ", re.sub(r"\x1b\[[0-9;]*m", "", text))
 
 
@@ -118,7 +118,7 @@ def content(folder):
     return {name: Path(folder, name).read_bytes() for name in files(folder)}
 
 
-def pictures(kind, names=NAMES):
+def images(kind, names=NAMES):
     """Read without any of the package's code."""
     arrays = [np.asarray(Image.open(Path("eval", kind, "test", name))) for name in names]
     return torch.from_numpy(np.stack(arrays)).movedim(-1, 1)
@@ -154,7 +154,7 @@ def test_every_option_of_the_seed_is_there():
 @pytest.mark.parametrize(
     ("task", "option", "wrong", "answer"),
     [
-        ("eval-gen", "--eval-type", "coloured", "none of original, grayscale, colorized; did you mean colorized?"),
+        ("eval-gen", "--eval-type", "colored", "none of original, grayscale, colorized; did you mean colorized?"),
         ("eval-mse", "--eval-type", "greyscale", "none of original, grayscale, colorized; did you mean grayscale?"),
         ("eval-si", "--model-name", "unet33", f"none of {', '.join(COLORIZER_NAMES)}; did you mean unet32?"),
         ("eval-ps", "--trunk", "alexnet", "none of alex, vgg, squeeze, colorlab; did you mean alex?"),
@@ -202,22 +202,22 @@ def test_the_seeds_layout(desk, capsys):
 
 
 def test_original_is_the_data_set_and_grayscale_its_lightness(evalset):
-    assert torch.equal(pictures("original"), photos().rgb)
-    greys = pictures("grayscale")
-    assert torch.equal(greys[:, 0], greys[:, 1])
-    assert torch.equal(greys[:, 0], greys[:, 2])
-    true, seen = (rgb2lab(rgb.movedim(1, -1).numpy())[..., 0] for rgb in (photos().rgb, greys))
+    assert torch.equal(images("original"), photos().rgb)
+    grays = images("grayscale")
+    assert torch.equal(grays[:, 0], grays[:, 1])
+    assert torch.equal(grays[:, 0], grays[:, 2])
+    true, seen = (rgb2lab(rgb.movedim(1, -1).numpy())[..., 0] for rgb in (photos().rgb, grays))
     # 8 bits can miss an L by half a step, of which the largest, in the darks, is 0.55.
     assert abs(true - seen).max() < 0.3
 
 
-def test_colorized_are_the_models_colours_with_the_true_lightness(evalset):
+def test_colorized_are_the_models_colors_with_the_true_lightness(evalset):
     model = pretrained.load("resnet-placeholder")
-    assert torch.equal(pictures("resnet-placeholder"), coloured(model, photos().rgb))
-    assert not torch.equal(pictures("resnet-placeholder"), pictures("grayscale"))
+    assert torch.equal(images("resnet-placeholder"), colored(model, photos().rgb))
+    assert not torch.equal(images("resnet-placeholder"), images("grayscale"))
 
 
-def test_the_manifest_says_which_weights_made_the_pictures(evalset):
+def test_the_manifest_says_which_weights_made_the_images(evalset):
     manifest = json.loads(Path("eval/resnet-placeholder/manifest.json").read_text())
     assert manifest["weights_sha256"] == pretrained.FILES["resnet-placeholder"]
     assert Path(manifest["weights"]).name == "resnet-placeholder.safetensors"
@@ -231,7 +231,7 @@ def test_the_manifest_says_which_weights_made_the_pictures(evalset):
     }
     assert manifest["versions"]["torch"] == str(torch.__version__)
     original = json.loads(Path("eval/original/manifest.json").read_text())
-    assert original["pictures_sha256"] == manifest["pictures_sha256"]
+    assert original["images_sha256"] == manifest["images_sha256"]
     assert "weights" not in original
 
 
@@ -250,7 +250,7 @@ def test_the_batch_size_makes_no_difference(evalset, capsys):
 
 
 def interrupt(monkeypatch, number):
-    """Ctrl-C while the ``number``-th picture is written, once."""
+    """Ctrl-C while the ``number``-th image is written, once."""
     save = Image.Image.save
     saved = []
 
@@ -318,7 +318,7 @@ def test_weights_of_your_own(desk, capsys, path, given, folder):
     status, out, _ = run(capsys, "eval-gen", *PHOTOS, "--eval-type", "colorized", *given)
     assert status == 0
     assert path in out
-    assert torch.equal(pictures(folder), coloured(model, photos().rgb))
+    assert torch.equal(images(folder), colored(model, photos().rgb))
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_weights_of_your_own(desk, capsys, path, given, folder):
         (["--model-path", "unet.safetensors"], ["unet.safetensors holds a unet32, where model_name says resnet"]),
         (
             ["--model-path", "unet.safetensors", "--model-name", "unet32", "--image-size", "24"],
-            ["unet32 cannot colour pictures of image_size 24", "multiples of 16"],
+            ["unet32 cannot color images of image_size 24", "multiples of 16"],
         ),
         (["--model-path", "text.safetensors"], ["text.safetensors is not a readable safetensors file"]),
         (["--device", "abacus"], ["device 'abacus' cannot be used here"]),
@@ -371,12 +371,12 @@ def test_mse_is_the_seeds(evalset, capsys):
     status, out, _ = run(capsys, "eval-mse", *COLORIZED)
     assert status == 0
     means = pd.read_csv("output/experiment_name/mse_loss.csv", index_col="model")
-    rows = pd.read_csv("output/experiment_name/mse_pictures.csv")
-    assert list(means.index) == ["original", "grey", "resnet-placeholder"]
+    rows = pd.read_csv("output/experiment_name/mse_images.csv")
+    assert list(means.index) == ["original", "gray", "resnet-placeholder"]
     # From the files, by scikit-image and NumPy alone.
-    true = rgb2lab(pictures("original").movedim(1, -1).numpy())[..., 1:]
-    for model, kind in (("grey", "grayscale"), ("resnet-placeholder", "resnet-placeholder")):
-        seen = rgb2lab(pictures(kind).movedim(1, -1).numpy())[..., 1:]
+    true = rgb2lab(images("original").movedim(1, -1).numpy())[..., 1:]
+    for model, kind in (("gray", "grayscale"), ("resnet-placeholder", "resnet-placeholder")):
+        seen = rgb2lab(images(kind).movedim(1, -1).numpy())[..., 1:]
         errors = np.square(true - seen).mean(axis=(1, 2, 3))
         np.testing.assert_allclose(means.loc[model, "mse"], errors.mean(), rtol=1e-3)
         np.testing.assert_allclose(means.loc[model, "mse_se"], errors.std(ddof=1) / 3, rtol=1e-3)
@@ -385,11 +385,11 @@ def test_mse_is_the_seeds(evalset, capsys):
         assert means.loc[model, "n"] == 9
         assert f"{means.loc[model, 'mse']:.6f}" in out
     assert means.loc["original", "mse"] == 0
-    assert list(rows.columns) == ["model", "picture", "label", "mse_seed", "mse"]
-    own = rows[rows["model"] == "resnet-placeholder"].set_index("picture")
+    assert list(rows.columns) == ["model", "image", "label", "mse_seed", "mse"]
+    own = rows[rows["model"] == "resnet-placeholder"].set_index("image")
     assert sorted(own.index) == sorted(NAMES)
     assert (own["label"] == own.index.str.split("/").str[0]).all()
-    expected = score_pictures(pictures("original"), pictures("resnet-placeholder"), ["mse_seed", "mse"])
+    expected = score_images(images("original"), images("resnet-placeholder"), ["mse_seed", "mse"])
     for name, values in expected.items():
         np.testing.assert_allclose(own.loc[NAMES, name], values.numpy(), rtol=1e-12)
 
@@ -398,8 +398,8 @@ def test_batches_make_no_difference_and_the_folder_of_tables_is_an_option(evalse
     assert run(capsys, "eval-mse", *COLORIZED)[0] == 0
     given = ["--val-batch-size", "2", "--output-root-path", "tables", "--experiment-name", "twos"]
     assert run(capsys, "eval-mse", *COLORIZED, *given)[0] == 0
-    assert files("tables") == ["twos/mse_loss.csv", "twos/mse_pictures.csv"]
-    once, twice = (pd.read_csv(f"{folder}/mse_pictures.csv") for folder in ("output/experiment_name", "tables/twos"))
+    assert files("tables") == ["twos/mse_images.csv", "twos/mse_loss.csv"]
+    once, twice = (pd.read_csv(f"{folder}/mse_images.csv") for folder in ("output/experiment_name", "tables/twos"))
     pd.testing.assert_frame_equal(once, twice, rtol=1e-6)
 
 
@@ -419,7 +419,7 @@ def test_a_folder_that_does_not_match_is_an_error_that_lists_the_differences(eva
     assert not Path("output", "experiment_name", f"{table}.csv").exists()
 
 
-def test_a_damaged_picture_is_named(evalset, capsys):
+def test_a_damaged_image_is_named(evalset, capsys):
     path = Path("eval/grayscale/test", NAMES[4])
     path.write_bytes(path.read_bytes()[:100])
     status, _, err = run(capsys, "eval-mse", "--eval-type", "grayscale")
@@ -442,17 +442,17 @@ def test_ps_says_what_measured(evalset, capsys):
     assert status == 0
     perceptual = PerceptualDistance("colorlab")
     means = pd.read_csv("output/experiment_name/ps_distances.csv", index_col="model")
-    rows = pd.read_csv("output/experiment_name/ps_pictures.csv")
+    rows = pd.read_csv("output/experiment_name/ps_images.csv")
     assert list(means.columns) == [perceptual.label, f"{perceptual.label}_se", "n"]
     assert perceptual.label in out
     assert "LPIPS" not in perceptual.label
     for model, kind in (
         ("original", "original"),
-        ("grey", "grayscale"),
+        ("gray", "grayscale"),
         ("resnet-placeholder", "resnet-placeholder"),
     ):
-        expected = perceptual(pictures("original"), pictures(kind)).numpy()
-        own = rows[rows["model"] == model].set_index("picture")[perceptual.label]
+        expected = perceptual(images("original"), images(kind)).numpy()
+        own = rows[rows["model"] == model].set_index("image")[perceptual.label]
         np.testing.assert_allclose(own.loc[NAMES], expected, rtol=1e-5, atol=1e-9)
         np.testing.assert_allclose(means.loc[model, perceptual.label], expected.mean(), rtol=1e-5, atol=1e-9)
         se = expected.std(ddof=1) / 3
@@ -481,20 +481,20 @@ def test_si_counts_what_the_classifier_recognizes(evalset, capsys):
     given = ["--classifier-path", classifier("models/judge.safetensors", classes)]
     status, out, _ = run(capsys, "eval-si", *COLORIZED, *given, "--val-batch-size", "4")
     assert status == 0
-    rows = pd.read_csv("output/experiment_name/si_pictures.csv")
+    rows = pd.read_csv("output/experiment_name/si_images.csv")
     accuracy = pd.read_csv("output/experiment_name/si_accuracy.csv", index_col=0)
-    assert list(accuracy.index) == ["original", "grey", "resnet-placeholder"]
+    assert list(accuracy.index) == ["original", "gray", "resnet-placeholder"]
     torch.manual_seed(0)
     network = create_classifier("small", classes).eval()
     labels = torch.tensor([classes.index(name.split("/")[0]) for name in NAMES])
     for model, kind in (
         ("original", "original"),
-        ("grey", "grayscale"),
+        ("gray", "grayscale"),
         ("resnet-placeholder", "resnet-placeholder"),
     ):
         with torch.inference_mode():
-            best = network(pictures(kind)).topk(5).indices
-        own = rows[rows["model"] == model].set_index("picture").loc[NAMES]
+            best = network(images(kind)).topk(5).indices
+        own = rows[rows["model"] == model].set_index("image").loc[NAMES]
         assert own["top1"].tolist() == (best[:, 0] == labels).tolist()
         assert own["top5"].tolist() == (best == labels[:, None]).any(dim=1).tolist()
         assert accuracy.loc[model, "n"] == 9
@@ -540,7 +540,7 @@ def test_the_leaderboard_has_the_baselines_and_every_model(desk, capsys):
     assert status == 0
     folder = Path("output/experiment_name")
     assert {"leaderboard.csv", "leaderboard.md", "scores.csv"} <= set(files(folder))
-    models = ["original", "grey", "mean colour", "resnet-placeholder", "mine.safetensors"]
+    models = ["original", "gray", "mean color", "resnet-placeholder", "mine.safetensors"]
     rows = pd.read_csv(folder / "scores.csv")
     board = pd.read_csv(folder / "leaderboard.csv", index_col=0)
     text = (folder / "leaderboard.md").read_text()
@@ -555,19 +555,19 @@ def test_the_leaderboard_has_the_baselines_and_every_model(desk, capsys):
 
     perceptual = PerceptualDistance("colorlab")
     entries = {
-        "grey": grey(),
-        "mean colour": mean_colour(photos("train")),
+        "gray": gray(),
+        "mean color": mean_color(photos("train")),
         "resnet-placeholder": pretrained.load("resnet-placeholder"),
         "mine.safetensors": own_weights("mine.safetensors"),
     }
     expected = compare(entries, photos(), scores=("mse", "psnr", "ssim"), perceptual=perceptual, original=True)
-    for column in ("model", "picture", "label"):
+    for column in ("model", "image", "label"):
         assert rows[column].tolist() == expected[column].tolist()
     for column in ("mse", "psnr", "ssim", perceptual.label):
         np.testing.assert_allclose(rows[column], expected[column], rtol=1e-4, atol=1e-6)
 
 
-def test_each_model_sees_each_picture_once_and_there_is_one_bar(desk, monkeypatch):
+def test_each_model_sees_each_image_once_and_there_is_one_bar(desk, monkeypatch):
     bars, seen = [], []
     model = pretrained.load("resnet-placeholder").train()
     model.register_forward_hook(lambda model, given, result: seen.append((len(result), model.training)))
@@ -594,15 +594,15 @@ def test_a_classifier_judges_all_models(desk, capsys):
     network = create_classifier("small", CLASSES).eval()
     seen = {
         "original": photos().rgb,
-        "grey": coloured(grey(), photos().rgb),
-        "resnet-placeholder": coloured(pretrained.load("resnet-placeholder"), photos().rgb),
+        "gray": colored(gray(), photos().rgb),
+        "resnet-placeholder": colored(pretrained.load("resnet-placeholder"), photos().rgb),
     }
     for model, rgb in seen.items():
         with torch.inference_mode():
             right = network(rgb).argmax(dim=1) == photos().labels
         assert rows[rows["model"] == model]["top1"].tolist() == right.tolist()
     accuracy = pd.read_csv("output/experiment_name/si_accuracy.csv", index_col="model")
-    assert list(accuracy.index) == ["original", "grey", "mean colour", "resnet-placeholder"]
+    assert list(accuracy.index) == ["original", "gray", "mean color", "resnet-placeholder"]
     np.testing.assert_allclose(accuracy["top1"], rows.groupby("model", sort=False)["top1"].mean())
 
 
@@ -611,7 +611,7 @@ def test_a_classifier_judges_all_models(desk, capsys):
     [
         (["--models", "resnet-placehodler"], ["did you mean resnet-placeholder?", *pretrained.NAMES]),
         (["--models", "nowhere.safetensors"], ["nowhere.safetensors"]),
-        (["--models", "unet32", "--image-size", "24"], ["unet32 cannot colour pictures of image_size 24"]),
+        (["--models", "unet32", "--image-size", "24"], ["unet32 cannot color images of image_size 24"]),
         (["--models", "resnet", "--classifier-path", "nowhere"], ["there is no classifier at nowhere"]),
         (["--models", "resnet", "--trunk", "squeeze", "--trunk-weights", "nowhere.pth"], ["nowhere.pth"]),
     ],

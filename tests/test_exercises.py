@@ -96,8 +96,8 @@ def mean_ranks(table, scores, *, method="average", directed=True):
     parts = []
     for score in scores:
         lower = reading(score)[2] == "lower" or not directed
-        by_picture = table.pivot(index="picture", columns="model", values=score)
-        parts.append(by_picture.rank(axis=1, ascending=lower, method=method).mean())
+        by_image = table.pivot(index="image", columns="model", values=score)
+        parts.append(by_image.rank(axis=1, ascending=lower, method=method).mean())
     return sum(parts) / len(parts)
 
 
@@ -105,9 +105,9 @@ def combined(first, second, n_first, n_second):
     return (n_first * first + n_second * second) / (n_first + n_second)
 
 
-def left_out(pictures, batch_size, processes):
+def left_out(images, batch_size, processes):
     batch_size -= batch_size % processes
-    return pictures % processes + (processes if pictures % batch_size == processes else 0)
+    return images % processes + (processes if images % batch_size == processes else 0)
 
 
 # Exercise → the right answer, and wrong ones with what their message must say.
@@ -133,9 +133,9 @@ ANSWERS = {
         },
     ),
     "03.1": (
-        lambda colours: (colours.mean(dim=0), colours.median(dim=0).values),
+        lambda colors: (colors.mean(dim=0), colors.median(dim=0).values),
         {
-            "for the squared error your colour has a loss of": lambda c: (c.median(dim=0).values, c.mean(dim=0)),
+            "for the squared error your color has a loss of": lambda c: (c.median(dim=0).values, c.mean(dim=0)),
             "yours is the one for the squared error": lambda c: (c.mean(dim=0), c.mean(dim=0)),
             "must have shape (2,)": lambda c: (c.mean(), c.median()),
             "as a pair": lambda c: c.mean(dim=0),
@@ -195,7 +195,7 @@ ANSWERS = {
             "its luma is off": lambda original, result: (
                 (color.luma(original) - color.luma(result)).abs().max() < 0.02
             ),
-            "accepts the result of another picture": lambda original, result: True,
+            "accepts the result of another image": lambda original, result: True,
             "L is 3 too high": lambda original, result: (
                 (lightness_of(original) - lightness_of(result)).abs().max() < 3.5
             ),
@@ -251,7 +251,7 @@ ANSWERS = {
         {
             "longer side": lambda *given: working_shape(*given, side=max),
             "not enlarged": lambda *given: working_shape(*given, enlarge=True),
-            "keeps the picture's shape": lambda height, width, size: (size, size),
+            "keeps the image's shape": lambda height, width, size: (size, size),
         },
     ),
     "11.2": (
@@ -275,8 +275,8 @@ ANSWERS = {
     "12.2": (
         left_out,
         {
-            "not dropped": lambda pictures, batch_size, processes: pictures % batch_size,
-            "alone makes no batch": lambda pictures, batch_size, processes: pictures % processes,
+            "not dropped": lambda images, batch_size, processes: images % batch_size,
+            "alone makes no batch": lambda images, batch_size, processes: images % processes,
         },
     ),
 }

@@ -1,4 +1,4 @@
-"""An own folder of pictures, or a tar of one, as a data set."""
+"""An own folder of images, or a tar of one, as a data set."""
 
 import os
 import shutil
@@ -12,16 +12,16 @@ import pytest
 from PIL import Image
 
 from colorlab.data import create_dataset
-from colorlab.evaluation import compare, differences, grey
-from colorlab.evaluation.folders import label_of, name_pictures, open_folders
+from colorlab.evaluation import compare, differences, gray
+from colorlab.evaluation.folders import label_of, name_images, open_folders
 from colorlab.inference import colorize
 from colorlab.models import ConstantColor
 from colorlab.training.loop import Run
 
 
-def picture(path, colour=(200, 80, 40), size=(20, 12)):
+def image(path, color=(200, 80, 40), size=(20, 12)):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
+    Image.new("RGB", size, color).save(path)
 
 
 def dataset(path, split="train", size=8, **others):
@@ -30,11 +30,11 @@ def dataset(path, split="train", size=8, **others):
 
 @pytest.fixture
 def tree(tmp_path):
-    """Class apple has no validation pictures."""
+    """Class apple has no validation images."""
     root = tmp_path / "own"
     for split, classes in {"train": ("apple", "bike", "car"), "val": ("bike", "car")}.items():
         for name in classes:
-            picture(root / split / name / "a.png")
+            image(root / split / name / "a.png")
     return root
 
 
@@ -63,9 +63,9 @@ def test_a_tar_gives_what_its_folder_gives(tree, tmp_path):
 
 
 @pytest.mark.parametrize("inside", ["loose", ".", "a/b"])
-def test_pictures_alone_are_divided_by_name(tmp_path, inside):
+def test_images_alone_are_divided_by_name(tmp_path, inside):
     for i in range(60):
-        picture(tmp_path / "loose" / f"{i}.png")
+        image(tmp_path / "loose" / f"{i}.png")
     with tarfile.open(tmp_path / "loose.tar", "w") as tar:
         tar.add(tmp_path / "loose", inside)
     splits = [dataset(tmp_path / "loose", split, 4) for split in ("train", "val", "test")]
@@ -85,8 +85,8 @@ def test_folders_above_train_do_not_matter(tree, tmp_path):
 
 def test_folders_that_mean_a_split_are_never_pooled(tmp_path):
     for i in range(20):
-        picture(tmp_path / "own" / "holidays" / "test" / f"{i}.png")
-        picture(tmp_path / "own" / "garden" / f"{i}.png")
+        image(tmp_path / "own" / "holidays" / "test" / f"{i}.png")
+        image(tmp_path / "own" / "garden" / f"{i}.png")
     with pytest.raises(ValueError, match=r"holidays/test, which means 'test'.*no folder that means 'train'"):
         dataset(tmp_path / "own")
 
@@ -100,11 +100,11 @@ def test_folders_that_mean_a_split_are_never_pooled(tmp_path):
 def test_splits_under_their_usual_names(tmp_path, train, val, where, tar, capsys):
     red, blue = (200, 0, 0), (0, 0, 200)
     for label in "ab":
-        picture(
+        image(
             tmp_path / "set" / where.format(train).replace("a", label, 1 if where[0] == "a" else 0) / label / "1.png",
             red,
         )
-        picture(
+        image(
             tmp_path / "set" / where.format(val).replace("a", label, 1 if where[0] == "a" else 0) / label / "1.png",
             blue,
         )
@@ -123,24 +123,24 @@ def test_splits_under_their_usual_names(tmp_path, train, val, where, tar, capsys
 def test_a_class_is_the_path_below_its_split(tmp_path):
     for split in ("train", "val"):
         for label in ("cat/part1", "cat/part2", "dog/part1", "dog/part2"):
-            picture(tmp_path / "own" / split / label / "1.png")
+            image(tmp_path / "own" / split / label / "1.png")
     assert dataset(tmp_path / "own").classes == ("cat/part1", "cat/part2", "dog/part1", "dog/part2")
     for number, label in enumerate(("cat/part1", "dog/part1", "dog/part2")):
         for i in range(10):
-            picture(tmp_path / "loose" / "pictures" / label / f"{number}{i}.png")
+            image(tmp_path / "loose" / "images" / label / f"{number}{i}.png")
     assert dataset(tmp_path / "loose").classes == ("cat/part1", "dog/part1", "dog/part2")
 
 
 def test_accents_written_in_two_ways_are_one_class(tmp_path):
-    picture(tmp_path / "own" / "train" / "caf\u00e9" / "1.png")
-    picture(tmp_path / "own" / "val" / "cafe\u0301" / "1.png")
+    image(tmp_path / "own" / "train" / "caf\u00e9" / "1.png")
+    image(tmp_path / "own" / "val" / "cafe\u0301" / "1.png")
     assert dataset(tmp_path / "own", "val").classes == ("caf\u00e9",)
 
 
 @pytest.mark.parametrize("count", [3, 4, 7, 12, 20])
-def test_a_few_loose_pictures_fill_all_splits(tmp_path, count):
+def test_a_few_loose_images_fill_all_splits(tmp_path, count):
     for i in range(count):
-        picture(tmp_path / "flat" / f"IMG_{i:04d}.png", (10 * i, 90, 60))
+        image(tmp_path / "flat" / f"IMG_{i:04d}.png", (10 * i, 90, 60))
     found = {
         split: {tuple(c) for c in dataset(tmp_path / "flat", split).rgb[:, :, 0, 0].tolist()}
         for split in ("train", "val", "test")
@@ -150,9 +150,9 @@ def test_a_few_loose_pictures_fill_all_splits(tmp_path, count):
     assert len(set.union(*found.values())) == count
 
 
-def test_one_picture_cannot_be_divided(tmp_path):
-    picture(tmp_path / "one" / "1.png")
-    with pytest.raises(ValueError, match=r"1 picture is too few"):
+def test_one_image_cannot_be_divided(tmp_path):
+    image(tmp_path / "one" / "1.png")
+    with pytest.raises(ValueError, match=r"1 image is too few"):
         dataset(tmp_path / "one", "val")
 
 
@@ -167,22 +167,22 @@ def test_a_path_serves_as_a_name(tree, monkeypatch):
 def test_a_class_may_be_called_test(tmp_path):
     for split in ("train", "val"):
         for name in ("test", "exam"):
-            picture(tmp_path / "own" / split / name / "a.png")
+            image(tmp_path / "own" / split / name / "a.png")
     assert dataset(tmp_path / "own").classes == ("exam", "test")
     assert len(dataset(tmp_path / "own", "test")) == 2
 
 
-def test_pictures_beside_the_splits_are_left_out_with_a_word(tree, capsys):
-    picture(tree / "more" / "x" / "b.png")
+def test_images_beside_the_splits_are_left_out_with_a_word(tree, capsys):
+    image(tree / "more" / "x" / "b.png")
     assert len(dataset(tree)) == 3
-    assert "left out 1 pictures that lie beside the folders train, val and test, first more/x/b.png" in (
+    assert "left out 1 images that lie beside the folders train, val and test, first more/x/b.png" in (
         capsys.readouterr().err
     )
 
 
-def test_pictures_in_a_split_without_class_folders_are_of_one_class(tmp_path):
+def test_images_in_a_split_without_class_folders_are_of_one_class(tmp_path):
     for split in ("train", "val"):
-        picture(tmp_path / "own" / split / "a.png")
+        image(tmp_path / "own" / split / "a.png")
     train, val = (dataset(tmp_path / "own", split) for split in ("train", "val"))
     assert train.classes == val.classes == ("any",)
 
@@ -191,7 +191,7 @@ def test_pictures_in_a_split_without_class_folders_are_of_one_class(tmp_path):
 
 
 def test_linked_folders_are_followed_but_not_in_circles(tree, tmp_path, capsys):
-    picture(tmp_path / "disk" / "dog" / "1.png")
+    image(tmp_path / "disk" / "dog" / "1.png")
     (tree / "train" / "dog").symlink_to(tmp_path / "disk" / "dog", target_is_directory=True)
     (tree / "train" / "car" / "again").symlink_to(tree, target_is_directory=True)
     (tree / "train" / "car" / "x.jpg").symlink_to("y.jpg")
@@ -227,7 +227,7 @@ def test_content_decides_where_the_ending_says_nothing(tree, tmp_path, tar, caps
         with tarfile.open(path, "w") as file:
             file.add(tree, "own")
     assert len(dataset(path)) == 3 + len(kinds)
-    assert capsys.readouterr().err == f"{path}: left out 1 files that are no pictures, first train/car/notes.txt\n"
+    assert capsys.readouterr().err == f"{path}: left out 1 files that are no images, first train/car/notes.txt\n"
 
 
 # Changes
@@ -236,34 +236,34 @@ def test_content_decides_where_the_ending_says_nothing(tree, tmp_path, tar, caps
 def test_a_changed_folder_is_read_again(tree):
     before = dataset(tree)
     assert dataset(tree) is before
-    picture(tree / "train" / "car" / "b.png")
+    image(tree / "train" / "car" / "b.png")
     assert len(dataset(tree)) == 4
-    picture(tree / "train" / "car" / "b.png", (0, 0, 255))
+    image(tree / "train" / "car" / "b.png", (0, 0, 255))
     assert dataset(tree).rgb[3, :, 0, 0].tolist() == [0, 0, 255]
 
 
 def test_a_changed_tar_is_read_again(tree, tmp_path):
     archive = tmp_path / "own.tar"
-    for colour in ((0, 0, 255), (0, 255, 0)):
-        picture(tree / "train" / "car" / "b.png", colour)
+    for color in ((0, 0, 255), (0, 255, 0)):
+        image(tree / "train" / "car" / "b.png", color)
         with tarfile.open(archive, "w") as tar:
             tar.add(tree, "own")
-        assert dataset(archive).rgb[3, :, 0, 0].tolist() == list(colour)
+        assert dataset(archive).rgb[3, :, 0, 0].tolist() == list(color)
 
 
 def test_an_archive_rewritten_within_two_seconds_is_uncompressed_again(tmp_path):
-    for number, colour in enumerate(((0, 0, 255), (0, 255, 0))):
-        picture(tmp_path / "x" / "train" / "c" / "1.png", colour)
+    for number, color in enumerate(((0, 0, 255), (0, 255, 0))):
+        image(tmp_path / "x" / "train" / "c" / "1.png", color)
         with tarfile.open(tmp_path / "x.tgz", "w:gz") as tar:
             tar.add(tmp_path / "x", "x")
         os.utime(tmp_path / "x.tgz", (1.7e9 + number, 1.7e9 + number))
-        assert dataset(tmp_path / "x.tgz").rgb[0, :, 0, 0].tolist() == list(colour)
+        assert dataset(tmp_path / "x.tgz").rgb[0, :, 0, 0].tolist() == list(color)
 
 
 # Files of all kinds
 
 
-def test_sixteen_bits_keep_their_greys(tmp_path):
+def test_sixteen_bits_keep_their_grays(tmp_path):
     ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
     (tmp_path / "deep" / "train" / "any").mkdir(parents=True)
     Image.fromarray(ramp).save(tmp_path / "deep" / "train" / "any" / "ramp.png")
@@ -272,20 +272,20 @@ def test_sixteen_bits_keep_their_greys(tmp_path):
 
 
 def test_unreadable_files_are_left_out_and_counted(tree, capsys):
-    (tree / "train" / "car" / "broken.jpg").write_bytes(b"no picture")
+    (tree / "train" / "car" / "broken.jpg").write_bytes(b"no image")
     assert len(dataset(tree)) == 3
     assert f"{tree}: left out 1 unreadable files, first train/car/broken.jpg" in capsys.readouterr().err
 
 
 def test_unreadable_files_fail_on_request(tree):
-    (tree / "train" / "car" / "broken.jpg").write_bytes(b"no picture")
+    (tree / "train" / "car" / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"train/car/broken\.jpg cannot be read: .*; remove it, or let"):
         dataset(tree, unreadable="fail")
 
 
 def test_hidden_files_are_left_out(tree, tmp_path, capsys):
     (tree / "train" / "car" / "._a.png").write_bytes(b"what macOS leaves behind")
-    picture(tree / ".trash" / "train" / "a.png")
+    image(tree / ".trash" / "train" / "a.png")
     with tarfile.open(tmp_path / "own.tar", "w") as tar:
         tar.add(tree, "own")
     assert len(dataset(tree)) == len(dataset(tmp_path / "own.tar")) == 3
@@ -293,7 +293,7 @@ def test_hidden_files_are_left_out(tree, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("missing", ["nowhere/at/all", "./empty"])
-def test_no_pictures_is_one_sentence(tmp_path, monkeypatch, missing):
+def test_no_images_is_one_sentence(tmp_path, monkeypatch, missing):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"nowhere|empty"):
@@ -303,32 +303,32 @@ def test_no_pictures_is_one_sentence(tmp_path, monkeypatch, missing):
 # Evaluations of what people have
 
 
-def test_hidden_files_are_no_pictures_of_an_evaluation_set(tmp_path):
-    picture(tmp_path / "original" / "test" / "cat" / "part1" / "img-0000.png")
+def test_hidden_files_are_no_images_of_an_evaluation_set(tmp_path):
+    image(tmp_path / "original" / "test" / "cat" / "part1" / "img-0000.png")
     (tmp_path / "original" / "test" / "cat" / "part1" / "._img-0000.png").write_bytes(b"what macOS leaves behind")
     (folder,) = open_folders(tmp_path, ["original"])
     assert [label_of(name) for name in folder.names] == ["cat/part1"]
 
 
 def test_classes_in_folders_of_folders_are_named_by_their_path(tree):
-    picture(tree / "val" / "deep" / "er" / "1.png")
+    image(tree / "val" / "deep" / "er" / "1.png")
     found = dataset(tree, "val")
-    names = name_pictures(found, found.batches(9)).names
+    names = name_images(found, found.batches(9)).names
     assert names == ["bike/img-0000.png", "car/img-0001.png", "deep/er/img-0002.png"]
 
 
-def test_a_score_stands_beside_the_class_of_the_picture_that_was_scored(tmp_path):
-    for label, colour in (("a", (230, 30, 30)), ("b", (120, 120, 120))):
+def test_a_score_stands_beside_the_class_of_the_image_that_was_scored(tmp_path):
+    for label, color in (("a", (230, 30, 30)), ("b", (120, 120, 120))):
         for number in range(3):
-            picture(tmp_path / "set" / "train" / label / f"{number}.png", colour, (120, 110))
+            image(tmp_path / "set" / "train" / label / f"{number}.png", color, (120, 110))
     (tmp_path / "set" / "train" / "a" / "2.png").write_bytes(b"cut")
-    table = compare({"grey": grey()}, dataset(tmp_path / "set", size=96))
+    table = compare({"gray": gray()}, dataset(tmp_path / "set", size=96))
     assert ((table["mse"] < 1) == (table["label"] == "b")).all()
 
 
-def test_differences_count_the_pictures_they_use():
-    rows = [("grey", 0, 1.0), ("grey", 1, 2.0), ("grey", 2, 3.0), ("m", 0, 2.0), ("m", 1, 4.0), ("m", 2, np.inf)]
-    assert differences(pd.DataFrame(rows, columns=["model", "picture", "psnr"]), "psnr")["n"].tolist() == [2]
+def test_differences_count_the_images_they_use():
+    rows = [("gray", 0, 1.0), ("gray", 1, 2.0), ("gray", 2, 3.0), ("m", 0, 2.0), ("m", 1, 4.0), ("m", 2, np.inf)]
+    assert differences(pd.DataFrame(rows, columns=["model", "image", "psnr"]), "psnr")["n"].tolist() == [2]
 
 
 def test_a_strip_keeps_to_the_working_size():
@@ -346,10 +346,10 @@ def test_a_strip_keeps_to_the_working_size():
 
 def test_a_new_run_removes_only_what_a_run_wrote(tmp_path, capsys):
     (tmp_path / "epochs").mkdir()
-    for name in ("best.safetensors", "favourite.safetensors", "epochs/001.png", "epochs/mine.png", "checkpoint.pt"):
+    for name in ("best.safetensors", "favorite.safetensors", "epochs/001.png", "epochs/mine.png", "checkpoint.pt"):
         (tmp_path / name).touch()
     Run._clear(SimpleNamespace(options=SimpleNamespace(resume=False, folder=tmp_path)))
-    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["favourite.safetensors", "mine.png"]
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["favorite.safetensors", "mine.png"]
     assert "replacing the weights of an earlier run" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""Pictures as scanners, cameras and other programs write them: the colors that a file means are the ones read."""
+"""Images as scanners, cameras and other programs write them: the colors that a file means are the ones read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import tifffile
 from PIL import Image, ImageCms
 
 from colorlab.data.decode import decode
+from colorlab.image import read_file, read_image
 from colorlab.inference import full_lightness
-from colorlab.pictures import read_file, read_picture
 
 RAMP = np.linspace(0.05, 0.95, 24).reshape(4, 6)  # gray values, none twice
 TALL = np.rot90(RAMP, -1)
@@ -32,10 +32,10 @@ def lightness(light):
 
 def read(content):
     """As both ways read it, which must agree."""
-    picture = read_file(io.BytesIO(content), "it")
-    eight = picture.rgb if picture.rgb.dtype == np.uint8 else (picture.rgb / 257).round()
+    image = read_file(io.BytesIO(content), "it")
+    eight = image.rgb if image.rgb.dtype == np.uint8 else (image.rgb / 257).round()
     np.testing.assert_array_equal(decode(content), eight)
-    return picture
+    return image
 
 
 def assert_lightness(content, expected, within=0.5):
@@ -181,9 +181,9 @@ def test_the_profile_of_deep_colors_is_heeded_in_all_their_bits(kind):
         file = io.BytesIO()
         tifffile.imwrite(file, values, photometric="rgb", iccprofile=profile)
         content = file.getvalue()
-    picture = read(content)
-    assert picture.rgb.dtype == np.uint16
-    assert len(np.unique(picture.rgb % 257)) > 20
+    image = read(content)
+    assert image.rgb.dtype == np.uint16
+    assert len(np.unique(image.rgb % 257)) > 20
     assert_lightness(content, lightness(values / 65535 @ [0.2126, 0.7152, 0.0722]), within=0.1)
 
 
@@ -228,7 +228,7 @@ def test_twelve_bits_of_color_and_of_a_negative():
     assert_lightness(tiff_of(packed(values, 12), (6, 4), (12,), extra=[(274, 3, 6)]), np.rot90(expected, -1))
 
 
-# ---- which picture
+# ---- which image
 
 
 def thumbnail_and_photo(where):
@@ -340,14 +340,14 @@ def test_nothing_of_a_reader_reaches_the_terminal(tmp_path, kind):
     elif kind == "bad codes":  # which libtiff prints
         content = tiff_of(b"\xff" * 24, (6, 4), (8,), compression=5)
     (tmp_path / "odd.tif").write_bytes(content)
-    code = "import sys; from colorlab.pictures import read_picture\ntry: read_picture(sys.argv[1])\nexcept ValueError: pass"
+    code = "import sys; from colorlab.image import read_image\ntry: read_image(sys.argv[1])\nexcept ValueError: pass"
     run = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "odd.tif"], capture_output=True, text=True, check=True
     )
     assert run.stderr == ""
 
 
-def test_a_pipe_is_no_picture(tmp_path):
+def test_a_pipe_is_no_image(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(ValueError, match="pipe"):
-        read_picture(tmp_path / "pipe.jpg")
+        read_image(tmp_path / "pipe.jpg")

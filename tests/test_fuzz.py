@@ -22,8 +22,8 @@ from test_files_as_people_have_them import RAMP, packed, png_of, profile_of, tif
 from colorlab import hints, pretrained
 from colorlab.data import create_dataset
 from colorlab.data.decode import decode
+from colorlab.image import read_file
 from colorlab.models import load_classifier, load_weights
-from colorlab.pictures import read_file
 from colorlab.results import read_about
 from colorlab.training.checkpoint import load_state, save_state
 
@@ -54,7 +54,7 @@ def album(kind, **options):
 
 SRGB_LINEAR = profile_of(1.0, primaries=True)
 
-PICTURES = {
+IMAGES = {
     "JPEG": saved("JPEG", exif=EXIF, dpi=(300, 300)),
     "JPEG, progressive": saved("JPEG", progressive=True),
     "JPEG, gray": saved("JPEG", "L"),
@@ -176,14 +176,14 @@ def sentence(what, content, capfd, allowed=None):
     assert lines == [], what
 
 
-@pytest.mark.parametrize("kind", PICTURES)
-def test_pictures(kind, capfd, tmp_path):
-    path = tmp_path / "picture"
-    for number, content in enumerate([PICTURES[kind], *damaged(PICTURES[kind], 1, 60)]):
+@pytest.mark.parametrize("kind", IMAGES)
+def test_images(kind, capfd, tmp_path):
+    path = tmp_path / "image"
+    for number, content in enumerate([IMAGES[kind], *damaged(IMAGES[kind], 1, 60)]):
         what = f"{kind}, {number}"
         with sentence(what, content, capfd):
-            picture = read_file(io.BytesIO(content), "it")
-            assert picture.rgb.ndim == 3
+            image = read_file(io.BytesIO(content), "it")
+            assert image.rgb.ndim == 3
         with sentence(what, content, capfd):
             assert decode(content).dtype == np.uint8
         path.write_bytes(content)
@@ -212,8 +212,8 @@ def test_archives(compression, capfd, tmp_path, monkeypatch):
     with tarfile.open(fileobj=file, mode=f"w:{compression}") as tar:
         for number, kind in enumerate(["JPEG", "PNG", "GIF", "TIFF, 12 bits"]):
             member = tarfile.TarInfo(f"own/{('train', 'val')[number % 2]}/a/{number}{'ä' * 60}.{kind[:3]}")
-            member.size = len(PICTURES[kind])
-            tar.addfile(member, io.BytesIO(PICTURES[kind]))
+            member.size = len(IMAGES[kind])
+            tar.addfile(member, io.BytesIO(IMAGES[kind]))
     for number, content in enumerate([file.getvalue(), *damaged(file.getvalue(), 2, 30)]):
         path = tmp_path / f"{number}.tar"
         path.write_bytes(content)

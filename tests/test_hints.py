@@ -15,11 +15,11 @@ from colorlab.data.placeholder import photograph
 from colorlab.hints import SIGMA, Hint, Propagation, from_json, to_json
 
 
-def grey(height, width):
+def gray(height, width):
     return torch.zeros(2, height, width, dtype=torch.float64)
 
 
-def random_picture(seed, height, width):
+def random_image(seed, height, width):
     generator = torch.Generator().manual_seed(seed)
     lightness = 100 * torch.rand(height, width, generator=generator, dtype=torch.float64)
     ab = 60 * torch.rand(2, height, width, generator=generator, dtype=torch.float64) - 30
@@ -34,7 +34,7 @@ def test_without_edges_a_hint_has_the_shape_of_a_plate_under_a_point_load():
     # Shells, section 58); at 12 pixels a unit, squares and circles are nearly the same.
     reach, middle = 12.0, 80
     bent = Propagation(torch.full((161, 161), 50.0), reach=reach).spread(
-        grey(161, 161), [Hint(middle, middle, 30, -20)]
+        gray(161, 161), [Hint(middle, middle, 30, -20)]
     )
     for down, right in [(0, 3), (0, 6), (6, 6), (0, 12), (12, 5), (18, 0), (20, 20), (0, 36)]:
         expected = -4 / np.pi * kei(np.hypot(down, right) / reach)
@@ -70,14 +70,14 @@ def written_down(lightness, ab, hints, reach):
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_equals_the_sum_written_down_and_solved_densely(count):
-    lightness, ab = random_picture(count, 7, 6)
+    lightness, ab = random_image(count, 7, 6)
     lightness = lightness / 8  # so that most weights count
     hints = [Hint(1, 2, 20, -10), Hint(5, 4, -30, 5), Hint(0, 0, 1, 2), Hint(6, 0, 9, 9), Hint(3, 3, 25, -20)][:count]
     result = Propagation(lightness, reach=3).spread(ab, hints)
     np.testing.assert_allclose(result.numpy(), written_down(lightness, ab, hints, 3), atol=1e-8)
 
 
-def test_true_hints_bring_a_photograph_nearer_to_its_colours():
+def test_true_hints_bring_a_photograph_nearer_to_its_colors():
     rgb = torch.from_numpy(np.array(photograph("coffee").resize((96, 64)))).movedim(-1, 0)
     lab = color.rgb_to_lab(rgb)
     places = [(int(y), int(x)) for y, x in np.random.default_rng(0).integers((64, 96), size=(20, 2))]
@@ -96,7 +96,7 @@ def test_true_hints_bring_a_photograph_nearer_to_its_colours():
 def test_a_hint_fills_its_region_and_does_not_pass_the_edge():
     lightness = torch.full((20, 24), 30.0)
     lightness[:, 10:] = 70
-    ab = grey(20, 24)
+    ab = gray(20, 24)
     ab[0], ab[1] = 5, -5
     result = Propagation(lightness, reach=200).spread(ab, [Hint(3, 4, 40, 20)])
     assert float((result[:, :, :10] - torch.tensor([40.0, 20.0]).view(2, 1, 1)).abs().max()) < 0.01
@@ -106,7 +106,7 @@ def test_a_hint_fills_its_region_and_does_not_pass_the_edge():
 def test_two_hints_on_two_sides_of_an_edge():
     lightness = torch.full((12, 12), 20.0)
     lightness[4:9, 4:9] = 60  # an island
-    result = Propagation(lightness, reach=200).spread(grey(12, 12), [Hint(0, 0, 30, 0), Hint(6, 6, 0, -30)])
+    result = Propagation(lightness, reach=200).spread(gray(12, 12), [Hint(0, 0, 30, 0), Hint(6, 6, 0, -30)])
     island = lightness == 60
     assert float((result[0, ~island] - 30).abs().max()) < 0.01
     assert float(result[1, ~island].abs().max()) < 1e-6
@@ -118,21 +118,21 @@ def test_a_weak_edge_holds_back_less_than_a_strong_one():
     for step in (0, 6, 12, 18, 40):
         lightness = torch.full((15, 30), 40.0)
         lightness[:, 15:] += step
-        passed.append(float(Propagation(lightness, reach=10).spread(grey(15, 30), [Hint(7, 10, 50, 0)])[0, 7, 18]))
+        passed.append(float(Propagation(lightness, reach=10).spread(gray(15, 30), [Hint(7, 10, 50, 0)])[0, 7, 18]))
     assert passed == sorted(passed, reverse=True)
     assert passed[0] > 10
     assert passed[-1] < 1e-6
 
 
-def test_without_edges_the_spread_is_as_symmetric_as_the_picture():
-    bent = Propagation(torch.full((21, 21), 60.0)).spread(grey(21, 21), [Hint(10, 10, 40, 20)])
+def test_without_edges_the_spread_is_as_symmetric_as_the_image():
+    bent = Propagation(torch.full((21, 21), 60.0)).spread(gray(21, 21), [Hint(10, 10, 40, 20)])
     for other in (bent.flip(1), bent.flip(2), bent.transpose(1, 2)):
         torch.testing.assert_close(other, bent, rtol=0, atol=1e-7)
 
 
 def test_reach_is_felt_further():
     near, far = (
-        Propagation(torch.full((41, 41), 50.0), reach=reach).spread(grey(41, 41), [Hint(20, 20, 50, 0)])[0, 20, 32]
+        Propagation(torch.full((41, 41), 50.0), reach=reach).spread(gray(41, 41), [Hint(20, 20, 50, 0)])[0, 20, 32]
         for reach in (5, 20)
     )
     assert float(near) < 0.2 * float(far)
@@ -142,21 +142,21 @@ def test_reach_is_felt_further():
 
 
 @st.composite
-def pictures_and_hints(draw):
+def images_and_hints(draw):
     height, width = draw(st.integers(1, 9)), draw(st.integers(1, 9))
-    lightness, ab = random_picture(draw(st.integers(0, 99)), height, width)
+    lightness, ab = random_image(draw(st.integers(0, 99)), height, width)
     lightness = draw(st.sampled_from([0.0, 0.05, 1.0])) * lightness
     places = draw(
         st.lists(
             st.tuples(st.integers(0, height - 1), st.integers(0, width - 1)), unique=True, min_size=1, max_size=4
         )
     )
-    colours = st.floats(-80, 80, width=32)
-    return lightness, ab, [Hint(*place, draw(colours), draw(colours)) for place in places]
+    colors = st.floats(-80, 80, width=32)
+    return lightness, ab, [Hint(*place, draw(colors), draw(colors)) for place in places]
 
 
 @settings(deadline=None, max_examples=60)
-@given(pictures_and_hints())
+@given(images_and_hints())
 def test_a_hint_is_kept_and_nothing_is_pushed_further_than_a_hint_asks(drawn):
     lightness, ab, hints = drawn
     result = Propagation(lightness).spread(ab, hints)
@@ -169,7 +169,7 @@ def test_a_hint_is_kept_and_nothing_is_pushed_further_than_a_hint_asks(drawn):
 
 
 @settings(deadline=None, max_examples=30)
-@given(pictures_and_hints(), st.randoms(use_true_random=False))
+@given(images_and_hints(), st.randoms(use_true_random=False))
 def test_neither_the_order_of_hints_nor_those_of_before_matter(drawn, random):
     lightness, ab, hints = drawn
     propagation = Propagation(lightness)
@@ -183,7 +183,7 @@ def test_neither_the_order_of_hints_nor_those_of_before_matter(drawn, random):
 
 
 @settings(deadline=None, max_examples=30)
-@given(pictures_and_hints(), st.floats(-2, 2))
+@given(images_and_hints(), st.floats(-2, 2))
 def test_the_correction_is_linear_in_what_a_hint_asks(drawn, factor):
     lightness, ab, hints = drawn
     hint = hints[0]
@@ -196,7 +196,7 @@ def test_the_correction_is_linear_in_what_a_hint_asks(drawn, factor):
 
 
 @settings(deadline=None, max_examples=30)
-@given(pictures_and_hints())
+@given(images_and_hints())
 def test_hints_that_agree_with_the_network_change_nothing(drawn):
     lightness, ab, hints = drawn
     agreeing = [Hint(h.row, h.column, *ab[:, h.row, h.column].tolist()) for h in hints]
@@ -206,7 +206,7 @@ def test_hints_that_agree_with_the_network_change_nothing(drawn):
 
 def test_two_hints_that_contradict_each_other_do_not_swing_past_both():
     hints = [Hint(30, 30, 40, 0), Hint(30, 31, -40, 0)]
-    result = Propagation(torch.full((61, 61), 50.0)).spread(grey(61, 61), hints)
+    result = Propagation(torch.full((61, 61), 50.0)).spread(gray(61, 61), hints)
     assert float(result.abs().max()) == pytest.approx(40)
 
 
@@ -224,7 +224,7 @@ def test_the_result_has_the_type_of_the_prediction_and_leaves_it_alone():
 @pytest.mark.parametrize(
     "lightness", [torch.zeros(3, 4, 4), torch.zeros(0, 4), torch.full((4, 4), float("nan")), torch.zeros(4)]
 )
-def test_what_is_no_picture_is_refused(lightness):
+def test_what_is_no_image_is_refused(lightness):
     with pytest.raises(ValueError, match=r"lightness must be \(H, W\)"):
         Propagation(lightness)
 
@@ -238,7 +238,7 @@ def test_a_reach_that_is_none_is_refused(reach):
 @pytest.mark.parametrize(
     ("hints", "message"),
     [
-        ([Hint(4, 0, 1, 1)], "hint 1 is at row 4, column 0, outside a picture of 5×4 pixels"),
+        ([Hint(4, 0, 1, 1)], "hint 1 is at row 4, column 0, outside a image of 5×4 pixels"),
         ([Hint(0, 0, 1, 1), Hint(0, -1, 1, 1)], "hint 2 is at row 0, column -1, outside"),
         ([Hint(0, 0, float("nan"), 1)], "hint 1 has a = nan"),
         ([Hint(1, 1, 1, 1), Hint(1, 1, 2, 2)], "hint 2 is on the same pixel as another: row 1, column 1"),
@@ -246,14 +246,14 @@ def test_a_reach_that_is_none_is_refused(reach):
 )
 def test_hints_that_do_not_fit_are_refused(hints, message):
     with pytest.raises(ValueError, match=message):
-        Propagation(torch.zeros(4, 5)).spread(grey(4, 5), hints)
+        Propagation(torch.zeros(4, 5)).spread(gray(4, 5), hints)
     with pytest.raises(ValueError, match=message):
         to_json(hints, (4, 5))
 
 
 def test_a_prediction_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"ab must have shape \(2, 4, 5\)"):
-        Propagation(torch.zeros(4, 5)).spread(grey(5, 4), [])
+        Propagation(torch.zeros(4, 5)).spread(gray(5, 4), [])
 
 
 # ---- files
@@ -308,8 +308,8 @@ def one(**changes):
         ("[]", 'does not say "format"'),
         ('{"hints": []}', 'does not say "format"'),
         (file(format="colorlab hints 2"), 'does not say "format"'),
-        (file(height=60, width=80), "for a picture of 80×60 pixels, but this one has 40×30"),
-        (file(height=None), "for a picture of 40×None pixels"),
+        (file(height=60, width=80), "for a image of 80×60 pixels, but this one has 40×30"),
+        (file(height=None), "for a image of 40×None pixels"),
         (file(hints=None), '"hints" is not a list'),
         (file(hints=[3]), "hint 1 must have row, column, a, b"),
         (file(hints=[{"row": 1, "column": 2, "a": 3}]), "hint 1 must have row, column, a, b"),

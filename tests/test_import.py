@@ -16,7 +16,7 @@ PACKAGE = Path(colorlab.__file__).parent
 
 # Lowest first: a module imports from its own room and from those before it.
 ROOMS = (
-    "color", "profiles", "tiff", "pictures", "results", "data", "models", "pretrained", "training", "evaluation", "inference", "hints", "plots",
+    "color", "profiles", "tiff", "image", "results", "data", "models", "pretrained", "training", "evaluation", "inference", "hints", "plots",
     "widgets", "exercises", "cli",
 )  # fmt: skip
 
@@ -40,8 +40,8 @@ def test_import_brings_nothing_but_itself(tmp_path):
 def test_what_the_package_offers_is_there():
     for name in colorlab.__all__:
         assert getattr(colorlab, name)
-    with pytest.raises(AttributeError, match="no attribute 'colourise'"):
-        _ = colorlab.colourise
+    with pytest.raises(AttributeError, match="no attribute 'colorise'"):
+        _ = colorlab.colorise
 
 
 # ---- rooms

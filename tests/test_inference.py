@@ -1,4 +1,4 @@
-"""Colour for a picture of any size and kind: the lightness is the input's, the colours are the model's."""
+"""Color for a image of any size and kind: the lightness is the input's, the colors are the model's."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from torch.nn import functional as F
 import colorlab
 from colorlab import color, pretrained
 from colorlab.data import create_dataset
+from colorlab.image import read_image
 from colorlab.inference import colorize, enlarge, full_lightness, predict_ab, render
 from colorlab.models import Colorizer, ConstantColor
-from colorlab.pictures import read_picture
 
-# Half an 8-bit step is worth most in L where the curve of L over the grey levels is steepest. Of the colours with
-# that red, green and blue or more, none is steeper than the grey (Jensen's inequality).
+# Half an 8-bit step is worth most in L where the curve of L over the gray levels is steepest. Of the colors with
+# that red, green and blue or more, none is steeper than the gray (Jensen's inequality).
 _LEVELS = np.clip(np.arange(0, 256, 0.5), 0, 255) / 255
 HALF_A_STEP = np.abs(np.diff(rgb2lab(np.repeat(_LEVELS[None, :, None], 3, axis=2))[0, :, 0])).max() + 0.01
 
@@ -54,9 +54,9 @@ def model() -> Colorizer:
     return pretrained.load()
 
 
-def lightness_of(picture: np.ndarray) -> np.ndarray:
+def lightness_of(image: np.ndarray) -> np.ndarray:
     """L by scikit-image, of uint8, uint16 or float."""
-    return rgb2lab(picture / np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else picture)[..., 0]
+    return rgb2lab(image / np.iinfo(image.dtype).max if image.dtype.kind == "u" else image)[..., 0]
 
 
 # ---- lightness, against scikit-image
@@ -65,33 +65,33 @@ def lightness_of(picture: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", pretrained.NAMES)
 @pytest.mark.parametrize("photograph", ["astronaut", "coffee", "camera"])
 def test_lightness_is_the_inputs_up_to_the_rounding(name, photograph):
-    picture = getattr(data, photograph)()[::2, ::2]
-    result = colorize(picture, name)
-    assert (result.mode, result.size) == ("RGB", picture.shape[1::-1])
-    expected = lightness_of(picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2))
+    image = getattr(data, photograph)()[::2, ::2]
+    result = colorize(image, name)
+    assert (result.mode, result.size) == ("RGB", image.shape[1::-1])
+    expected = lightness_of(image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2))
     assert np.abs(lightness_of(np.asarray(result)) - expected).max() <= HALF_A_STEP
 
 
 @settings(max_examples=60)
 @given(
-    picture=st.sampled_from([np.uint8, np.uint16]).flatmap(
+    image=st.sampled_from([np.uint8, np.uint16]).flatmap(
         lambda dtype: npst.arrays(dtype, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
     ),
     ab=st.tuples(st.floats(-150, 150), st.floats(-150, 150)),
 )
-def test_no_colour_that_a_model_may_answer_changes_the_lightness(picture, ab):
+def test_no_color_that_a_model_may_answer_changes_the_lightness(image, ab):
     # Beyond ±110 no screen follows: there, chroma gives way.
-    result = np.asarray(colorize(picture, ConstantColor(ab)))
-    assert np.abs(lightness_of(result) - lightness_of(picture)).max() <= HALF_A_STEP
+    result = np.asarray(colorize(image, ConstantColor(ab)))
+    assert np.abs(lightness_of(result) - lightness_of(image)).max() <= HALF_A_STEP
 
 
-@pytest.mark.parametrize("kind", ["48 bits", "16-bit grey", "float"])
-def test_lightness_of_deep_pictures(tmp_path, model, kind):
+@pytest.mark.parametrize("kind", ["48 bits", "16-bit gray", "float"])
+def test_lightness_of_deep_images(tmp_path, model, kind):
     deep = np.random.default_rng(1).integers(0, 65536, (40, 60, 3), dtype=np.uint16)
-    path = tmp_path / "picture.tif"
+    path = tmp_path / "image.tif"
     if kind == "48 bits":
         tifffile.imwrite(path, deep, photometric="rgb")
-    elif kind == "16-bit grey":
+    elif kind == "16-bit gray":
         tifffile.imwrite(path, deep[..., 0])
         deep = np.repeat(deep[..., :1], 3, axis=2)
     else:
@@ -103,47 +103,47 @@ def test_lightness_of_deep_pictures(tmp_path, model, kind):
 
 def test_full_lightness_is_that_of_scikit_image_in_every_strip():
     # 900,000 pixels: more than a strip holds, and no multiple of it.
-    picture = np.random.default_rng(2).integers(0, 256, (750, 1200, 3), dtype=np.uint8)
-    np.testing.assert_allclose(full_lightness(read_picture(picture)), lightness_of(picture), atol=2e-3)
+    image = np.random.default_rng(2).integers(0, 256, (750, 1200, 3), dtype=np.uint8)
+    np.testing.assert_allclose(full_lightness(read_image(image)), lightness_of(image), atol=2e-3)
 
 
-# ---- the same picture, however it comes
+# ---- the same image, however it comes
 
 
 def test_files_arrays_images_and_tensors_give_one_result(tmp_path, model):
-    picture = data.astronaut()[100:160, 200:290]
-    Image.fromarray(picture).save(tmp_path / "picture.png")
-    expected = np.asarray(colorize(tmp_path / "picture.png", model))
+    image = data.astronaut()[100:160, 200:290]
+    Image.fromarray(image).save(tmp_path / "image.png")
+    expected = np.asarray(colorize(tmp_path / "image.png", model))
     for same in (
-        str(tmp_path / "picture.png"),
-        Image.fromarray(picture),
-        picture,
-        picture.astype(np.uint16) * 257,
-        picture / 255,
-        torch.from_numpy(picture).movedim(-1, 0),
-        torch.from_numpy(picture).movedim(-1, 0) / 255,
+        str(tmp_path / "image.png"),
+        Image.fromarray(image),
+        image,
+        image.astype(np.uint16) * 257,
+        image / 255,
+        torch.from_numpy(image).movedim(-1, 0),
+        torch.from_numpy(image).movedim(-1, 0) / 255,
     ):
         np.testing.assert_allclose(np.asarray(colorize(same, model)), expected, atol=1)
-    np.testing.assert_array_equal(np.asarray(colorize(picture, model)), expected)
-    np.testing.assert_array_equal(np.asarray(colorlab.colorize(picture)), expected)
-    np.testing.assert_array_equal(np.asarray(colorize(picture, pretrained.NAMES[0])), expected)
+    np.testing.assert_array_equal(np.asarray(colorize(image, model)), expected)
+    np.testing.assert_array_equal(np.asarray(colorlab.colorize(image)), expected)
+    np.testing.assert_array_equal(np.asarray(colorize(image, pretrained.NAMES[0])), expected)
 
 
 def test_a_turned_photograph_comes_out_upright(tmp_path, model):
-    picture = data.coffee()[::4, ::4]
+    image = data.coffee()[::4, ::4]
     exif = Image.Exif()
     exif[274] = 6
     # As the camera holds it: a quarter turn to the left.
-    Image.fromarray(np.rot90(picture)).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(np.rot90(image)).save(tmp_path / "turned.png", exif=exif)
     result = colorize(tmp_path / "turned.png", model)
-    np.testing.assert_array_equal(np.asarray(result), np.asarray(colorize(picture, model)))
+    np.testing.assert_array_equal(np.asarray(result), np.asarray(colorize(image, model)))
     assert result.getexif().get(274, 1) == 1
 
 
 def test_opacity_is_kept_to_the_bit(tmp_path, model):
     rgba = np.random.default_rng(3).integers(0, 256, (30, 20, 4), dtype=np.uint8)
-    Image.fromarray(rgba).save(tmp_path / "picture.png")
-    for source in (tmp_path / "picture.png", rgba, torch.from_numpy(rgba).movedim(-1, 0)):
+    Image.fromarray(rgba).save(tmp_path / "image.png")
+    for source in (tmp_path / "image.png", rgba, torch.from_numpy(rgba).movedim(-1, 0)):
         result = colorize(source, model)
         assert result.mode == "RGBA"
         np.testing.assert_array_equal(np.asarray(result)[..., 3], rgba[..., 3])
@@ -153,20 +153,20 @@ def test_opacity_is_kept_to_the_bit(tmp_path, model):
 @pytest.mark.parametrize("name", pretrained.NAMES)
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (3, 700), (127, 129)])
 def test_any_size(name, size):
-    picture = np.random.default_rng(4).integers(0, 256, (*size, 3), dtype=np.uint8)
-    result = np.asarray(colorize(picture, name))
-    assert result.shape == picture.shape
-    assert np.abs(lightness_of(result) - lightness_of(picture)).max() <= HALF_A_STEP
+    image = np.random.default_rng(4).integers(0, 256, (*size, 3), dtype=np.uint8)
+    result = np.asarray(colorize(image, name))
+    assert result.shape == image.shape
+    assert np.abs(lightness_of(result) - lightness_of(image)).max() <= HALF_A_STEP
 
 
 # ---- prediction at the working size
 
 
-def test_prediction_is_made_at_the_working_size_in_the_pictures_own_shape():
+def test_prediction_is_made_at_the_working_size_in_the_images_own_shape():
     for (height, width), size, small in (
         ((600, 800), 120, (104, 139)),
         ((2, 800), 20, (1, 400)),
-        ((50, 40), 120, (50, 40)),  # smaller pictures are not enlarged
+        ((50, 40), 120, (50, 40)),  # smaller images are not enlarged
         ((120, 120), 120, (120, 120)),
         ((1000, 1000), None, (64, 64)),  # the model's own working size
     ):
@@ -265,12 +265,12 @@ def test_true_colors_of_photographs_come_nearer_than_by_bilinear_enlargement():
     assert errors[0] < 0.95 * errors[1]
 
 
-def test_without_chroma_the_picture_is_grey(model):
-    lightness = full_lightness(read_picture(data.astronaut()[::4, ::4]))
+def test_without_chroma_the_image_is_gray(model):
+    lightness = full_lightness(read_image(data.astronaut()[::4, ::4]))
     ab = predict_ab(lightness, model)
-    grey = np.asarray(render(lightness, ab, chroma=0))
-    assert (grey == grey[..., :1]).all()
-    assert np.abs(lightness_of(grey) - lightness.numpy()).max() <= HALF_A_STEP
+    gray = np.asarray(render(lightness, ab, chroma=0))
+    assert (gray == gray[..., :1]).all()
+    assert np.abs(lightness_of(gray) - lightness.numpy()).max() <= HALF_A_STEP
     np.testing.assert_array_equal(np.asarray(render(lightness, ab, chroma=1)), np.asarray(render(lightness, ab)))
 
 
@@ -278,11 +278,11 @@ def test_without_chroma_the_picture_is_grey(model):
 
 
 def test_errors_say_what_there_is():
-    picture = np.zeros((4, 4), np.uint8)
+    image = np.zeros((4, 4), np.uint8)
     with pytest.raises(ValueError, match=", ".join(pretrained.NAMES)):
-        colorize(picture, "nonesuch")
+        colorize(image, "nonesuch")
     with pytest.raises(ValueError, match="at least 1 pixel, got 0"):
-        colorize(picture, size=0)
+        colorize(image, size=0)
 
 
 # ---- the weights that ship
@@ -297,15 +297,15 @@ def test_every_file_that_ships_is_whole_and_has_a_card():
     assert sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) < 48e6
 
 
-def test_shipped_classifiers_know_the_classes_of_their_data_sets_and_miss_the_colours():
+def test_shipped_classifiers_know_the_classes_of_their_data_sets_and_miss_the_colors():
     assert pretrained.CLASSIFIERS == ("cifar10", "placeholder")
     assert len(pretrained.load_classifier("cifar10").classes) == 10
     judge, testset = pretrained.load_classifier("placeholder"), create_dataset("placeholder", "test")
     assert judge.classes == testset.classes
-    greyed = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(testset.rgb) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)))
+    grayed = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(testset.rgb) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)))
     with torch.no_grad():
-        right = [(judge(rgb).argmax(dim=1) == testset.labels).float().mean() for rgb in (testset.rgb, greyed)]
-    assert right[0] > 0.7 > right[1] + 0.1  # of 200 test pictures: 0.80 in colour, 0.53 in grey
+        right = [(judge(rgb).argmax(dim=1) == testset.labels).float().mean() for rgb in (testset.rgb, grayed)]
+    assert right[0] > 0.7 > right[1] + 0.1  # of 200 test images: 0.80 in color, 0.53 in gray
     with pytest.raises(ValueError, match=r"no classifier for 'places365' ships .* only for cifar10, placeholder"):
         pretrained.load_classifier("places365")
 
@@ -353,10 +353,10 @@ def peak_memory(command: list[str], folder: Path) -> int:
 
 
 def test_a_photograph_of_24_megapixels_fits_into_2_gigabytes(tmp_path):
-    # Mid-tones, which are quickly done, with a band of black to white, where colours leave the gamut.
-    picture = np.linspace(90, 170, 6000, dtype=np.float32).astype(np.uint8)[None].repeat(4000, axis=0)
-    picture[:100] = np.linspace(0, 255, 6000, dtype=np.float32).astype(np.uint8)
-    Image.fromarray(picture).convert("RGB").save(tmp_path / "large.jpg")
+    # Mid-tones, which are quickly done, with a band of black to white, where colors leave the gamut.
+    image = np.linspace(90, 170, 6000, dtype=np.float32).astype(np.uint8)[None].repeat(4000, axis=0)
+    image[:100] = np.linspace(0, 255, 6000, dtype=np.float32).astype(np.uint8)
+    Image.fromarray(image).convert("RGB").save(tmp_path / "large.jpg")
     command = [sys.executable, "-m", "colorlab", "colorize", "large.jpg", "--output", "done"]
     peak = peak_memory(command, tmp_path)
     print(f"peak memory: {peak / 2**20:.0f} MiB")

@@ -41,7 +41,7 @@ def test_expand_is_torchs_transposed_convolution(size: tuple[int, int], stride: 
 
 @pytest.mark.parametrize("layer", [Contract(3, 5), Expand(3, 5)])
 def test_odd_sizes_and_frozen_weights(layer: nn.Module) -> None:
-    """A discriminator that stands still still hands gradients to the picture."""
+    """A discriminator that stands still still hands gradients to the image."""
     layer.requires_grad_(False)
     x = torch.randn(1, 3, 5, 3, requires_grad=True)
     plain = nn.Conv2d.forward if isinstance(layer, Contract) else nn.ConvTranspose2d.forward

@@ -1,4 +1,4 @@
-"""Every colorizer × every kind of data set: trains, is cut off, goes on, is loaded and colours a picture."""
+"""Every colorizer × every kind of data set: trains, is cut off, goes on, is loaded and colors a image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torchvision.datasets import CIFAR10
 
 import colorlab
 from colorlab.data import create_dataset
-from colorlab.data.placeholder import PHOTOGRAPHS, PICTURES_PER_CLASS, photograph, placeholder
+from colorlab.data.placeholder import IMAGES_PER_CLASS, PHOTOGRAPHS, photograph, placeholder
 from colorlab.models import COLORIZER_NAMES, create_colorizer, load_weights
 from colorlab.training import TrainingOptions, train
 from colorlab.training.checkpoint import load_state
@@ -43,16 +43,16 @@ def photographs(count, side=48):
 
 
 def write_cifar10(root, monkeypatch):
-    """CIFAR-10 as Toronto publishes it, five training batches, one test batch and a file of names; 2 + 1 pictures."""
+    """CIFAR-10 as Toronto publishes it, five training batches, one test batch and a file of names; 2 + 1 images."""
     folder = root / "cifar10" / CIFAR10.base_folder
     folder.mkdir(parents=True)
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     meta = {"label_names": names, "num_cases_per_batch": 10_000, "num_vis": 3072}
     written = {"batches.meta": meta}
-    pictures = photographs(3, side=32)
+    images = photographs(3, side=32)
     sizes = {"data_batch_1": 1, "data_batch_2": 1, "data_batch_3": 0, "data_batch_4": 0, "data_batch_5": 0}
     for name, count in {**sizes, "test_batch": 1}.items():
-        data = [np.asarray(next(pictures)).transpose(2, 0, 1).reshape(3072) for _ in range(count)]
+        data = [np.asarray(next(images)).transpose(2, 0, 1).reshape(3072) for _ in range(count)]
         written[name] = {
             "batch_label": f"{name}, tiny",
             "labels": [3] * count,
@@ -70,13 +70,13 @@ def write_cifar10(root, monkeypatch):
 
 
 def write_places(root):
-    """``places365/{train,val,test}/<class>/<picture>``, 2 + 2 + 2 pictures."""
-    pictures = photographs(6)
+    """``places365/{train,val,test}/<class>/<image>``, 2 + 2 + 2 images."""
+    images = photographs(6)
     for split in ("train", "val", "test"):
         for name in ("abbey", "zen_garden"):
             folder = root / "places365" / split / name
             folder.mkdir(parents=True)
-            next(pictures).save(folder / "00000001.jpg", quality=95)
+            next(images).save(folder / "00000001.jpg", quality=95)
 
 
 def archive_places(root):
@@ -87,25 +87,25 @@ def archive_places(root):
 
 
 def write_own(root):
-    """Pictures beside each other, whose names alone decide their split: 2 + 1 + 1."""
+    """Images beside each other, whose names alone decide their split: 2 + 1 + 1."""
     (root / "holidays").mkdir()
-    for number, picture in zip((1, 2, 3, 25), photographs(4), strict=True):
-        picture.save(root / "holidays" / f"IMG_{number:04d}.jpg", quality=95)
+    for number, image in zip((1, 2, 3, 25), photographs(4), strict=True):
+        image.save(root / "holidays" / f"IMG_{number:04d}.jpg", quality=95)
 
 
 @pytest.fixture(params=KINDS)
 def data(request, tmp_path, monkeypatch):
-    """The options that name a tiny data set, and how many training and validation pictures it has."""
+    """The options that name a tiny data set, and how many training and validation images it has."""
     root = tmp_path / "data"
     root.mkdir()
     if request.param == "placeholder":
-        # One picture each of two photographs, of 120 or 25 of eight.
+        # One image each of two photographs, of 120 or 25 of eight.
         placeholder.cache_clear()
         # Not by deleting the others: put back, they would stand in another order, for all tests that follow.
         two = dict(list(PHOTOGRAPHS.items())[:2])
         monkeypatch.setattr("colorlab.data.placeholder.PHOTOGRAPHS", two)
-        for split in PICTURES_PER_CLASS:
-            monkeypatch.setitem(PICTURES_PER_CLASS, split, 1)
+        for split in IMAGES_PER_CLASS:
+            monkeypatch.setitem(IMAGES_PER_CLASS, split, 1)
         yield {"dataset_name": "placeholder"}, (2, 2)
         placeholder.cache_clear()
     elif request.param == "cifar10":
@@ -132,11 +132,11 @@ def power_cut(history):
         raise PowerCutError
 
 
-# A step is not enough to leave grey far behind.
+# A step is not enough to leave gray far behind.
 @pytest.mark.filterwarnings("ignore::colorlab.training.CollapseWarning")
 @pytest.mark.parametrize("model_name", COLORIZER_NAMES)
-def test_trains_goes_on_and_colours(model_name, data, tmp_path):
-    named, (pictures, validated) = data
+def test_trains_goes_on_and_colors(model_name, data, tmp_path):
+    named, (images, validated) = data
     # Two epochs of one step.
     options = TrainingOptions(
         **named,
@@ -149,7 +149,7 @@ def test_trains_goes_on_and_colours(model_name, data, tmp_path):
         learning_rate=0.01,
         schedule="constant",
     )
-    assert [len(options.dataset(split)) for split in ("train", "val")] == [pictures, validated]
+    assert [len(options.dataset(split)) for split in ("train", "val")] == [images, validated]
     with pytest.raises(PowerCutError):
         train(options, on_epoch=power_cut)
     assert load_state(options.folder / "checkpoint.pt")["epoch"] == 2
@@ -159,17 +159,17 @@ def test_trains_goes_on_and_colours(model_name, data, tmp_path):
     table = training.history.table()
     assert table.index.tolist() == [1, 2]
     assert np.isfinite(table.to_numpy()).all()
-    assert len(training.history.pictures) == 3
+    assert len(training.history.images) == 3
 
     model = load_weights(options.folder / "last.safetensors")
     moved = [name for name, p in model.named_parameters() if not torch.equal(p, after_one[name])]
-    # All kernels, or at least all but those that a grey start keeps still for a step.
+    # All kernels, or at least all but those that a gray start keeps still for a step.
     assert len(moved) > 0.5 * len(list(model.parameters()))
-    picture = np.asarray(photograph("cat").crop((0, 0, 50, 40)))
-    painted = np.asarray(colorlab.colorize(picture, model, size=32))
-    assert painted.shape == picture.shape
-    grey = np.asarray(colorlab.colorize(picture, create_colorizer("resnet").eval(), size=32))
-    assert not np.array_equal(painted, grey)
+    image = np.asarray(photograph("cat").crop((0, 0, 50, 40)))
+    painted = np.asarray(colorlab.colorize(image, model, size=32))
+    assert painted.shape == image.shape
+    gray = np.asarray(colorlab.colorize(image, create_colorizer("resnet").eval(), size=32))
+    assert not np.array_equal(painted, gray)
 
 
 def test_the_matrix_is_complete():

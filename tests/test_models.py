@@ -24,7 +24,7 @@ small_unets = st.builds(
 )
 
 
-def greys(*shape, seed=0):
+def grays(*shape, seed=0):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
@@ -48,32 +48,32 @@ def test_number_of_parameters(name):
 @pytest.mark.parametrize("multiples", [(1, 1), (2, 5), (7, 3)])
 def test_any_multiple_of_the_stride_comes_back_in_its_size(name, multiples):
     height, width = (n * MULTIPLES[name] for n in multiples)
-    assert awake(name)(greys(2, 1, height, width)).shape == (2, 2, height, width)
+    assert awake(name)(grays(2, 1, height, width)).shape == (2, 2, height, width)
 
 
 def test_resnet_takes_224_pixels():
-    assert awake("resnet")(greys(1, 1, 224, 224)).shape == (1, 2, 224, 224)
+    assert awake("resnet")(grays(1, 1, 224, 224)).shape == (1, 2, 224, 224)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_untrained_colorizer_answers_grey(name):
-    ab = create_colorizer(name).eval()(greys(2, 1, 32, 32))
+def test_an_untrained_colorizer_answers_gray(name):
+    ab = create_colorizer(name).eval()(grays(2, 1, 32, 32))
     assert (ab == 0).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_picture_is_coloured_alike_alone_and_in_company(name):
-    model, pictures = awake(name), greys(3, 1, 32, 32)
-    together = model(pictures)
+def test_a_image_is_colored_alike_alone_and_in_company(name):
+    model, images = awake(name), grays(3, 1, 32, 32)
+    together = model(images)
     assert together.std() > 0.01
-    for picture, ab in zip(pictures, together, strict=True):
-        assert torch.allclose(model(picture[None])[0], ab, atol=1e-5)
+    for image, ab in zip(images, together, strict=True):
+        assert torch.allclose(model(image[None])[0], ab, atol=1e-5)
 
 
-def test_unet_answers_inside_the_range_of_colours():
+def test_unet_answers_inside_the_range_of_colors():
     model = awake("unet32")
     torch.nn.init.normal_(model.to_ab.weight, std=10)
-    ab = model(greys(2, 1, 32, 32))
+    ab = model(grays(2, 1, 32, 32))
     assert 0.9 < ab.abs().max() <= 1
 
 
@@ -86,7 +86,7 @@ def test_every_layer_learns(name):
     # In the first step only the last layer moves, in the second all.
     for step in range(2):
         optimizer.zero_grad()
-        F.mse_loss(model(greys(2, 1, 32, 32, seed=step)), greys(2, 2, 32, 32, seed=step + 9)).backward()
+        F.mse_loss(model(grays(2, 1, 32, 32, seed=step)), grays(2, 2, 32, 32, seed=step + 9)).backward()
         optimizer.step()
     after = zip(model.named_parameters(), before, strict=True)
     still = [name for (name, parameter), old in after if torch.equal(parameter, old)]
@@ -95,14 +95,14 @@ def test_every_layer_learns(name):
 
 
 def test_unet_bridges_carry_detail_past_the_bottleneck_and_resnet_has_none():
-    # Two pictures that differ in one pixel: where does the answer differ?
-    picture = greys(1, 1, 32, 32)
-    other = picture.clone()
+    # Two images that differ in one pixel: where does the answer differ?
+    image = grays(1, 1, 32, 32)
+    other = image.clone()
     other[..., 5, 5] += 0.5
     share_beside_the_pixel = {}
     for name in NAMES:
         model = awake(name)
-        change = (model(other) - model(picture)).abs().sum(dim=1)[0]
+        change = (model(other) - model(image)).abs().sum(dim=1)[0]
         share_beside_the_pixel[name] = (change[3:8, 3:8].sum() / change.sum()).item()
     assert share_beside_the_pixel["unet32"] > 2 * share_beside_the_pixel["resnet"]
 
@@ -133,16 +133,16 @@ def test_any_described_unet_takes_every_size_it_accepts(description, taller, wid
     model = UNet("described", description).eval()
     smallest = model.accepted_size(1)
     height, width = smallest + taller * model.stride, smallest + wider * model.stride
-    assert model(greys(1, 1, height, width)).shape == (1, 2, height, width)
+    assert model(grays(1, 1, height, width)).shape == (1, 2, height, width)
     with pytest.raises(ValueError, match=f"multiples of {model.stride}"):
-        model(greys(1, 1, smallest, smallest - 1))
+        model(grays(1, 1, smallest, smallest - 1))
 
 
 @settings(max_examples=20)
 @given(small_unets)
-def test_the_bottleneck_of_the_smallest_picture_is_one_pixel(description):
+def test_the_bottleneck_of_the_smallest_image_is_one_pixel(description):
     model = UNet("described", description).eval()
-    x = greys(1, 1, model.accepted_size(1), model.accepted_size(1))
+    x = grays(1, 1, model.accepted_size(1), model.accepted_size(1))
     for down in model.down:
         x = down(x)
     assert x.shape == (1, 4, 1, 1)
@@ -166,8 +166,8 @@ def test_a_description_that_cannot_work_is_refused(down, up, message):
 # The baselines' model
 
 
-def test_a_constant_colour_is_in_lab_units_everywhere():
-    ab = ConstantColor((11, -22))(greys(2, 1, 3, 5))
+def test_a_constant_color_is_in_lab_units_everywhere():
+    ab = ConstantColor((11, -22))(grays(2, 1, 3, 5))
     assert ab.shape == (2, 2, 3, 5)
     assert torch.allclose(ab, torch.tensor([0.1, -0.2]).view(1, 2, 1, 1))
 

@@ -50,7 +50,7 @@ SIZES = {
 SMALLEST_JUDGED = {"nazerigan32": 32, "nazerigan224": 160, "cgan": 224}
 
 
-def greys(*shape, seed=0):
+def grays(*shape, seed=0):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
@@ -93,7 +93,7 @@ def test_no_discriminator_is_answered_with_those_there_are(name):
 @pytest.mark.parametrize("name", COLORIZERS)
 def test_the_smallest_size_and_the_next_come_back_as_they_were(colorizers, name):
     stride, smallest = SIZES[name]
-    lightness = greys(1, 1, smallest, smallest + stride)
+    lightness = grays(1, 1, smallest, smallest + stride)
     with torch.no_grad():
         ab = colorizers[name](lightness)
     assert ab.shape == (1, 2, *lightness.shape[-2:])
@@ -113,7 +113,7 @@ def test_other_sizes_are_refused_in_one_sentence(colorizers, name):
 
 
 @pytest.mark.parametrize("name", COLORIZERS)
-def test_colour_pictures_are_refused_in_one_sentence(colorizers, name):
+def test_color_images_are_refused_in_one_sentence(colorizers, name):
     smallest = SIZES[name][1]
     with pytest.raises(
         ValueError, match=rf"^{name} takes lightness as \(N, 1, height, width\), got \(1, 3"
@@ -138,11 +138,11 @@ def test_accepted_sizes_are_taken_and_no_smaller_one_fits(colorizers, name):
 @pytest.fixture(scope="module")
 def painted(colorizers):
     with torch.no_grad():
-        lightness = greys(2, 1, 64, 32)
+        lightness = grays(2, 1, 64, 32)
         return lightness, colorizers["cgan"].paint(lightness), colorizers["cgan"](lightness)
 
 
-def test_cgan_answers_a_and_b_of_the_picture_it_painted(painted):
+def test_cgan_answers_a_and_b_of_the_image_it_painted(painted):
     lightness, rgb, ab = painted
     assert rgb.shape == (2, 3, *lightness.shape[-2:])
     assert rgb.abs().max() <= 1
@@ -151,7 +151,7 @@ def test_cgan_answers_a_and_b_of_the_picture_it_painted(painted):
     torch.testing.assert_close(ab.double(), expected, rtol=0, atol=1e-4)
 
 
-def test_the_colours_of_cgan_are_colours_of_a_screen(painted):
+def test_the_colors_of_cgan_are_colors_of_a_screen(painted):
     _, rgb, ab = painted
     own_lightness, _ = color.split(color.rgb_to_lab((rgb + 1) / 2))
     assert color.in_gamut(color.join(own_lightness, ab)).all()
@@ -162,8 +162,8 @@ def test_cgan_learns_through_lab(painted):
     torch.manual_seed(0)
     network = create_colorizer("cgan")
     # Black and white, where the curves of sRGB and Lab are steepest and flattest.
-    lightness = torch.cat([torch.full((1, 1, 32, 32), -1.0), torch.full((1, 1, 32, 32), 1.0), greys(2, 1, 32, 32)])
-    F.l1_loss(network(lightness), greys(4, 2, 32, 32) / 2).backward()
+    lightness = torch.cat([torch.full((1, 1, 32, 32), -1.0), torch.full((1, 1, 32, 32), 1.0), grays(2, 1, 32, 32)])
+    F.l1_loss(network(lightness), grays(4, 2, 32, 32) / 2).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().max() > 0, name
@@ -188,7 +188,7 @@ def test_kernels_of_cgan_start_from_he_initialization():
 def test_the_size_a_discriminator_was_made_for(discriminators, name, answers):
     size = 32 if name == "nazerigan32" else 224
     with torch.no_grad():
-        logits = discriminators[name](greys(1, 1, size, size), greys(1, 2, size, size, seed=1) / 2)
+        logits = discriminators[name](grays(1, 1, size, size), grays(1, 2, size, size, seed=1) / 2)
     assert logits.shape == (1, 1, answers, answers)
 
 
@@ -199,15 +199,15 @@ def test_discriminators_answer_in_logits_and_can_be_sure(name):
     with torch.no_grad():
         last = [parameter for parameter in network.parameters() if parameter.dim() == 4][-1]
         last *= 30
-        logits = network(greys(2, 1, size, size), greys(2, 2, size, size, seed=1) / 2)
+        logits = network(grays(2, 1, size, size), grays(2, 2, size, size, seed=1) / 2)
     assert logits.min() < 0 or logits.max() > 1
     assert logits.abs().max() > 1
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
-def test_discriminators_look_at_the_grey_and_at_the_colours(discriminators, name):
+def test_discriminators_look_at_the_gray_and_at_the_colors(discriminators, name):
     size = SMALLEST_JUDGED[name]
-    lightness, ab = greys(1, 1, size, size), greys(1, 2, size, size, seed=1) / 4
+    lightness, ab = grays(1, 1, size, size), grays(1, 2, size, size, seed=1) / 4
     with torch.no_grad():
         answers = [
             discriminators[name](*pair).mean().item()
@@ -217,10 +217,10 @@ def test_discriminators_look_at_the_grey_and_at_the_colours(discriminators, name
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
-def test_pictures_too_small_to_judge_are_refused_in_one_sentence(discriminators, name):
+def test_images_too_small_to_judge_are_refused_in_one_sentence(discriminators, name):
     smallest = SMALLEST_JUDGED[name]
-    small = greys(1, 1, smallest, smallest - 1)
-    with pytest.raises(ValueError, match=f"discriminator of {name} takes pictures from {smallest} pixels on") as it:
+    small = grays(1, 1, smallest, smallest - 1)
+    with pytest.raises(ValueError, match=f"discriminator of {name} takes images from {smallest} pixels on") as it:
         discriminators[name](small, small.expand(1, 2, -1, -1))
     assert f"got {smallest}×{smallest - 1}" in str(it.value)
     assert "\n" not in str(it.value)
@@ -229,7 +229,7 @@ def test_pictures_too_small_to_judge_are_refused_in_one_sentence(discriminators,
 # Classifiers
 
 
-CLASSES = ("bedroom", "forest", "harbour")
+CLASSES = ("bedroom", "forest", "harbor")
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def small():
     return create_classifier("small", CLASSES).eval()
 
 
-def test_the_small_one_looks_at_a_picture_and_at_its_mirror_image(small):
+def test_the_small_one_looks_at_a_image_and_at_its_mirror_image(small):
     rgb = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         answers, mirrored = small(rgb), small(rgb.flip(-1))
@@ -386,7 +386,7 @@ def test_a_loaded_colorizer_is_the_saved_one(colorizers, tmp_path, name):
     save_weights(colorizers[name], tmp_path / "model.safetensors")
     loaded = load_weights(tmp_path / "model.safetensors")
     assert loaded.name == name
-    lightness = greys(1, 1, 32, 32)
+    lightness = grays(1, 1, 32, 32)
     with torch.no_grad():
         assert torch.equal(loaded(lightness), colorizers[name](lightness))
 
@@ -409,7 +409,7 @@ def test_what_is_no_classifier_is_refused_in_one_sentence(small, colorizers, sma
     elif kind == "colorizer":
         save_weights(colorizers["resnet"], small_file)
     elif kind == "other classes":
-        save_weights(small, small_file, {"classes": ["forest", "harbour"]})
+        save_weights(small, small_file, {"classes": ["forest", "harbor"]})
     elif kind == "no classes":
         save_weights(small, small_file)
     with pytest.raises(

@@ -68,7 +68,7 @@ def test_there_are_notebooks():
 
 
 @pytest.mark.parametrize("path", [*NOTEBOOKS, *SOLUTIONS], ids=lambda path: path.stem)
-def test_file_is_small_and_normalised(path):
+def test_file_is_small_and_normalized(path):
     assert path.stat().st_size < LARGEST_FILE
     notebook = read(path)
     assert path.read_text(encoding="utf-8") == nbformat.writes(notebook).rstrip("\n") + "\n", "run make notebooks"
@@ -140,8 +140,8 @@ def test_begins_with_the_contract(notebook):
     assert re.match(r"# \d+ · \S", header.source)
     fields = re.findall(r"^\*\*([^*]+)\*\*", header.source, re.MULTILINE)
     assert tuple(fields) == HEADER
-    learnt = header.source.split("**You will learn.**")[1].split("**Before this.**")[0]
-    assert len(re.findall(r"^- ", learnt, re.MULTILINE)) == 3
+    learned = header.source.split("**You will learn.**")[1].split("**Before this.**")[0]
+    assert len(re.findall(r"^- ", learned, re.MULTILINE)) == 3
 
 
 @every("notebook")
@@ -172,7 +172,7 @@ def test_figures_have_alternative_text_and_a_caption(notebook):
 
 
 @every("notebook")
-def test_pictures_in_prose_are_local_and_have_alternative_text(notebook):
+def test_images_in_prose_are_local_and_have_alternative_text(notebook):
     for alt, target in re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", "\n".join(prose(notebook))):
         assert len(alt) >= SHORTEST_TEXT, target
         assert (ROOT / "notebooks" / target).is_file(), target
@@ -253,9 +253,9 @@ def test_tool_strips_what_differs_from_run_to_run_and_keeps_ids(tool):
     ]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"widgets": {"state": {}}, "signature": "x"})
     notebook.cells[1].id = "mine"  # as after copying a cell with some editors
-    tool.normalise(notebook)
+    tool.normalize(notebook)
     again = nbformat.from_dict(json.loads(json.dumps(notebook)))
-    tool.normalise(again)
+    tool.normalize(again)
     assert again == notebook
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert notebook.cells[0].metadata == {"tags": ["x"]}

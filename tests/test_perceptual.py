@@ -118,7 +118,7 @@ def test_the_own_trunk_averages_the_layers_of_lpips_without_its_calibration(sque
 # Properties
 
 
-def test_equal_pictures_have_no_distance_and_others_have_one(squeeze):
+def test_equal_images_have_no_distance_and_others_have_one(squeeze):
     a, b = noise(4, 32), noise(4, 32, seed=1)
     assert squeeze(a, a).tolist() == [0] * 4
     assert (squeeze(a, b) > 0).all()
@@ -225,7 +225,7 @@ def test_files_that_are_no_weights_are_refused(squeeze_file, tmp_path):
 @pytest.mark.parametrize("trunk", ["squeeze", "colorlab"])
 def test_mistakes_name_the_way_out(trunk, squeeze_file):
     distance = PerceptualDistance(trunk, squeeze_file)
-    with pytest.raises(ValueError, match=rf"{trunk} takes pictures from 17 pixels on, these have 16×16"):
+    with pytest.raises(ValueError, match=rf"{trunk} takes images from 17 pixels on, these have 16×16"):
         distance(noise(1, 16), noise(1, 16))
     assert distance(noise(1, 17), noise(1, 17, seed=1)).isfinite().all()
     with pytest.raises(ValueError, match="one shape"):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from colorlab.data import DATASET_NAMES, PictureDataset, create_dataset, placeholder
+from colorlab.data import DATASET_NAMES, ImageDataset, create_dataset, placeholder
 
 ROOT = Path(__file__).parents[1]
 SPLITS = ("train", "val", "test")
@@ -78,7 +78,7 @@ def test_a_split_sees_its_own_region_and_no_other(split, monkeypatch):
 # Nothing is downloaded or copied
 
 
-def test_another_process_without_network_and_home_cuts_the_same_pictures(tmp_path):
+def test_another_process_without_network_and_home_cuts_the_same_images(tmp_path):
     program = """
 import hashlib, sys
 
@@ -119,35 +119,35 @@ def test_a_photograph_is_scikit_images_own():
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_every_class_has_as_many_pictures(split):
+def test_every_class_has_as_many_images(split):
     dataset = create_dataset("placeholder", split)
     assert len(dataset.classes) >= 6
     counts = torch.bincount(dataset.labels, minlength=len(dataset.classes))
     assert counts.tolist() == [{"train": 120, "val": 25, "test": 25}[split]] * len(dataset.classes)
 
 
-def test_splits_share_their_classes_and_no_picture():
+def test_splits_share_their_classes_and_no_image():
     datasets = [create_dataset("placeholder", split) for split in SPLITS]
     assert len({dataset.classes for dataset in datasets}) == 1
-    pictures = [picture.numpy().tobytes() for dataset in datasets for picture in dataset.rgb]
-    assert len(set(pictures)) == len(pictures)
+    images = [image.numpy().tobytes() for dataset in datasets for image in dataset.rgb]
+    assert len(set(images)) == len(images)
 
 
 @pytest.mark.parametrize(("split", "size"), [("train", 32), ("val", 8), ("test", 224)])
-def test_pictures_have_the_size_that_was_asked_for(split, size):
+def test_images_have_the_size_that_was_asked_for(split, size):
     dataset = create_dataset("placeholder", split, size=size)
     rgb, label = dataset[len(dataset) - 1]
     assert (rgb.dtype, rgb.shape) == (torch.uint8, (3, size, size))
     assert dataset.classes[label] == dataset.classes[-1]
 
 
-def test_pictures_are_worth_colouring():
+def test_images_are_worth_coloring():
     rgb = create_dataset("placeholder", "train").rgb.float()
     chroma = (rgb.amax(dim=1) - rgb.amin(dim=1)).mean(dim=(1, 2))
     assert (chroma > 5).float().mean() > 0.8
 
 
-def test_large_and_small_pictures_show_the_same():
+def test_large_and_small_images_show_the_same():
     small = create_dataset("placeholder", "test").rgb.float()
     large = create_dataset("placeholder", "test", size=224).rgb.float()
     reduced = torch.nn.functional.avg_pool2d(large, 7)
@@ -176,9 +176,9 @@ def test_an_unknown_split_or_size_is_answered_with_what_there_is():
     [
         (torch.zeros(2, 3, 4, 4), torch.zeros(2), "must be uint8"),
         (torch.zeros(2, 4, 4, 3, dtype=torch.uint8), torch.zeros(2), r"must be uint8 \(N, 3, H, W\), got .*4, 4, 3"),
-        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(3), r"labels must be \(2,\), one for each picture"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(3), r"labels must be \(2,\), one for each image"),
     ],
 )
 def test_a_data_set_of_the_wrong_shape_is_refused(rgb, labels, message):
     with pytest.raises(ValueError, match=message):
-        PictureDataset(rgb, labels, ("only",))
+        ImageDataset(rgb, labels, ("only",))

@@ -1,4 +1,4 @@
-"""Figures: what is drawn is what was given, in colours that everybody can tell apart."""
+"""Figures: what is drawn is what was given, in colors that everybody can tell apart."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ PHOTO = torch.arange(3 * 4 * 6, dtype=torch.uint8).reshape(3, 4, 6)
 
 def history(epochs: int) -> History:
     rows = [{"epoch": i, "train_loss": 1 / i, "val_loss": 2 / i, "val_mae": 3 / i} for i in range(1, epochs + 1)]
-    pictures = [torch.full((5, 3, 8, 8), i, dtype=torch.uint8) for i in range(epochs + 1)]
-    return History(rows=rows, truth=torch.full((5, 3, 8, 8), 200, dtype=torch.uint8), pictures=pictures)
+    images = [torch.full((5, 3, 8, 8), i, dtype=torch.uint8) for i in range(epochs + 1)]
+    return History(rows=rows, truth=torch.full((5, 3, 8, 8), 200, dtype=torch.uint8), images=images)
 
 
 def rendered(figure: Figure) -> np.ndarray:
@@ -45,53 +45,53 @@ def rendered(figure: Figure) -> np.ndarray:
 
 
 def test_the_palette_is_okabe_and_itos():
-    published = {to_hex(colour).upper() for colour in matplotlib.color_sequences["okabe_ito"]}
+    published = {to_hex(color).upper() for color in matplotlib.color_sequences["okabe_ito"]}
     assert set(plots.PALETTE) == published
     assert len(plots.PALETTE) == 8
 
 
 @pytest.mark.parametrize("lightness", [0, 20, 50, 75, 97])
 def test_the_slice_of_the_gamut_is_scikit_images(lightness):
-    picture = plots.gamut(lightness, pixels=45)
+    image = plots.gamut(lightness, pixels=45)
     axis = np.linspace(-110, 110, 45)
     a, b = np.meshgrid(axis, -axis)
     lab = np.dstack([np.full_like(a, lightness), a, b])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of colours that no light has
+        warnings.simplefilter("ignore")  # of colors that no light has
         rgb = lab2rgb(lab)
     # Inside is what comes back from clipped RGB; a rim where the two may decide differently is left out.
     error = np.abs(rgb2lab(rgb) - lab).max(axis=-1)
     inside, outside = error < 1e-4, error > 0.1
     assert inside.any()
     assert outside.any()
-    np.testing.assert_allclose(picture[inside], rgb[inside] * 255, atol=0.52)
-    assert (picture[outside] == 235).all()
+    np.testing.assert_allclose(image[inside], rgb[inside] * 255, atol=0.52)
+    assert (image[outside] == 235).all()
 
 
 # ---- what is drawn is what was given
 
 
-def test_pictures_are_drawn_as_they_are():
+def test_images_are_drawn_as_they_are():
     array = PHOTO.movedim(0, -1).numpy()
-    grey = array[..., 0]
-    row = [PHOTO, array, Image.fromarray(array), PHOTO[:1], grey, Image.fromarray(grey)]
-    figure = plots.pictures({"first": row, "second": torch.stack([PHOTO] * 6)}, titles="abcdef")
+    gray = array[..., 0]
+    row = [PHOTO, array, Image.fromarray(array), PHOTO[:1], gray, Image.fromarray(gray)]
+    figure = plots.images({"first": row, "second": torch.stack([PHOTO] * 6)}, titles="abcdef")
     drawn = [axis.images[0].get_array() for axis in figure.axes]
     for image in [*drawn[:3], *drawn[6:]]:
         np.testing.assert_array_equal(image, array)
     for image in drawn[3:6]:
-        np.testing.assert_array_equal(image, np.repeat(grey[..., None], 3, axis=2))
+        np.testing.assert_array_equal(image, np.repeat(gray[..., None], 3, axis=2))
     assert [axis.get_title() for axis in figure.axes[:6]] == list("abcdef")
     assert [figure.axes[i].get_ylabel() for i in (0, 6)] == ["first", "second"]
     assert figure.get_figwidth() == plots.WIDTH
     assert rendered(figure).std() > 0
 
 
-def test_pictures_in_ragged_rows_or_with_too_few_titles_are_refused():
-    with pytest.raises(ValueError, match=r"equally many pictures, got \[2, 1\]"):
-        plots.pictures({"a": [PHOTO, PHOTO], "b": [PHOTO]})
+def test_images_in_ragged_rows_or_with_too_few_titles_are_refused():
+    with pytest.raises(ValueError, match=r"equally many images, got \[2, 1\]"):
+        plots.images({"a": [PHOTO, PHOTO], "b": [PHOTO]})
     with pytest.raises(ValueError, match="zip"):
-        plots.pictures({"a": [PHOTO, PHOTO]}, titles=["one"])
+        plots.images({"a": [PHOTO, PHOTO]}, titles=["one"])
 
 
 @pytest.mark.parametrize("epochs", [1, 5])
@@ -102,7 +102,7 @@ def test_losses(epochs):
     for line, column in zip(axis.lines, ("train_loss", "val_loss"), strict=True):
         np.testing.assert_array_equal(line.get_xdata(), record.table().index)
         np.testing.assert_array_equal(line.get_ydata(), record.table()[column])
-    # Told apart without colour as well.
+    # Told apart without color as well.
     assert len({line.get_linestyle() for line in axis.lines}) == len({line.get_marker() for line in axis.lines}) == 2
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["training", "validation"]
     assert rendered(figure).std() > 0
@@ -116,7 +116,7 @@ def test_epochs_are_rows_from_before_training_to_the_truth():
     assert [axis.images[0].get_array()[0, 0, 0] for axis in rows] == [0, 1, 2, 200]
 
 
-def test_a_history_without_pictures_is_told_why():
+def test_a_history_without_images_is_told_why():
     with pytest.raises(ValueError, match="max_images"):
         plots.epochs(History(rows=history(1).rows))
 
@@ -136,7 +136,7 @@ def test_lines_hold_their_series_each_in_its_own_way():
 
 
 def test_means_have_bars_of_two_standard_errors():
-    table = pd.DataFrame({"mae": [9.0, 7.0], "mae_se": [0.5, 0.25]}, index=["grey", "resnet"])
+    table = pd.DataFrame({"mae": [9.0, 7.0], "mae_se": [0.5, 0.25]}, index=["gray", "resnet"])
     figure = plots.means(table, "mae", xlabel="mean absolute error")
     (axis,) = figure.axes
     bars = [container.lines[2][0].get_segments()[0][:, 0].tolist() for container in axis.containers]
@@ -163,16 +163,16 @@ def test_gamut_slices_and_moves():
 def test_figures_belong_to_no_pyplot_state():
     before = plt.get_fignums()
     plots.losses(history(2))
-    plots.pictures({"row": [PHOTO]})
+    plots.images({"row": [PHOTO]})
     assert plt.get_fignums() == before
 
 
 # ---- in a notebook
 
 
-def test_show_gives_a_picture_with_its_alternative_text_and_caption():
+def test_show_gives_a_image_with_its_alternative_text_and_caption():
     InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
-    figure = plots.pictures({"row": [PHOTO]})
+    figure = plots.images({"row": [PHOTO]})
     try:
         with capture_output() as captured:
             plots.show(figure, alt="a test chart", caption="Figure 1: a chart")
@@ -182,18 +182,18 @@ def test_show_gives_a_picture_with_its_alternative_text_and_caption():
     assert shown.metadata["image/png"]["alt"] == "a test chart"
     png = shown.data["image/png"]
     image = Image.open(io.BytesIO(base64.b64decode(png) if isinstance(png, str) else png))
-    np.testing.assert_array_equal(np.asarray(image.convert("RGB")), rendered(plots.pictures({"row": [PHOTO]})))
+    np.testing.assert_array_equal(np.asarray(image.convert("RGB")), rendered(plots.images({"row": [PHOTO]})))
     assert captured.stdout == "Figure 1: a chart\n"
 
 
-def test_show_in_few_colours_is_much_smaller_and_looks_alike():
+def test_show_in_few_colors_is_much_smaller_and_looks_alike():
     InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
     photograph = data.astronaut()[:256, :256]
     stored = {}
     try:
         for few in (False, True):
             with capture_output() as captured:
-                plots.show(plots.pictures({"": [photograph]}), alt="a photograph", caption="a face", few_colours=few)
+                plots.show(plots.images({"": [photograph]}), alt="a photograph", caption="a face", few_colors=few)
             png = captured.outputs[0].data["image/png"]
             stored[few] = base64.b64decode(png) if isinstance(png, str) else png
     finally:
@@ -232,42 +232,42 @@ def test_correlations_name_rows_and_columns_and_show_their_numbers():
 
 
 def test_a_leaderboard_shows_every_cell():
-    board = pd.DataFrame({"PSNR (dB, ↑)": ["∞", "22.7 ± 0.4"], "n": ["20", "20"]}, index=["original", "grey"])
+    board = pd.DataFrame({"PSNR (dB, ↑)": ["∞", "22.7 ± 0.4"], "n": ["20", "20"]}, index=["original", "gray"])
     (axis,) = plots.leaderboard(board).axes
     (table,) = axis.tables
     texts = {cell.get_text().get_text() for cell in table.get_celld().values()}
-    assert texts >= {"PSNR (dB, ↑)", "original", "grey", "∞", "22.7 ± 0.4", "n", "20"}
+    assert texts >= {"PSNR (dB, ↑)", "original", "gray", "∞", "22.7 ± 0.4", "n", "20"}
 
 
 def test_rounding_beyond_black_and_white_is_no_reason_to_warn():
     edge = torch.tensor([-6e-8, 1 + 6e-8]).view(1, 1, 2).expand(3, 2, 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plots.pictures({"rounded": [edge]}).canvas.draw()
+        plots.images({"rounded": [edge]}).canvas.draw()
 
 
 # ---- what the widgets show
 
 
-def test_the_gamut_around_a_colour_is_a_part_of_the_whole():
-    whole, part = plots.gamut(60), plots.gamut(60, extent=20, pixels=5, centre=(30, -40))
+def test_the_gamut_around_a_color_is_a_part_of_the_whole():
+    whole, part = plots.gamut(60), plots.gamut(60, extent=20, pixels=5, center=(30, -40))
     steps = np.arange(-20, 21, 10)
     np.testing.assert_array_equal(part, whole[np.ix_(110 + 40 + steps, 110 + 30 + steps)])
 
 
-def test_looks_are_tiles_of_their_colours_beside_the_slice_and_the_neighbours():
+def test_looks_are_tiles_of_their_colors_beside_the_slice_and_the_neighbors():
     seen = {
         "chosen": ((60.0, 100.0, 0.0), None),
         "clipped": ((55.5, 86.2, -7.4), (255, 0, 149)),
         "fitted": ((60.0, 73.1, 0.0), (255, 73, 147)),
-        "grey": ((60.0, 0.0, -0.0), (145, 145, 145)),
+        "gray": ((60.0, 0.0, -0.0), (145, 145, 145)),
     }
     figure = plots.looks(seen)
     plane, tiles, near = figure.axes
     ends = [line.get_xydata()[0].tolist() for line in plane.lines if line.get_marker() not in ("", "None", None)]
     assert ends == [[100, 0], [86.2, -7.4], [73.1, 0]]
     assert [to_hex(tile.get_facecolor()) for tile in tiles.patches] == ["#ff0095", "#ff4993", "#919191"]
-    assert tiles.texts[-1].get_text() == "grey\nL 60.0, a 0.0, b 0.0"
+    assert tiles.texts[-1].get_text() == "gray\nL 60.0, a 0.0, b 0.0"
     np.testing.assert_allclose(near.images[0].get_extent(), (48.1, 98.1, -25, 25))
     assert rendered(figure).std() > 0
 

@@ -8,19 +8,19 @@ import torch
 
 from colorlab import pretrained
 from colorlab.data import create_dataset
-from colorlab.evaluation import coloured, grey
+from colorlab.evaluation import colored, gray
 from colorlab.evaluation.perceptual import PerceptualDistance
 from colorlab.evaluation.published import LABEL, altered, lpips_provenance, lpips_table
 
 
 def test_the_table_holds_the_baselines_and_all_weights_that_ship():
     table = lpips_table()
-    assert set(table["model"]) >= {"grey", "mean colour", *pretrained.NAMES, "blurred", "noisy"}
+    assert set(table["model"]) >= {"gray", "mean color", *pretrained.NAMES, "blurred", "noisy"}
     assert (table.groupby("model").size() == len(create_dataset("placeholder", "test"))).all()
     assert (table[LABEL] >= 0).all()
     for name in pretrained.NAMES:
         assert f"Weights {name}: SHA-256 {pretrained.FILES[name][:12]}" in lpips_provenance()
-    with pytest.raises(ValueError, match="pictures of 32 and 64 pixels, not 48"):
+    with pytest.raises(ValueError, match="images of 32 and 64 pixels, not 48"):
         lpips_table(48)
 
 
@@ -31,7 +31,7 @@ def test_the_genuine_weights_give_the_table():
     lpips = PerceptualDistance("squeeze", weights)
     assert lpips.label == LABEL
     rgb = create_dataset("placeholder", "test").rgb
-    table = lpips_table().pivot(index="picture", columns="model", values=LABEL)
-    for name, changed in {"grey": coloured(grey(), rgb), **altered(rgb)}.items():
+    table = lpips_table().pivot(index="image", columns="model", values=LABEL)
+    for name, changed in {"gray": colored(gray(), rgb), **altered(rgb)}.items():
         expected = torch.tensor(table[name].to_numpy())
         torch.testing.assert_close(lpips(rgb, changed).double(), expected, rtol=0, atol=2e-4)

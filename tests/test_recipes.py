@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """An empty folder to work in, with two archives of three pictures each beside it."""
+    """An empty folder to work in, with two archives of three images each beside it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     for name, size in (("cifar10", (32, 32)), ("tinyimagenet", (64, 80))):
@@ -54,14 +54,14 @@ def test_what_recipes_need(desk):
     assert needs(["classifier-placeholder"]) == {}
 
 
-def test_packed_pictures_have_the_size_that_is_used(desk):
+def test_packed_images_have_the_size_that_is_used(desk):
     from pack_recipes import pack_archive
 
     pack_archive("tinyimagenet", 32, desk / "packed.tar")
     with tarfile.open(desk / "packed.tar") as tar:
         assert tar.getnames() == [f"tinyimagenet/{split}/thing/0.jpg" for split in ("train", "val", "test")]
-        with Image.open(tar.extractfile(tar.getmembers()[0])) as picture:
-            assert (picture.size, picture.format) == ((32, 40), "WEBP")
+        with Image.open(tar.extractfile(tar.getmembers()[0])) as image:
+            assert (image.size, image.format) == ((32, 40), "WEBP")
 
 
 def test_a_pack_runs_elsewhere_and_takes_over_what_is_finished(desk, monkeypatch):

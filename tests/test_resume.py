@@ -32,14 +32,14 @@ ADVERSARIAL = {"model_name": "nazerigan32", "image_size": 32, "max_epochs": 2, "
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """A folder of 40 training and 8 validation pictures of two classes."""
-    folder = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory):
+    """A folder of 40 training and 8 validation images of two classes."""
+    folder = tmp_path_factory.mktemp("images")
     for split, step in (("train", 24), ("val", 25)):
-        for number, picture in enumerate(create_dataset("placeholder", split).rgb[::step]):
+        for number, image in enumerate(create_dataset("placeholder", split).rgb[::step]):
             place = folder / split / ("odd" if number % 2 else "even")
             place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture.movedim(0, -1).numpy()).save(place / f"{number:02d}.png")
+            Image.fromarray(image.movedim(0, -1).numpy()).save(place / f"{number:02d}.png")
     return folder
 
 
@@ -49,7 +49,7 @@ def output(tmp_path_factory):
 
 
 @pytest.fixture
-def a_run(pictures, tmp_path):
+def a_run(images, tmp_path):
     """Options of a run of a second, with a checkpoint after every batch, in its own folder or another one."""
 
     def options(name="run", *, root=tmp_path, **others):
@@ -57,7 +57,7 @@ def a_run(pictures, tmp_path):
             **{
                 "experiment_name": name,
                 "output_root_path": root,
-                "dataset_name": str(pictures),
+                "dataset_name": str(images),
                 "max_epochs": 3,
                 "train_batch_size": 12,
                 "max_images": 2,
@@ -96,7 +96,7 @@ def assert_same_outcome(folder, expected):
         assert describe_weights(folder / name)["epoch"] == describe_weights(expected / name)["epoch"]
     ours, theirs = (pd.read_csv(where / "train_stats.csv", index_col="epoch") for where in (folder, expected))
     pd.testing.assert_frame_equal(
-        ours.drop(columns="pictures_per_second"), theirs.drop(columns="pictures_per_second"), check_exact=True
+        ours.drop(columns="images_per_second"), theirs.drop(columns="images_per_second"), check_exact=True
     )
     sheets = [sorted(path.name for path in (where / "epochs").iterdir()) for where in (folder, expected)]
     assert [name for name in sheets[0] if not name.endswith(".part")] == sheets[1]
@@ -220,8 +220,8 @@ def test_an_interrupt_ends_the_epoch_and_keeps_what_was_learned(a_run):
     assert len(pd.read_csv(options.folder / "train_stats.csv")) == 2
     kept = load_weights(options.folder / "last.safetensors").state_dict()
     assert all(torch.equal(kept[name], tensor) for name, tensor in training.model.state_dict().items())
-    after_one = straight.history.table().loc[1].drop("pictures_per_second")
-    pd.testing.assert_series_equal(training.history.table().loc[1].drop("pictures_per_second"), after_one)
+    after_one = straight.history.table().loc[1].drop("images_per_second")
+    pd.testing.assert_series_equal(training.history.table().loc[1].drop("images_per_second"), after_one)
 
     resumed = train(dataclasses.replace(options, resume=True))
     assert not resumed.stopped
@@ -323,12 +323,12 @@ def test_lower_precision_is_named_as_a_possible_cause(a_run):
 
 
 @pytest.fixture(scope="module")
-def finished(pictures, output):
+def finished(images, output):
     return train(
         TrainingOptions(
             experiment_name="finished",
             output_root_path=output,
-            dataset_name=str(pictures),
+            dataset_name=str(images),
             max_epochs=5,
             train_batch_size=40,
             image_size=8,
@@ -355,7 +355,7 @@ def test_resuming_a_finished_run_changes_nothing(a_run):
     again = train(dataclasses.replace(options, resume=True))
     assert (options.folder / "last.safetensors").read_bytes() == weights
     pd.testing.assert_frame_equal(again.history.table(), first.history.table())
-    for one, other in zip(first.history.pictures, again.history.pictures, strict=True):
+    for one, other in zip(first.history.images, again.history.images, strict=True):
         assert torch.equal(one, other)
     for name, tensor in first.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], tensor)

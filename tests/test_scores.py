@@ -14,18 +14,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colorlab.data import PictureDataset, create_dataset
+from colorlab.data import ImageDataset, create_dataset
 from colorlab.evaluation import (
     SCORES,
     PerceptualDistance,
-    coloured,
+    colored,
     compare,
-    grey,
+    gray,
     leaderboard,
-    mean_colour,
+    mean_color,
     rebalancing,
     score,
-    score_pictures,
+    score_images,
     summary,
     to_markdown,
 )
@@ -74,26 +74,26 @@ SHARMA = [
 RED, GREEN, BLUE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0)
 
 
-def of_lab(*colours):
-    """What scores see of pictures of one pixel each, given in Lab."""
-    return SimpleNamespace(lab=torch.tensor(colours, dtype=torch.float64)[:, :, None, None])
+def of_lab(*colors):
+    """What scores see of images of one pixel each, given in Lab."""
+    return SimpleNamespace(lab=torch.tensor(colors, dtype=torch.float64)[:, :, None, None])
 
 
-def of_rgb(*colours, size=(2, 2)):
-    """A picture striped in these colours, ``(1, 3, H, W)`` uint8."""
-    row = torch.tensor(colours, dtype=torch.uint8).T.repeat_interleave(size[1] // len(colours), dim=1)
+def of_rgb(*colors, size=(2, 2)):
+    """A image striped in these colors, ``(1, 3, H, W)`` uint8."""
+    row = torch.tensor(colors, dtype=torch.uint8).T.repeat_interleave(size[1] // len(colors), dim=1)
     return row[None, :, None].expand(1, 3, size[0], -1).contiguous()
 
 
 def one(name, original, result):
-    return score_pictures(original, result, [name])[name].item()
+    return score_images(original, result, [name])[name].item()
 
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Five photographs and their recolourings, 24 × 20."""
+    """Five photographs and their recolorings, 24 × 20."""
     rgb = create_dataset("placeholder", "val", size=24).rgb[::45][:, :, :, :20].contiguous()
-    return rgb, coloured(ConstantColor((15, 20)), rgb)
+    return rgb, colored(ConstantColor((15, 20)), rgb)
 
 
 def real(archive, split, size):
@@ -114,19 +114,19 @@ def test_ciede2000_gives_the_published_differences(pair):
 
 
 @pytest.mark.parametrize(
-    ("colours", "expected"), [([RED], 85.5296), ([RED, GREEN], 293.25), ([RED, BLUE], 272.6187), ([BLACK], 0)]
+    ("colors", "expected"), [([RED], 85.5296), ([RED, GREEN], 293.25), ([RED, BLUE], 272.6187), ([BLACK], 0)]
 )
-def test_colorfulness_is_hasler_and_suesstrunks(colours, expected):
-    picture = of_rgb(*colours)
-    assert one("colorfulness", of_rgb(GREEN), picture) == pytest.approx(expected, abs=1e-3)
-    difference = one("colorfulness_difference", of_rgb(RED), picture)
+def test_colorfulness_is_hasler_and_suesstrunks(colors, expected):
+    image = of_rgb(*colors)
+    assert one("colorfulness", of_rgb(GREEN), image) == pytest.approx(expected, abs=1e-3)
+    difference = one("colorfulness_difference", of_rgb(RED), image)
     assert difference == pytest.approx(abs(expected - 85.5296), abs=1e-3)
 
 
 def test_errors_and_psnr_agree_with_scikit_image(pairs):
-    found = score_pictures(*pairs, ["mse", "mse_seed", "mae", "psnr", "ciede2000"])
+    found = score_images(*pairs, ["mse", "mse_seed", "mae", "psnr", "ciede2000"])
     true, seen = (rgb.movedim(1, -1).numpy() for rgb in pairs)
-    lab = [np.stack([skimage.color.rgb2lab(picture) for picture in batch]) for batch in (true, seen)]
+    lab = [np.stack([skimage.color.rgb2lab(image) for image in batch]) for batch in (true, seen)]
     error = (lab[1] - lab[0])[..., 1:]
     assert found["mse"].numpy() == pytest.approx((error**2).mean(axis=(1, 2, 3)), rel=1e-4)
     assert found["mse_seed"].numpy() == pytest.approx(((error / 255) ** 2).mean(axis=(1, 2, 3)), rel=1e-4)
@@ -139,13 +139,13 @@ def test_errors_and_psnr_agree_with_scikit_image(pairs):
 
 def test_ssim_agrees_with_its_formula_and_the_published_window(pairs):
     """Wang et al. 2004, section III-B, by NumPy and SciPy's convolution."""
-    found = score_pictures(*pairs, ["ssim"])["ssim"]
+    found = score_images(*pairs, ["ssim"])["ssim"]
     side = np.arange(-5, 6)
     window = np.exp(-(side[:, None] ** 2 + side**2) / (2 * 1.5**2))
     window /= window.sum()
 
-    def local(picture):
-        return scipy.signal.convolve2d(picture, window, mode="valid")
+    def local(image):
+        return scipy.signal.convolve2d(image, window, mode="valid")
 
     for i in range(len(found)):
         values = []
@@ -180,7 +180,7 @@ def test_areas_are_those_of_trapezoids_under_the_pooled_curve(pairs):
     lab = [np.stack([skimage.color.rgb2lab(p) for p in batch.movedim(1, -1).numpy()]) for batch in pairs]
     distance = np.hypot(*np.moveaxis((lab[1] - lab[0])[..., 1:], -1, 0))
     within = [(distance <= t).mean() for t in range(151)]
-    found = score_pictures(*pairs, ["auc"])["auc"]
+    found = score_images(*pairs, ["auc"])["auc"]
     assert found.mean().item() == pytest.approx(np.trapezoid(within) / 150 * 100, abs=1e-3)
 
 
@@ -194,45 +194,45 @@ def test_area_of_one_pixel(distance, expected):
     assert d.auc(of_lab((50, 0, 0)), of_lab((50, distance, 0))).item() == pytest.approx(expected)
 
 
-def test_grey_on_cifar_has_the_scores_that_another_program_found():
-    """scikit-image 0.26 and NumPy, float Lab, on the same 5,000 pictures."""
+def test_gray_on_cifar_has_the_scores_that_another_program_found():
+    """scikit-image 0.26 and NumPy, float Lab, on the same 5,000 images."""
     rgb = real("cifar10.tar", "test", 32).rgb
     quick = ("epsilon_2", "epsilon_5", "psnr", "mae", "auc")
-    found = score_pictures(rgb, coloured(grey(), rgb), quick)
+    found = score_images(rgb, colored(gray(), rgb), quick)
     expected = {"epsilon_2": 24.8, "epsilon_5": 56.3, "psnr": 25.48, "mae": 9.06, "auc": 90.40}
     for name, value in expected.items():
-        # Where pictures are grey themselves, that program stopped at 100 dB.
+        # Where images are gray themselves, that program stopped at 100 dB.
         assert found[name].clamp(max=100).mean().item() == pytest.approx(value, rel=3e-3)
-    assert score_pictures(rgb, rgb, ["colorfulness"])["colorfulness"].mean().item() == pytest.approx(30.70, abs=0.01)
+    assert score_images(rgb, rgb, ["colorfulness"])["colorfulness"].mean().item() == pytest.approx(30.70, abs=0.01)
     some = rgb[::10]
-    slow = score_pictures(some, coloured(grey(), some), ["ssim", "ciede2000"])
+    slow = score_images(some, colored(gray(), some), ["ssim", "ciede2000"])
     assert slow["ssim"].mean().item() == pytest.approx(0.952, abs=0.004)
     assert slow["ciede2000"].mean().item() == pytest.approx(10.45, abs=0.4)
 
 
-def test_grey_on_imagenet_has_the_areas_that_zhang_published():
+def test_gray_on_imagenet_has_the_areas_that_zhang_published():
     """arXiv:1603.08511, table 1: 89.1 and, with another prior of the same photographs, 58.0."""
-    tiny = compare({"grey": grey()}, real("tinyimagenet.tar", "val", 64), scores=["auc", "auc_rebalanced"])
-    means = summary(tiny).loc["grey"]
+    tiny = compare({"gray": gray()}, real("tinyimagenet.tar", "val", 64), scores=["auc", "auc_rebalanced"])
+    means = summary(tiny).loc["gray"]
     assert means["auc"] == pytest.approx(89.1, abs=0.6)
     assert means["auc_rebalanced"] == pytest.approx(58.0, abs=2 * means["auc_rebalanced_se"])
     assert means["auc_rebalanced_se"] < 2
-    assert tiny["auc_rebalanced"].mean() > 75  # what a plain mean over pictures would make of it
+    assert tiny["auc_rebalanced"].mean() > 75  # what a plain mean over images would make of it
 
 
 # Definitions
 
 
-def test_the_rebalanced_area_of_all_pictures_is_that_of_their_pooled_pixels(pairs):
+def test_the_rebalanced_area_of_all_images_is_that_of_their_pooled_pixels(pairs):
     true, seen = (batch.movedim(1, 0).reshape(1, 3, 1, -1) for batch in pairs)
-    table = pd.DataFrame(score_pictures(*pairs, ["auc_rebalanced"]))
+    table = pd.DataFrame(score_images(*pairs, ["auc_rebalanced"]))
     assert list(table) == ["auc_rebalanced", "auc_weight"]
     means = summary(table.assign(model="any")).loc["any"]
     assert means["auc_rebalanced"] == pytest.approx(one("auc_rebalanced", true, seen), rel=1e-5)
     assert means["auc_rebalanced"] != pytest.approx(table["auc_rebalanced"].mean(), abs=0.5)
 
 
-def test_its_standard_error_is_that_of_resampled_pictures():
+def test_its_standard_error_is_that_of_resampled_images():
     rng = np.random.default_rng(0)
     weights = rng.lognormal(size=400)
     table = pd.DataFrame({"model": "any", "auc_rebalanced": rng.normal(60, 9, 400) - weights, "auc_weight": weights})
@@ -242,9 +242,9 @@ def test_its_standard_error_is_that_of_resampled_pictures():
     assert summary(table)["auc_rebalanced_se"].item() == pytest.approx(resampled, rel=0.1)
 
 
-def test_rare_colours_weigh_more_and_the_prior_is_one_of_photographs():
-    greyish, vivid = of_rgb((128, 120, 110)), of_rgb((255, 0, 200))
-    assert one("auc_weight", vivid, vivid) > 1000 * one("auc_weight", greyish, greyish)
+def test_rare_colors_weigh_more_and_the_prior_is_one_of_photographs():
+    grayish, vivid = of_rgb((128, 120, 110)), of_rgb((255, 0, 200))
+    assert one("auc_weight", vivid, vivid) > 1000 * one("auc_weight", grayish, grayish)
     prior = rebalancing.prior()
     assert prior.sum().item() == pytest.approx(1, abs=1e-3)
     assert prior.argmax().item() == rebalancing.cells(torch.tensor([50.0, 0, 0]).view(1, 3, 1, 1)).item()
@@ -257,7 +257,7 @@ def test_rare_colours_weigh_more_and_the_prior_is_one_of_photographs():
 def test_too_dull_and_too_vivid_cancel_in_the_difference_of_means_alone():
     true = torch.cat([of_rgb(RED), of_rgb(RED)])
     seen = torch.cat([of_rgb(BLACK), of_rgb(RED, GREEN)])
-    values = score_pictures(true, seen, ["colorfulness_difference"])
+    values = score_images(true, seen, ["colorfulness_difference"])
     means = summary(pd.DataFrame(values).assign(model="any")).loc["any"]
     # |0 - 85.53|, |293.25 - 85.53| and |146.625 - 85.53|
     assert means["colorfulness_difference"] == pytest.approx((85.5296 + 207.7204) / 2, abs=1e-3)
@@ -269,7 +269,7 @@ def test_too_dull_and_too_vivid_cancel_in_the_difference_of_means_alone():
 def test_bounds_and_best_values(seed, spread):
     generator = torch.Generator().manual_seed(seed)
     rgb = torch.randint(0, spread, (2, 2, 3, 11, 12), dtype=torch.uint8, generator=generator)
-    same, other = score_pictures(rgb[0], rgb[0], tuple(SCORES)), score_pictures(rgb[0], rgb[1], tuple(SCORES))
+    same, other = score_images(rgb[0], rgb[0], tuple(SCORES)), score_images(rgb[0], rgb[1], tuple(SCORES))
     for name, definition in SCORES.items():
         assert same[name].dtype == torch.float64
         assert same[name].shape == (2,)
@@ -280,10 +280,10 @@ def test_bounds_and_best_values(seed, spread):
             assert (sign * (other[name] - same[name]) >= -1e-5).all() or math.isinf(definition.best)
 
 
-def test_a_pictures_scores_do_not_depend_on_the_others_in_its_batch(pairs):
-    together = score_pictures(*pairs, tuple(SCORES))
+def test_a_images_scores_do_not_depend_on_the_others_in_its_batch(pairs):
+    together = score_images(*pairs, tuple(SCORES))
     for i in range(len(pairs[0])):
-        alone = score_pictures(pairs[0][i : i + 1], pairs[1][i : i + 1], tuple(SCORES))
+        alone = score_images(pairs[0][i : i + 1], pairs[1][i : i + 1], tuple(SCORES))
         for name in SCORES:
             assert alone[name].item() == pytest.approx(together[name][i].item(), rel=1e-5)
 
@@ -303,13 +303,13 @@ def test_every_score_is_defined_in_its_docstring(name):
 def test_what_cannot_be_scored_is_refused_with_the_way_out():
     rgb = of_rgb(RED)
     with pytest.raises(ValueError, match=r"no score 'lpips'; there are mse, .*ssim"):
-        score_pictures(rgb, rgb, ["lpips"])
+        score_images(rgb, rgb, ["lpips"])
     with pytest.raises(ValueError, match=r"one shape, got \(1, 3, 2, 2\) and \(1, 3, 2, 4\)"):
-        score_pictures(rgb, of_rgb(RED, size=(2, 4)))
+        score_images(rgb, of_rgb(RED, size=(2, 4)))
     with pytest.raises(ValueError, match=r"uint8 RGB .* got torch.float32 .*to_uint8"):
-        score_pictures(rgb, rgb / 255)
+        score_images(rgb, rgb / 255)
     with pytest.raises(ValueError, match=r"at least 11×11 pixels, these have 2×2; leave .*ssim"):
-        score_pictures(rgb, rgb, ["ssim"])
+        score_images(rgb, rgb, ["ssim"])
 
 
 # Tables of several models
@@ -318,27 +318,27 @@ def test_what_cannot_be_scored_is_refused_with_the_way_out():
 @pytest.fixture(scope="module")
 def few():
     rgb = create_dataset("placeholder", "val", size=32).rgb[::29].clone()
-    return PictureDataset(rgb, torch.tensor([0, 2, 1, 1, 0, 2, 2]), ("a", "b", "c"))
+    return ImageDataset(rgb, torch.tensor([0, 2, 1, 1, 0, 2, 2]), ("a", "b", "c"))
 
 
 @pytest.fixture(scope="module")
 def everything(few):
     perceptual = PerceptualDistance("colorlab")
-    models = {"warm": ConstantColor((15, 20)), "mean colour": mean_colour(few), "grey": grey()}
+    models = {"warm": ConstantColor((15, 20)), "mean color": mean_color(few), "gray": gray()}
     return compare(models, few, scores=tuple(SCORES), perceptual=perceptual, original=True, batch_size=3)
 
 
 def test_all_scores_of_all_models_in_one_table(few, everything):
     label = "perceptual distance (colorlab trunk)"
-    assert set(everything) == {"model", "picture", "label", *SCORES, label}
-    assert list(everything)[:3] == ["model", "picture", "label"]
-    assert everything["model"].unique().tolist() == ["original", "warm", "mean colour", "grey"]
-    assert everything["picture"].tolist() == list(range(7)) * 4
+    assert set(everything) == {"model", "image", "label", *SCORES, label}
+    assert list(everything)[:3] == ["model", "image", "label"]
+    assert everything["model"].unique().tolist() == ["original", "warm", "mean color", "gray"]
+    assert everything["image"].tolist() == list(range(7)) * 4
     assert everything["label"].tolist() == ["a", "c", "b", "b", "a", "c", "c"] * 4
-    for name, model in {"warm": ConstantColor((15, 20)), "grey": grey()}.items():
+    for name, model in {"warm": ConstantColor((15, 20)), "gray": gray()}.items():
         rows = everything[everything["model"] == name].reset_index(drop=True)
-        shown = coloured(model, few.rgb)
-        expected = pd.DataFrame(score_pictures(few.rgb, shown, tuple(SCORES)))
+        shown = colored(model, few.rgb)
+        expected = pd.DataFrame(score_images(few.rgb, shown, tuple(SCORES)))
         pd.testing.assert_frame_equal(rows[list(SCORES)], expected, check_like=True, rtol=1e-5)
         assert rows[label].to_numpy() == pytest.approx(
             PerceptualDistance("colorlab")(few.rgb, shown).numpy(), rel=1e-4
@@ -352,7 +352,7 @@ def test_the_originals_are_looked_at_once_for_all_models(few, monkeypatch):
     perceptual = PerceptualDistance("colorlab")
     looked, features = [], perceptual.features
     monkeypatch.setattr(perceptual, "features", lambda rgb: looked.append(rgb.clone()) or features(rgb))
-    compare({"grey": grey(), "warm": ConstantColor((15, 20))}, few, perceptual=perceptual)
+    compare({"gray": gray(), "warm": ConstantColor((15, 20))}, few, perceptual=perceptual)
     assert sum(len(rgb) for rgb in looked) == 3 * len(few)
     assert sum(torch.equal(rgb, few.rgb) for rgb in looked) == 1
 
@@ -360,42 +360,42 @@ def test_the_originals_are_looked_at_once_for_all_models(few, monkeypatch):
 def test_models_keep_their_modes_and_are_scored_in_eval_mode(few):
     training, ready = create_colorizer("resnet").train(), create_colorizer("resnet").eval()
     torch.manual_seed(0)
-    torch.nn.init.normal_(training.head[-2].weight, std=0.01)  # else it would be grey in either mode
+    torch.nn.init.normal_(training.head[-2].weight, std=0.01)  # else it would be gray in either mode
     ready.load_state_dict(training.state_dict())
-    assert not torch.equal(coloured(training, few.rgb), coloured(ready, few.rgb))
+    assert not torch.equal(colored(training, few.rgb), colored(ready, few.rgb))
     ready.load_state_dict(training.state_dict())
     table = compare({"training": training, "ready": ready}, few)
     assert training.training
     assert not ready.training
     values = [rows["mse"].to_numpy() for _, rows in table.groupby("model")]
-    assert values[0].tolist() == values[1].tolist() != score(grey(), few)["mse"].tolist()
+    assert values[0].tolist() == values[1].tolist() != score(gray(), few)["mse"].tolist()
 
 
 def test_means_of_columns_that_are_no_formulas(few):
-    table = score(grey(), few).assign(model="grey", top1=[True] * 3 + [False] * 4)
+    table = score(gray(), few).assign(model="gray", top1=[True] * 3 + [False] * 4)
     table["top5"] = pd.array([pd.NA] * 7, dtype="boolean")
-    means = summary(table).loc["grey"]
+    means = summary(table).loc["gray"]
     assert means["top1"] == pytest.approx(3 / 7)
     assert means["top1_se"] == pytest.approx(scipy.stats.sem([1, 1, 1, 0, 0, 0, 0]))
     assert math.isnan(means["top5"])
-    assert "picture" not in means
+    assert "image" not in means
 
 
-def test_all_means_of_psnr_are_about_the_same_pictures(few):
+def test_all_means_of_psnr_are_about_the_same_images(few):
     rgb = few.rgb.clone()
-    rgb[3] = rgb[3, :1]  # which grey alone meets exactly
-    table = compare({"grey": grey(), "warm": ConstantColor((15, 20))}, PictureDataset(rgb, few.labels, few.classes))
+    rgb[3] = rgb[3, :1]  # which gray alone meets exactly
+    table = compare({"gray": gray(), "warm": ConstantColor((15, 20))}, ImageDataset(rgb, few.labels, few.classes))
     means = summary(table)
     for name, rows in table.groupby("model"):
-        assert means["psnr"][name] == pytest.approx(rows["psnr"][rows["picture"] != 3].mean())
-        assert means["psnr_se"][name] == pytest.approx(scipy.stats.sem(rows["psnr"][rows["picture"] != 3]))
+        assert means["psnr"][name] == pytest.approx(rows["psnr"][rows["image"] != 3].mean())
+        assert means["psnr_se"][name] == pytest.approx(scipy.stats.sem(rows["psnr"][rows["image"] != 3]))
         assert means["mse"][name] == pytest.approx(rows["mse"].mean())
     assert means["n"].tolist() == [7, 7]
     shuffled = summary(table.sample(frac=1, random_state=0)).loc[means.index]
     pd.testing.assert_frame_equal(shuffled, means)
 
 
-def test_pictures_met_exactly_have_an_infinite_psnr_on_the_mean(everything):
+def test_images_met_exactly_have_an_infinite_psnr_on_the_mean(everything):
     assert summary(everything)["psnr"]["original"] == math.inf
 
 
@@ -404,7 +404,7 @@ def test_pictures_met_exactly_have_an_infinite_psnr_on_the_mean(everything):
 
 def test_the_leaderboard_is_best_first_and_says_what_it_shows(everything):
     board = leaderboard(everything, ["mae", "psnr", "colorfulness"])
-    assert list(board) == ["MAE of a, b (Lab, ↓)", "PSNR (dB, ↑)", "colourfulness", "n"]
+    assert list(board) == ["MAE of a, b (Lab, ↓)", "PSNR (dB, ↑)", "colorfulness", "n"]
     assert set(BASELINES) < set(board.index)
     means = summary(everything)
     assert board.index.tolist() == means["mae"].sort_values().index.tolist()
@@ -412,7 +412,7 @@ def test_the_leaderboard_is_best_first_and_says_what_it_shows(everything):
     assert (
         leaderboard(everything, ["psnr"]).index.tolist() == means["psnr"].sort_values(ascending=False).index.tolist()
     )
-    assert board["MAE of a, b (Lab, ↓)"]["grey"] == plus_minus(*means.loc["grey", ["mae", "mae_se"]])
+    assert board["MAE of a, b (Lab, ↓)"]["gray"] == plus_minus(*means.loc["gray", ["mae", "mae_se"]])
     assert board["PSNR (dB, ↑)"]["original"] == "∞"
     assert set(board["n"]) == {"7"}
 
@@ -437,8 +437,8 @@ def test_a_leaderboard_without_a_baseline_is_refused(everything, missing):
         leaderboard(everything[everything["model"] != missing])
 
 
-def test_a_leaderboard_of_other_pictures_is_refused(everything):
-    with pytest.raises(ValueError, match="the same pictures"):
+def test_a_leaderboard_of_other_images_is_refused(everything):
+    with pytest.raises(ValueError, match="the same images"):
         leaderboard(everything.drop(index=len(everything) - 1))
     with pytest.raises(ValueError, match="no score 'lpips'"):
         leaderboard(everything, ["lpips"])
@@ -463,7 +463,7 @@ def test_two_digits_of_the_error(mean, error, text):
 
 def test_markdown(everything):
     lines = to_markdown(leaderboard(everything, ["mae", "colorfulness_difference"])).splitlines()
-    assert lines[0] == "| model | MAE of a, b (Lab, ↓) | \\|Δ colourfulness\\| (↓) | n |"
+    assert lines[0] == "| model | MAE of a, b (Lab, ↓) | \\|Δ colorfulness\\| (↓) | n |"
     assert lines[1] == "| --- | ---: | ---: | ---: |"
     assert lines[2] == "| original | 0 | 0 | 7 |"
     assert len(lines) == 6

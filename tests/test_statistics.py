@@ -26,7 +26,7 @@ LETTERS = tuple("abcdefgh")
 
 
 class Fixed(Classifier):
-    """Reads its logits from the pictures: the first row of the red channel, in 8-bit levels."""
+    """Reads its logits from the images: the first row of the red channel, in 8-bit levels."""
 
     name = "fixed"
     smallest = 1
@@ -36,7 +36,7 @@ class Fixed(Classifier):
 
 
 def showing(*logits):
-    """Pictures that :class:`Fixed` gives these logits for."""
+    """Images that :class:`Fixed` gives these logits for."""
     rows = torch.tensor(logits, dtype=torch.uint8)
     return rows[:, None, None, :].expand(-1, 3, 1, -1).contiguous()
 
@@ -64,7 +64,7 @@ def test_mcnemar_on_the_prime_ministers_approval():
 
 
 def test_zhangs_network_recovers_a_fifth_of_the_gap():
-    """arXiv:1603.08511, table 1: accuracies on grey, recoloured and original pictures."""
+    """arXiv:1603.08511, table 1: accuracies on gray, recolored and original images."""
     assert gap_recovered(56.0, 52.7, 68.3) == pytest.approx(0.21, abs=0.005)
     assert (gap_recovered(0.3, 0.3, 0.8), gap_recovered(0.8, 0.3, 0.8)) == (0, 1)
     assert gap_recovered(0.2, 0.3, 0.8) < 0
@@ -99,7 +99,7 @@ def test_the_interval_of_differences_that_are_all_the_same_is_that_point():
     assert paired_bootstrap([2.5] * 9) == (2.5, 2.5, 2.5)
 
 
-def test_pictures_met_exactly_are_left_out_of_differences():
+def test_images_met_exactly_are_left_out_of_differences():
     values = [1.0, 2.0, 4.0]
     assert paired_bootstrap([*values, math.inf, math.nan, -math.inf]) == paired_bootstrap(values)
     with pytest.raises(ValueError, match="at least 2 finite numbers, got 1"):
@@ -112,7 +112,7 @@ def test_many_differences_do_not_need_much_memory():
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
-def test_mcnemar_knows_only_pictures_on_which_one_is_right(verdicts):
+def test_mcnemar_knows_only_images_on_which_one_is_right(verdicts):
     a, b = np.array(verdicts).T
     p = mcnemar(a, b)
     assert 0 < p <= 1
@@ -123,21 +123,21 @@ def test_mcnemar_knows_only_pictures_on_which_one_is_right(verdicts):
 
 def test_six_wins_to_none():
     assert mcnemar([True] * 6, [False] * 6) == pytest.approx(2 / 2**6)
-    with pytest.raises(ValueError, match="same pictures, got 6 and 5"):
+    with pytest.raises(ValueError, match="same images, got 6 and 5"):
         mcnemar([True] * 6, [False] * 5)
 
 
-def test_a_hard_picture_for_all_does_not_widen_the_interval_of_the_difference():
+def test_a_hard_image_for_all_does_not_widen_the_interval_of_the_difference():
     hard = np.random.default_rng(0).normal(0, 100, 50)
     gain = np.random.default_rng(1).normal(1, 0.5, 50)
-    rows = {"grey": hard + 200, "model": hard + 200 - gain, "worse": hard + 300}
-    table = pd.concat([pd.DataFrame({"model": m, "picture": range(50), "mse": v}) for m, v in rows.items()])
+    rows = {"gray": hard + 200, "model": hard + 200 - gain, "worse": hard + 300}
+    table = pd.concat([pd.DataFrame({"model": m, "image": range(50), "mse": v}) for m, v in rows.items()])
     found = differences(table.sample(frac=1, random_state=0), "mse").loc[["model", "worse"]]
     assert found.loc["model"].tolist() == pytest.approx([*paired_bootstrap(-gain), 50])
     assert found["high"]["model"] < 0 < found["low"]["worse"] == pytest.approx(100)
-    with pytest.raises(ValueError, match="no model 'gray' in the table; there are grey, model, worse"):
-        differences(table, "mse", "gray")
-    with pytest.raises(ValueError, match="same pictures"):
+    with pytest.raises(ValueError, match="no model 'grey' in the table; there are gray, model, worse"):
+        differences(table, "mse", "grey")
+    with pytest.raises(ValueError, match="same images"):
         differences(table[1:], "mse")
 
 
@@ -190,42 +190,42 @@ def test_a_classifier_judges_in_eval_mode_and_is_left_as_it_came(training):
 
 
 def test_what_cannot_be_classified_is_refused():
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="no images"):
         classify(Fixed(LETTERS), [])
     with pytest.raises(ValueError, match="indices of the classifier's 8 classes, got 8"):
         classify(Fixed(LETTERS), [(showing([0] * 8), torch.tensor([8]))])
 
 
 def verdicts(right, n=100, top5=None):
-    """``right`` of ``n`` pictures right, the first ones."""
+    """``right`` of ``n`` images right, the first ones."""
     first = pd.array([i < (right if top5 is None else top5) for i in range(n)], dtype="boolean")
     return pd.DataFrame({"label": "a", "top1": [i < right for i in range(n)], "top5": first})
 
 
 def test_accuracies_intervals_and_the_recovered_gap():
-    table = interpretability({"original": verdicts(80, top5=95), "grey": verdicts(50), "model": verdicts(65)})
+    table = interpretability({"original": verdicts(80, top5=95), "gray": verdicts(50), "model": verdicts(65)})
     assert table["gap_recovered"].tolist() == pytest.approx([1, 0, 0.5])
     assert table.loc["original", ["top1", "top1_low", "top1_high"]].tolist() == pytest.approx(list(wilson(80, 100)))
     assert table.loc["original", ["top5", "top5_low", "top5_high"]].tolist() == pytest.approx(list(wilson(95, 100)))
     assert table["n"].tolist() == [100] * 3
-    # 15 pictures that only the model is right about
-    assert table["p_grey"].tolist() == pytest.approx([2 / 2**30, 1, 2 / 2**15])
+    # 15 images that only the model is right about
+    assert table["p_gray"].tolist() == pytest.approx([2 / 2**30, 1, 2 / 2**15])
 
 
-def test_without_grey_there_is_no_gap():
+def test_without_gray_there_is_no_gap():
     table = interpretability({"original": verdicts(80), "model": verdicts(65)})
-    assert table[["gap_recovered", "p_grey"]].isna().all(axis=None)
+    assert table[["gap_recovered", "p_gray"]].isna().all(axis=None)
 
 
 def test_mcnemar_between_every_two_models():
-    tables = {"original": verdicts(80), "grey": verdicts(50), "model": verdicts(56)}
+    tables = {"original": verdicts(80), "gray": verdicts(50), "model": verdicts(56)}
     found = mcnemar_table(tables)
-    assert found.loc["grey", "model"] == found.loc["model", "grey"] == pytest.approx(2 / 2**6)
+    assert found.loc["gray", "model"] == found.loc["model", "gray"] == pytest.approx(2 / 2**6)
     assert np.diag(found).tolist() == [1, 1, 1]
 
 
-def test_verdicts_on_other_pictures_are_refused():
-    with pytest.raises(ValueError, match="original and grey are not about the same pictures"):
-        interpretability({"original": verdicts(3, 10), "grey": verdicts(3, 9)})
+def test_verdicts_on_other_images_are_refused():
+    with pytest.raises(ValueError, match="original and gray are not about the same images"):
+        interpretability({"original": verdicts(3, 10), "gray": verdicts(3, 9)})
     with pytest.raises(ValueError, match="no tables"):
         interpretability({})

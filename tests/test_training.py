@@ -14,7 +14,7 @@ from PIL import Image
 
 from colorlab import color
 from colorlab.data import BatchOrder, create_dataset
-from colorlab.evaluation import compare, grey, mean_colour, score
+from colorlab.evaluation import compare, gray, mean_color, score
 from colorlab.models import create_colorizer, describe_weights, load_weights, save_weights
 from colorlab.training import OBJECTIVES, TrainingOptions, train
 from colorlab.training.distributed import Processes
@@ -52,7 +52,7 @@ def weights(model):
 
 def steady(history):
     """The columns of a history that a second run must repeat."""
-    return history.table().drop(columns="pictures_per_second")
+    return history.table().drop(columns="images_per_second")
 
 
 # The default run
@@ -60,16 +60,16 @@ def steady(history):
 
 @pytest.fixture(scope="module")
 def held_out_scores(default_run):
-    models = {"trained": default_run.model, "grey": grey()}
-    models["mean colour"] = mean_colour(create_dataset("placeholder", "train"))
+    models = {"trained": default_run.model, "gray": gray()}
+    models["mean color"] = mean_color(create_dataset("placeholder", "train"))
     return compare(models, create_dataset("placeholder", "test"))
 
 
-@pytest.mark.parametrize("baseline", ["grey", "mean colour"])
+@pytest.mark.parametrize("baseline", ["gray", "mean color"])
 @pytest.mark.parametrize("error", ["mse", "mae"])
 def test_the_default_run_beats_the_baselines_on_held_out_regions(held_out_scores, baseline, error):
     by_model = {name: rows[error].to_numpy() for name, rows in held_out_scores.groupby("model")}
-    # Picture by picture, since some pictures are hard for all: 99 % interval of the mean difference.
+    # Image by image, since some images are hard for all: 99 % interval of the mean difference.
     difference = by_model["trained"] - by_model[baseline]
     interval = scipy.stats.bootstrap((difference,), np.mean, confidence_level=0.99, rng=0).confidence_interval
     assert interval.high < 0
@@ -93,33 +93,33 @@ def test_the_options_are_written_as_they_were(default_run):
 def test_the_history_is_a_table_with_a_row_an_epoch(default_run):
     table = default_run.history.table()
     assert table.index.tolist() == [1, 2, 3, 4, 5]
-    assert {"train_loss", "val_loss", "val_mae", "learning_rate", "pictures_per_second"} <= set(table)
+    assert {"train_loss", "val_loss", "val_mae", "learning_rate", "images_per_second"} <= set(table)
     assert table["train_loss"].is_monotonic_decreasing
     assert np.isfinite(table.to_numpy()).all()
     written = pd.read_csv(default_run.folder / "train_stats.csv", index_col="epoch")
     pd.testing.assert_frame_equal(written, table)
 
 
-def test_the_watched_pictures_show_every_class_and_start_grey(default_run):
-    truth, pictures = default_run.history.truth, default_run.history.pictures
+def test_the_watched_images_show_every_class_and_start_gray(default_run):
+    truth, images = default_run.history.truth, default_run.history.images
     valset = create_dataset("placeholder", "val")
-    shown = {valset.labels[(valset.rgb == picture).flatten(1).all(dim=1)][0].item() for picture in truth}
+    shown = {valset.labels[(valset.rgb == image).flatten(1).all(dim=1)][0].item() for image in truth}
     assert len(shown) == len(valset.classes)
-    chroma = [color.rgb_to_lab(epoch)[:, 1:].abs().mean().item() for epoch in pictures]
+    chroma = [color.rgb_to_lab(epoch)[:, 1:].abs().mean().item() for epoch in images]
     assert len(chroma) == 6
-    # 8-bit grey is exactly neutral.
+    # 8-bit gray is exactly neutral.
     assert chroma[0] == 0
     assert min(chroma[1:]) > 1
 
 
-def test_a_sheet_shows_grey_coloured_and_true(default_run):
-    truth, pictures = default_run.history.truth, default_run.history.pictures
+def test_a_sheet_shows_gray_colored_and_true(default_run):
+    truth, images = default_run.history.truth, default_run.history.images
     sheet = np.array(Image.open(default_run.folder / "epochs" / "005.png"))
     # Tiles of 32 pixels with a border of 2.
     tiles = sheet[2:, 2:].reshape(3, 34, 10, 34, 3)[:, :32, :, :32].transpose(0, 2, 4, 1, 3)
     first, second, third = torch.from_numpy(tiles)
     assert torch.equal(third, truth)
-    assert torch.equal(second, pictures[-1])
+    assert torch.equal(second, images[-1])
     assert torch.equal(first, first[:, :1].expand_as(first))
     lightness = color.rgb_to_lab(truth)[:, 0]
     for row in (first, second):
@@ -188,10 +188,10 @@ def test_every_loss_and_precision_learns(tmp_path, loss, precision):
     assert losses[2] < 0.9 * losses[1]
 
 
-def test_unet32_beats_grey_after_an_epoch(tmp_path):
+def test_unet32_beats_gray_after_an_epoch(tmp_path):
     run = train(tiny(tmp_path, model_name="unet32", image_size=16, max_epochs=1))
     valset = create_dataset("placeholder", "val", size=16)
-    assert score(run.model, valset)["mse"].mean() < 0.9 * score(grey(), valset)["mse"].mean()
+    assert score(run.model, valset)["mse"].mean() < 0.9 * score(gray(), valset)["mse"].mean()
     assert torch.equal(weights(load_weights(run.folder / "last.safetensors")), weights(run.model))
 
 
@@ -241,13 +241,13 @@ def test_neither_a_last_batch_of_one_nor_a_single_batch_is_in_the_way(tmp_path, 
     assert 0 < table["train_loss"][1] < 1
 
 
-def test_a_batch_of_odd_size_is_accumulated_without_a_picture_alone(tmp_path):
-    """Batch norm cannot learn from one picture: 3 in 2 parts would be 2 and 1."""
+def test_a_batch_of_odd_size_is_accumulated_without_a_image_alone(tmp_path):
+    """Batch norm cannot learn from one image: 3 in 2 parts would be 2 and 1."""
     options = {"train_batch_size": 3, "accumulation_steps": 2, "max_epochs": 1, "image_size": 8}
-    source = tmp_path / "pictures" / "train"
+    source = tmp_path / "images" / "train"
     source.mkdir(parents=True)
-    for number, picture in enumerate(create_dataset("placeholder", "train", size=8).rgb[::300]):
-        Image.fromarray(picture.movedim(0, -1).numpy()).save(source / f"{number}.png")
+    for number, image in enumerate(create_dataset("placeholder", "train", size=8).rgb[::300]):
+        Image.fromarray(image.movedim(0, -1).numpy()).save(source / f"{number}.png")
     shutil.copytree(source, source.with_name("val"))
     assert np.isfinite(
         train(tiny(tmp_path, dataset_name=str(source.parent), **options)).history.rows[0]["train_loss"]
@@ -328,14 +328,14 @@ def test_a_size_that_the_network_cannot_take_is_answered_with_the_possible_ones(
         train(tiny(tmp_path, image_size=12))
 
 
-@pytest.mark.parametrize(("pictures", "batch_size", "processes"), [(960, 25, 2), (41, 20, 1), (100, 100, 3)])
-def test_schedules_know_how_many_steps_an_epoch_has(pictures, batch_size, processes):
+@pytest.mark.parametrize(("images", "batch_size", "processes"), [(960, 25, 2), (41, 20, 1), (100, 100, 3)])
+def test_schedules_know_how_many_steps_an_epoch_has(images, batch_size, processes):
     options = TrainingOptions(train_batch_size=batch_size)
-    order = BatchOrder(pictures, batch_size, seed=0, rank=processes - 1, processes=processes)
-    assert steps_per_epoch(options, pictures, Processes(count=processes)) == len(list(order))
+    order = BatchOrder(images, batch_size, seed=0, rank=processes - 1, processes=processes)
+    assert steps_per_epoch(options, images, Processes(count=processes)) == len(list(order))
 
 
-def test_a_last_picture_is_left_alone_in_no_process():
+def test_a_last_image_is_left_alone_in_no_process():
     order = BatchOrder(49, 16, seed=0, processes=3)  # 48 can be shared, of which 3 would be left over
     assert [len(request.indices) for request in order] == [5, 5, 5]
 

@@ -18,9 +18,9 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from colorlab import color, pretrained
 from colorlab.data.placeholder import PHOTOGRAPHS, photograph
+from colorlab.image import read_image
 from colorlab.inference import colorize, full_lightness, predict_ab
 from colorlab.models import ConstantColor, DistributionColorizer
-from colorlab.pictures import read_picture
 from colorlab.widgets import ColorizeBench
 from colorlab.widgets.base import Source
 from colorlab.widgets.colorize_bench import LARGE_DIFFERENCE, difference
@@ -49,7 +49,7 @@ def runs(monkeypatch):
 
 
 def encoded(image, kind="JPEG", **options):
-    """The bytes of a picture file."""
+    """The bytes of a image file."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -76,39 +76,39 @@ def said(bench):
 
 
 def shown(text):
-    """The picture inside an address or HTML."""
+    """The image inside an address or HTML."""
     data = re.search(r'data:image/\w+;base64,([^"]+)', text)
     return Image.open(io.BytesIO(base64.b64decode(data[1])))
 
 
-def saturation(picture):
-    return float(np.ptp(np.asarray(picture.convert("RGB")).astype(float), axis=2).mean())
+def saturation(image):
+    return float(np.ptp(np.asarray(image.convert("RGB")).astype(float), axis=2).mean())
 
 
-def test_the_first_line_shows_a_coloured_sample():
+def test_the_first_line_shows_a_colored_sample():
     bench = ColorizeBench()
-    assert repr(bench) == f"ColorizeBench(picture='astronaut', model={pretrained.NAMES[0]!r}, 512×512)"
+    assert repr(bench) == f"ColorizeBench(image='astronaut', model={pretrained.NAMES[0]!r}, 512×512)"
     assert bench._repr_mimebundle_()["text/plain"] == repr(bench)
     assert "colorlab-colorize-bench" in bench._dom_classes
-    assert said(bench).startswith("astronaut, 512×512 pixels, coloured by")
+    assert said(bench).startswith("astronaut, 512×512 pixels, colored by")
     assert bench.size.label == "model's own"
     assert saturation(shown(bench.curtain.before)) < 2 < saturation(shown(bench.curtain.after))
 
 
 def test_every_sample_and_every_shipped_model_can_be_chosen(bench):
-    assert tuple(name for name, _ in bench.picture.options) == tuple(PHOTOGRAPHS)
+    assert tuple(name for name, _ in bench.image.options) == tuple(PHOTOGRAPHS)
     assert tuple(bench.model.options) == pretrained.NAMES
 
 
 def test_another_sample(bench, runs):
     before, after = bench.curtain.before, bench.curtain.after
-    bench.picture.value = Source("sample", "coffee")
+    bench.image.value = Source("sample", "coffee")
     assert len(runs) == 1
     assert bench.curtain.before != before
     assert bench.curtain.after != after
     assert "coffee, 600×400 pixels" in said(bench)
     assert bench.target.value == "colorized/coffee.png"
-    assert repr(bench) == f"ColorizeBench(picture='coffee', model={pretrained.NAMES[0]!r}, 600×400)"
+    assert repr(bench) == f"ColorizeBench(image='coffee', model={pretrained.NAMES[0]!r}, 600×400)"
 
 
 def test_another_model(bench, runs):
@@ -152,12 +152,12 @@ def test_slider_and_number_are_one_gain(bench):
 
 
 def test_upload_of_a_jpeg(bench, runs):
-    picture = photograph("rocket").crop((0, 0, 321, 200))
-    upload(bench, "holiday in März.jpg", encoded(picture))
+    image = photograph("rocket").crop((0, 0, 321, 200))
+    upload(bench, "holiday in März.jpg", encoded(image))
     assert len(runs) == 1
     assert said(bench).startswith("holiday in März.jpg, 321×200 pixels")
-    assert repr(bench).startswith("ColorizeBench(picture='holiday in März.jpg', ")
-    assert bench.picture.value == Source("own", "holiday in März.jpg")
+    assert repr(bench).startswith("ColorizeBench(image='holiday in März.jpg', ")
+    assert bench.image.value == Source("own", "holiday in März.jpg")
     assert bench.target.value == "colorized/holiday in März.png"
     assert shown(bench.curtain.after).size == (321, 200)
 
@@ -165,10 +165,10 @@ def test_upload_of_a_jpeg(bench, runs):
 def test_back_to_a_sample_and_to_the_upload_again(bench):
     content = encoded(photograph("rocket").crop((0, 0, 99, 60)))
     upload(bench, "mine.jpg", content)
-    bench.picture.value = Source("sample", "coffee")
-    bench.picture.value = Source("own", "mine.jpg")
+    bench.image.value = Source("sample", "coffee")
+    bench.image.value = Source("own", "mine.jpg")
     assert said(bench).startswith("mine.jpg, 99×60")
-    bench.picture.value = Source("sample", "coffee")
+    bench.image.value = Source("sample", "coffee")
     # The same file a second time is another value only if the first one is forgotten by then.
     upload(bench, "mine.jpg", content)
     assert said(bench).startswith("mine.jpg, 99×60")
@@ -177,14 +177,14 @@ def test_back_to_a_sample_and_to_the_upload_again(bench):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("notes.txt", b"no picture at all", "notes.txt is not a picture"),
+        ("notes.txt", b"no image at all", "notes.txt is not a image"),
         ("empty.png", b"", "empty.png is empty"),
         ("cut.jpg", encoded(photograph("cat"))[:2000], "cut.jpg is damaged"),
         ("cut.tif", b"II*\x00\x08\x00", "cut.tif "),
-        ("", b"nothing", "upload is not a picture"),
+        ("", b"nothing", "upload is not a image"),
     ],
 )
-def test_an_upload_that_is_no_picture_is_a_sentence_and_changes_nothing(bench, runs, name, content, sentence):
+def test_an_upload_that_is_no_image_is_a_sentence_and_changes_nothing(bench, runs, name, content, sentence):
     before, after, representation = bench.curtain.before, bench.curtain.after, repr(bench)
     upload(bench, name, content)
     assert said(bench).startswith(sentence)
@@ -192,7 +192,7 @@ def test_an_upload_that_is_no_picture_is_a_sentence_and_changes_nothing(bench, r
     assert "Traceback" not in said(bench)
     assert "/" not in said(bench)  # where the file lay on its way to the decoder is nobody's business
     assert (bench.curtain.before, bench.curtain.after, repr(bench)) == (before, after, representation)
-    assert bench.picture.value == Source("sample", "cat")
+    assert bench.image.value == Source("sample", "cat")
     assert bench.upload.value == ()
     assert runs == []
 
@@ -208,7 +208,7 @@ def test_random_damage_never_raises(bench):
                 damaged[place] = generator.integers(0, 256)
             # Some damage a decoder cannot see; all that it sees must become a ValueError.
             with contextlib.suppress(ValueError):
-                read_upload(f"picture.{kind.lower()}", bytes(damaged))
+                read_upload(f"image.{kind.lower()}", bytes(damaged))
 
 
 def test_names_are_text_not_markup(bench):
@@ -218,7 +218,7 @@ def test_names_are_text_not_markup(bench):
     assert said(bench).startswith('<img src=x onerror="alert(1)">.jpg, 40×30')
 
 
-def test_damaged_exif_data_do_not_spoil_a_sound_picture(bench):
+def test_damaged_exif_data_do_not_spoil_a_sound_image(bench):
     exif = Image.Exif()
     exif[274] = 6  # stored lying on its side
     exif[282] = 72.0
@@ -230,10 +230,10 @@ def test_damaged_exif_data_do_not_spoil_a_sound_picture(bench):
 
 
 def test_a_decoder_that_raises_something_odd_is_a_sentence_too(bench, monkeypatch):
-    def read_picture(path):
+    def read_image(path):
         raise KeyError("ColorSpace")
 
-    monkeypatch.setattr("colorlab.widgets.subject.read_picture", read_picture)
+    monkeypatch.setattr("colorlab.widgets.subject.read_image", read_image)
     upload(bench, "odd.jpg", b"anything")
     assert said(bench) == "odd.jpg is damaged: 'ColorSpace'. Nothing was changed."
 
@@ -244,14 +244,14 @@ def test_other_kinds_of_files(bench, kind):
     assert said(bench).startswith(f"a.{kind.lower()}, 50×30")
 
 
-def test_a_transparent_picture_stays_transparent(bench, tmp_path):
-    picture = photograph("cat").resize((60, 40)).convert("RGBA")
-    picture.putalpha(Image.linear_gradient("L").resize((60, 40)))
-    upload(bench, "sticker.png", encoded(picture, "PNG"), "image/png")
+def test_a_transparent_image_stays_transparent(bench, tmp_path):
+    image = photograph("cat").resize((60, 40)).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize((60, 40)))
+    upload(bench, "sticker.png", encoded(image, "PNG"), "image/png")
     assert shown(bench.curtain.after).mode == "RGBA"
     bench.save.click()
     with Image.open(tmp_path / "colorized" / "sticker.png") as saved:
-        assert np.array_equal(np.asarray(saved)[..., 3], np.asarray(picture)[..., 3])
+        assert np.array_equal(np.asarray(saved)[..., 3], np.asarray(image)[..., 3])
 
 
 def test_saving_is_at_full_resolution_with_the_lightness_of_the_input(bench, tmp_path, runs):
@@ -267,7 +267,7 @@ def test_saving_is_at_full_resolution_with_the_lightness_of_the_input(bench, tmp
     saved = Image.open(target)
     assert saved.size == (900, 600)
     assert max(shown(bench.curtain.after).size) == PREVIEW_SIZE
-    difference = full_lightness(read_picture(saved)) - full_lightness(read_picture(original))
+    difference = full_lightness(read_image(saved)) - full_lightness(read_image(original))
     # Half a level of 255 in each channel is at most 0.27 L where the curve is steepest.
     assert float(difference.abs().max()) < 0.3
     assert list(target.parent.iterdir()) == [target]
@@ -296,11 +296,11 @@ def test_a_file_that_was_there_is_not_overwritten(bench, tmp_path):
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "give the picture a file name"),
-        ("  ", "give the picture a file name"),
+        ("", "give the image a file name"),
+        ("  ", "give the image a file name"),
         ("colorized/", "colorized is a folder"),
         (".", ". is a folder"),
-        ("a.jpg", "the picture can be saved as PNG; name the file a.png"),
+        ("a.jpg", "the image can be saved as PNG; name the file a.png"),
         ("file/inside.png", "file cannot be used: File exists"),
         ("a\0b.png", "embedded null byte"),
         ("x" * 300 + ".png", "xxx"),
@@ -315,12 +315,12 @@ def test_a_name_that_cannot_be_written_is_a_sentence(bench, tmp_path, typed, sen
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["file"]
 
 
-def test_a_picture_by_its_path(tmp_path, monkeypatch):
+def test_a_image_by_its_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     photograph("cat").resize((80, 50)).save("own.png")
     bench = ColorizeBench("own.png", size=64)
-    assert repr(bench).startswith("ColorizeBench(picture='own.png', ")
-    assert bench.picture.value == Source("own", "own.png")
+    assert repr(bench).startswith("ColorizeBench(image='own.png', ")
+    assert bench.image.value == Source("own", "own.png")
     with pytest.raises(ValueError, match=r"missing\.png does not exist"):
         ColorizeBench("missing.png")
 
@@ -341,11 +341,11 @@ def test_a_model_that_fails_leaves_the_bench_as_it_was():
         def predict(self, lightness):
             raise RuntimeError("not enough memory: you tried to allocate 4096 GB")
 
-    bench = ColorizeBench("cat", "grey", models={"grey": ConstantColor(), "broken": Broken()})
+    bench = ColorizeBench("cat", "gray", models={"gray": ConstantColor(), "broken": Broken()})
     after = bench.curtain.after
     bench.model.value = "broken"
     assert said(bench) == "not enough memory: you tried to allocate 4096 GB. Nothing was changed."
-    assert bench.model.value == "grey"
+    assert bench.model.value == "gray"
     assert bench.curtain.after == after
 
 
@@ -397,45 +397,45 @@ def test_the_edge_between_before_and_after(bench):
     assert shown(bench.curtain.before).size == shown(bench.curtain.after).size
 
 
-def test_beside_it_the_colours_alone_have_one_lightness(bench):
-    assert bench.view.value == "colours alone, at L = 50"
-    lightness = full_lightness(read_picture(shown(bench.beside.value)))
+def test_beside_it_the_colors_alone_have_one_lightness(bench):
+    assert bench.view.value == "colors alone, at L = 50"
+    lightness = full_lightness(read_image(shown(bench.beside.value)))
     assert float((lightness - 50).abs().median()) < 1
     assert saturation(shown(bench.beside.value)) > 5
     bench.chroma.value = 0
     assert saturation(shown(bench.beside.value)) < 1
 
 
-def test_beside_it_the_difference_from_the_true_colours(bench, runs):
+def test_beside_it_the_difference_from_the_true_colors(bench, runs):
     bench.view.value = bench.view.options[1]
     assert runs == []
     means = []
     for gain in (0.0, 2.0):
         bench.chroma.value = gain
-        means.append(float(re.search(r"CIEDE2000 to the true colours: ([\d.]+) in the mean", said(bench))[1]))
+        means.append(float(re.search(r"CIEDE2000 to the true colors: ([\d.]+) in the mean", said(bench))[1]))
     assert means[0] != means[1]
-    # The bench on a picture of its own making: nearly nothing is left but what JPEG does.
+    # The bench on a image of its own making: nearly nothing is left but what JPEG does.
     true = color.rgb_to_lab(torch.from_numpy(np.array(photograph("cat"))).movedim(-1, 0))
     black, none = difference(true, photograph("cat"))
     assert none < 1e-3
     assert len(black.getcolors()) == 1
     # What is shown is scikit-image's number.
-    grey = photograph("cat").convert("L").convert("RGB")
-    expected = deltaE_ciede2000(rgb2lab(np.asarray(photograph("cat"))), rgb2lab(np.asarray(grey)))
-    picture, mean = difference(true, grey)
+    gray = photograph("cat").convert("L").convert("RGB")
+    expected = deltaE_ciede2000(rgb2lab(np.asarray(photograph("cat"))), rgb2lab(np.asarray(gray)))
+    image, mean = difference(true, gray)
     assert mean == pytest.approx(expected.mean(), rel=1e-3)
-    green = np.asarray(picture)[..., 1].astype(float)  # it rises from end to end of viridis
+    green = np.asarray(image)[..., 1].astype(float)  # it rises from end to end of viridis
     order = np.argsort(expected.ravel())
     assert (np.diff(green.ravel()[order]) >= -1).all()
     assert (green[expected > LARGE_DIFFERENCE * 1.01] == green.max()).all() or expected.max() < LARGE_DIFFERENCE
 
 
-def test_of_a_picture_without_colour_there_is_no_difference_to_show(bench):
+def test_of_a_image_without_color_there_is_no_difference_to_show(bench):
     bench.view.value = bench.view.options[1]
     upload(bench, "old.jpg", encoded(photograph("cat").convert("L")))
-    assert bench.view.options == ("colours alone, at L = 50",)
+    assert bench.view.options == ("colors alone, at L = 50",)
     assert "CIEDE2000" not in said(bench)
-    bench.picture.value = Source("sample", "cat")
+    bench.image.value = Source("sample", "cat")
     assert len(bench.view.options) == 2
 
 
@@ -443,7 +443,7 @@ def test_the_time_of_the_network_is_told(bench):
     assert re.search(r" at working size 64 px in \d+\.\d\d s, chroma", said(bench))
 
 
-def test_a_stored_notebook_keeps_a_small_picture(bench, monkeypatch, capsys):
+def test_a_stored_notebook_keeps_a_small_image(bench, monkeypatch, capsys):
     outputs = []
     monkeypatch.setattr(IPython.display, "display", lambda data, metadata, raw: outputs.append((data, metadata)))
     bench._ipython_display_()
@@ -451,8 +451,8 @@ def test_a_stored_notebook_keeps_a_small_picture(bench, monkeypatch, capsys):
     assert data["text/plain"] == repr(bench)
     assert len(data["image/jpeg"]) < 30_000
     assert Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))).width > 200
-    assert "cat in grey" in metadata["image/jpeg"]["alt"]
-    assert capsys.readouterr().out == f"The bench as it opened: cat, coloured by {pretrained.NAMES[0]}.\n"
+    assert "cat in gray" in metadata["image/jpeg"]["alt"]
+    assert capsys.readouterr().out == f"The bench as it opened: cat, colored by {pretrained.NAMES[0]}.\n"
 
 
 def test_import_colorlab_leaves_ipywidgets_alone():
@@ -488,7 +488,7 @@ def test_the_bench_begins_with_the_models_balanced_style(styled, believer):
     own = believer.styles["balanced"]
     assert values(styled) == ("balanced", own.temperature, own.prior_correction)
     assert styled.seed.layout.display == "none"
-    assert " coloured by believer in style balanced at working size 64 px" in said(styled)
+    assert " colored by believer in style balanced at working size 64 px" in said(styled)
 
 
 def test_another_style_brings_its_values_and_predicts_again(styled, believer, runs):
@@ -508,8 +508,8 @@ def test_temperature_and_prior_correction_change_the_prediction(styled, believer
         assert styled.curtain.after != after
     assert len(runs) == 2
     assert values(styled) == ("balanced", 1.5, 0.9)
-    # They stay with another picture, and give way to those of another style.
-    styled.picture.value = Source("sample", "coffee")
+    # They stay with another image, and give way to those of another style.
+    styled.image.value = Source("sample", "coffee")
     assert values(styled) == ("balanced", 1.5, 0.9)
     styled.style_name.value = "careful"
     own = believer.styles["careful"]

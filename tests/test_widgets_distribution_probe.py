@@ -193,7 +193,7 @@ def test_a_model_in_training_is_left_in_training(model):
 
 def test_the_first_line_shows_a_sample():
     probe = DistributionProbe()
-    assert repr(probe) == "DistributionProbe(picture='astronaut', 512×512)"
+    assert repr(probe) == "DistributionProbe(image='astronaut', 512×512)"
     assert probe._repr_mimebundle_()["text/plain"] == repr(probe)
     assert "colorlab-distribution-probe" in probe._dom_classes
     side = probe.canvas.rows
@@ -248,12 +248,12 @@ def test_the_network_runs_once_for_each_image(probe, monkeypatch):
     gesture(probe.canvas, "press", x=10, y=20, index=-1)
     probe.view.value = "entropy"
     assert len(runs) == 0
-    probe.picture.value = Source("sample", "cat")
+    probe.image.value = Source("sample", "cat")
     assert len(runs) == 1
 
 
 def test_another_image(probe):
-    probe.picture.value = Source("sample", "coffee")
+    probe.image.value = Source("sample", "coffee")
     assert said(probe).startswith("coffee, row ")
     assert probe.canvas.rows * probe.canvas.columns == pytest.approx(probe._network.working_size**2, rel=0.02)
     assert probe.canvas.width > probe.canvas.rows * 448 // probe.canvas.columns
@@ -266,7 +266,7 @@ def test_a_model_without_a_distribution_is_refused():
         DistributionProbe("missing.png")
 
 
-def test_a_stored_notebook_keeps_a_small_picture(probe, monkeypatch, capsys):
+def test_a_stored_notebook_keeps_a_small_image(probe, monkeypatch, capsys):
     outputs = []
     monkeypatch.setattr(IPython.display, "display", lambda data, metadata, raw: outputs.append((data, metadata)))
     probe.view.value = "gray"

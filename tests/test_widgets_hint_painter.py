@@ -19,26 +19,26 @@ from torch.nn.modules.module import register_module_forward_hook
 from colorlab import color
 from colorlab.data.placeholder import PHOTOGRAPHS, photograph
 from colorlab.hints import Hint, to_json
+from colorlab.image import read_image
 from colorlab.inference import full_lightness
 from colorlab.models import Colorizer, ConstantColor
-from colorlab.pictures import read_picture
 from colorlab.widgets import HintPainter
 from colorlab.widgets.base import Source
 from colorlab.widgets.hint_painter import HINT_SIZE, PALETTE_REACH, palette
-from colorlab.widgets.sketch import FIRST_COLOUR, Sketch, showable
+from colorlab.widgets.sketch import FIRST_COLOR, Sketch, showable
 
 DARK, BRIGHT = 30, 73  # L of the two halves
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Hints set on small pictures, whose matrices are factorised at once."""
+    """Hints set on small images, whose matrices are factorized at once."""
     monkeypatch.setattr("colorlab.widgets.hint_painter.HINT_SIZE", 64)
 
 
 @pytest.fixture
 def painter(tmp_path, monkeypatch, quick):
-    """A painter in an empty folder, on a picture of two halves, with a network that gives them a little green."""
+    """A painter in an empty folder, on a image of two halves, with a network that gives them a little green."""
     monkeypatch.chdir(tmp_path)
     halves().save("halves.png")
     return HintPainter("halves.png", ConstantColor((-10, 0)))
@@ -81,7 +81,7 @@ def said(painter):
 
 
 def shown(pad):
-    """The picture in a pad."""
+    """The image in a pad."""
     return Image.open(io.BytesIO(base64.b64decode(pad.image.partition(",")[2])))
 
 
@@ -91,12 +91,12 @@ def greenness(painter, x, y):
     return green - red
 
 
-# ---- the picture and its palette
+# ---- the image and its palette
 
 
-def test_the_first_line_shows_the_networks_colours():
+def test_the_first_line_shows_the_networks_colors():
     painter = HintPainter()
-    assert repr(painter) == "HintPainter(picture='coffee', 600×400, hints=0)"
+    assert repr(painter) == "HintPainter(image='coffee', 600×400, hints=0)"
     assert painter._repr_mimebundle_()["text/plain"] == repr(painter)
     assert "colorlab-hint-painter" in painter._dom_classes
     assert said(painter) == "coffee, 600×400 pixels, no hints yet."
@@ -109,7 +109,7 @@ def test_a_click_sets_a_hint_that_stays_on_its_side_of_the_edge(painter):
     before = greenness(painter, 10, 10), greenness(painter, 30, 10)
     assert min(before) > 5
     click(painter.canvas, 10, 12)
-    assert painter.hints == (Hint(12, 10, *FIRST_COLOUR),)
+    assert painter.hints == (Hint(12, 10, *FIRST_COLOR),)
     assert greenness(painter, 10, 10) < -20
     assert abs(greenness(painter, 30, 10) - before[1]) < 3  # JPEG
     assert said(painter) == (
@@ -117,7 +117,7 @@ def test_a_click_sets_a_hint_that_stays_on_its_side_of_the_edge(painter):
     )
     (point,) = painter.canvas.points
     assert (point["x"], point["y"], point["title"]) == (10, 12, "hint 1")
-    red, green, blue = map(int, re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", point["colour"]).groups())
+    red, green, blue = map(int, re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", point["color"]).groups())
     assert red > green > blue
     assert painter.canvas.selected == 0
 
@@ -131,7 +131,7 @@ def test_a_drag_moves_the_hint_and_is_one_step_of_undo(painter):
     assert painter.hints[0][:2] == (14, 33)
     assert greenness(painter, 10, 10) > 5
     painter.undo.click()
-    assert painter.hints == (Hint(12, 10, *FIRST_COLOUR),)
+    assert painter.hints == (Hint(12, 10, *FIRST_COLOR),)
     painter.undo.click()
     assert painter.hints == ()
     assert painter.undo.disabled
@@ -139,13 +139,13 @@ def test_a_drag_moves_the_hint_and_is_one_step_of_undo(painter):
     assert painter.hints == ()
 
 
-def test_the_palette_colours_the_hint_that_is_taken_up_and_those_to_come(painter):
+def test_the_palette_colors_the_hint_that_is_taken_up_and_those_to_come(painter):
     click(painter.canvas, 10, 12)
     click(painter.swatches, PALETTE_REACH - 5, PALETTE_REACH + 20)
     assert painter.hints[0] == Hint(12, 10, -5, -20)
     click(painter.canvas, 30, 12)
     assert painter.hints[1] == Hint(12, 30, -5, -20)
-    # Put down: the colour is for the next one.
+    # Put down: the color is for the next one.
     gesture(painter.canvas, "drop")
     assert painter.canvas.selected == -1
     click(painter.swatches, PALETTE_REACH + 10, PALETTE_REACH)
@@ -157,9 +157,9 @@ def test_the_palette_colours_the_hint_that_is_taken_up_and_those_to_come(painter
 def test_the_palette_is_the_slice_at_the_lightness_of_the_hint(painter):
     click(painter.canvas, 10, 12)
     dark = painter.swatches.image
-    assert painter.legend.value.startswith(f"Colours at L = {DARK}:")
+    assert painter.legend.value.startswith(f"Colors at L = {DARK}:")
     click(painter.canvas, 30, 12)
-    assert painter.legend.value.startswith(f"Colours at L = {BRIGHT}:")
+    assert painter.legend.value.startswith(f"Colors at L = {BRIGHT}:")
     assert painter.swatches.image != dark
     click(painter.canvas, 10, 12, index=0)
     assert painter.swatches.image == dark
@@ -167,13 +167,13 @@ def test_the_palette_is_the_slice_at_the_lightness_of_the_hint(painter):
     assert painter.swatches.points[0]["y"] == PALETTE_REACH - 30
 
 
-def test_a_colour_that_no_screen_shows_is_brought_inside(painter):
+def test_a_color_that_no_screen_shows_is_brought_inside(painter):
     click(painter.canvas, 10, 12)
     click(painter.swatches, 0, 0)  # a = -110, b = 110
     (hint,) = painter.hints
     assert hint.a == pytest.approx(-hint.b)
     assert -60 < hint.a < -10
-    # The point on the palette is where the colour is, not where the hand was.
+    # The point on the palette is where the color is, not where the hand was.
     assert painter.swatches.points[0]["x"] == PALETTE_REACH + round(hint.a)
 
 
@@ -209,7 +209,7 @@ def test_every_gesture_is_answered(painter, monkeypatch):
     assert answers == [{"kind": "answered"}] * 4
 
 
-def test_the_network_runs_and_the_matrix_is_factorised_once_a_picture(painter, monkeypatch):
+def test_the_network_runs_and_the_matrix_is_factorized_once_a_image(painter, monkeypatch):
     runs = []
     hook = register_module_forward_hook(
         lambda module, *_: runs.append(module) if isinstance(module, Colorizer) else None
@@ -220,24 +220,24 @@ def test_the_network_runs_and_the_matrix_is_factorised_once_a_picture(painter, m
     click(painter.swatches, 100, 100)
     assert painter._propagation is factors
     assert runs == []
-    painter.picture.value = Source("sample", "cat")
+    painter.image.value = Source("sample", "cat")
     assert len(runs) == 1
     hook.remove()
 
 
-# ---- pictures
+# ---- images
 
 
-def test_each_picture_keeps_its_hints(painter):
+def test_each_image_keeps_its_hints(painter):
     click(painter.canvas, 10, 12)
-    painter.picture.value = Source("sample", "cat")
+    painter.image.value = Source("sample", "cat")
     assert said(painter) == "cat, 451×300 pixels, no hints yet."
     assert painter.target.value == "colorized/cat.png"
     click(painter.canvas, 40, 30)
-    painter.picture.value = Source("own", "halves.png")
+    painter.image.value = Source("own", "halves.png")
     assert [hint[:2] for hint in painter.hints] == [(12, 10)]
     assert greenness(painter, 10, 10) < -20
-    painter.picture.value = Source("sample", "cat")
+    painter.image.value = Source("sample", "cat")
     assert [hint[:2] for hint in painter.hints] == [(30, 40)]
 
 
@@ -245,23 +245,23 @@ def test_an_upload_begins_without_hints(painter):
     click(painter.canvas, 10, 12)
     content = io.BytesIO()
     halves(24, 20).save(content, "PNG")
-    upload(painter.upload, "halves.png", content.getvalue())  # another picture of the same name
+    upload(painter.upload, "halves.png", content.getvalue())  # another image of the same name
     assert said(painter) == "halves.png, 24×20 pixels, no hints yet."
     assert painter.upload.value == ()
-    assert tuple(name for name, _ in painter.picture.options) == (*PHOTOGRAPHS, "halves.png (own)")
+    assert tuple(name for name, _ in painter.image.options) == (*PHOTOGRAPHS, "halves.png (own)")
 
 
 def test_a_broken_upload_is_a_sentence_and_changes_nothing(painter):
     click(painter.canvas, 10, 12)
     state = painter.hints, painter.canvas.image, repr(painter)
-    upload(painter.upload, "notes.txt", b"no picture at all")
-    assert said(painter).startswith("notes.txt is not a picture")
+    upload(painter.upload, "notes.txt", b"no image at all")
+    assert said(painter).startswith("notes.txt is not a image")
     assert said(painter).endswith("Nothing was changed.")
     assert (painter.hints, painter.canvas.image, repr(painter)) == state
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (300, 2), (3, 600)])
-def test_pictures_of_odd_shapes(tmp_path, size):
+def test_images_of_odd_shapes(tmp_path, size):
     halves(*size).save(tmp_path / "odd.png")
     painter = HintPainter(tmp_path / "odd.png", ConstantColor())
     click(painter.canvas, painter.canvas.columns - 1, painter.canvas.rows - 1)
@@ -269,10 +269,10 @@ def test_pictures_of_odd_shapes(tmp_path, size):
     assert "1 hint" in said(painter)
 
 
-def test_a_transparent_picture_stays_transparent(tmp_path):
-    picture = halves().convert("RGBA")
-    picture.putalpha(90)
-    picture.save(tmp_path / "clear.png")
+def test_a_transparent_image_stays_transparent(tmp_path):
+    image = halves().convert("RGBA")
+    image.putalpha(90)
+    image.save(tmp_path / "clear.png")
     painter = HintPainter(tmp_path / "clear.png", ConstantColor())
     assert shown(painter.canvas).getpixel((3, 3))[3] == 90
 
@@ -296,7 +296,7 @@ def test_hints_to_begin_with(quick):
 # ---- files
 
 
-def test_save_writes_the_whole_picture_and_the_hints_and_load_reads_them(tmp_path, monkeypatch, quick):
+def test_save_writes_the_whole_image_and_the_hints_and_load_reads_them(tmp_path, monkeypatch, quick):
     monkeypatch.chdir(tmp_path)
     painter = HintPainter("coffee", ConstantColor())
     click(painter.canvas, 30, 20)
@@ -307,7 +307,7 @@ def test_save_writes_the_whole_picture_and_the_hints_and_load_reads_them(tmp_pat
     assert sorted(path.name for path in target.parent.iterdir()) == ["coffee.json", "coffee.png"]
     with Image.open(target) as saved:
         assert saved.size == (600, 400)
-        difference = full_lightness(read_picture(saved)) - full_lightness(read_picture(photograph("coffee")))
+        difference = full_lightness(read_image(saved)) - full_lightness(read_image(photograph("coffee")))
     assert float(difference.abs().max()) < 0.3
     assert json.loads((target.parent / "coffee.json").read_text())["width"] == 64
     painter.clear.click()
@@ -338,7 +338,7 @@ def test_files_that_were_there_are_not_overwritten(painter, tmp_path, name):
 def test_a_name_that_cannot_be_written_is_a_sentence(painter):
     painter.target.value = ""
     painter.save.click()
-    assert said(painter).startswith("give the picture a file name")
+    assert said(painter).startswith("give the image a file name")
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_a_name_that_cannot_be_written_is_a_sentence(painter):
         (b"\x89PNG", "the file holds no hints: it is not JSON"),
         (
             to_json([], (1000, 1000)).encode(),
-            "the hints are for a picture of 1000×1000 pixels, but this one has 40×30",
+            "the hints are for a image of 1000×1000 pixels, but this one has 40×30",
         ),
     ],
 )
@@ -360,7 +360,7 @@ def test_hints_that_cannot_be_loaded_are_a_sentence_and_change_nothing(painter, 
     assert painter.hints == before
 
 
-def test_loaded_colours_are_brought_into_the_gamut(painter):
+def test_loaded_colors_are_brought_into_the_gamut(painter):
     upload(painter.load, "hints.json", to_json([Hint(3, 3, 100, 100), Hint(4, 30, 1, 1)], (30, 40)).encode())
     assert painter.hints[0].a < 60
     assert painter.hints[1] == Hint(4, 30, 1, 1)
@@ -370,14 +370,14 @@ def test_loaded_colours_are_brought_into_the_gamut(painter):
 
 
 @given(st.floats(0, 100), st.floats(-110, 110), st.floats(-110, 110))
-def test_showable_colours_can_be_shown_and_keep_their_hue(lightness, a, b):
+def test_showable_colors_can_be_shown_and_keep_their_hue(lightness, a, b):
     fitted = showable(lightness, a, b)
     assert bool(color.in_gamut(torch.tensor([lightness, *fitted], dtype=torch.float64).view(3, 1, 1)))
     assert fitted[0] * b == pytest.approx(fitted[1] * a, abs=1e-6)
     assert np.hypot(*fitted) <= np.hypot(a, b) + 1e-9
 
 
-def test_the_palette_shows_the_colours_of_the_gamut():
+def test_the_palette_shows_the_colors_of_the_gamut():
     pixels = np.asarray(palette(60.0))
     lab = color.rgb_to_lab(torch.from_numpy(pixels[..., :3].copy()).movedim(-1, 0))
     inside = torch.from_numpy(pixels[..., 3] == 255)
@@ -388,14 +388,14 @@ def test_the_palette_shows_the_colours_of_the_gamut():
     assert not inside[0, 0]
 
 
-def test_a_hint_gets_its_colour_back_when_it_leaves_the_dark():
+def test_a_hint_gets_its_color_back_when_it_leaves_the_dark():
     lightness = torch.tensor([[60.0, 2.0, 60.0]])
     sketch = Sketch(lightness)
     sketch.press(0, 0)
     sketch.move(0, 1)
     assert np.hypot(*sketch.hints[0][2:]) < 10
     sketch.move(0, 2)
-    assert sketch.hints == (Hint(0, 2, *FIRST_COLOUR),)
+    assert sketch.hints == (Hint(0, 2, *FIRST_COLOR),)
 
 
 def test_a_hint_does_not_move_onto_another():
@@ -437,15 +437,15 @@ def test_whatever_is_done_hints_can_be_shown_and_all_of_it_undone(steps):
     assert sketch.hints == ()
 
 
-def test_a_stored_notebook_keeps_a_small_picture_with_the_hints_on_it(painter, monkeypatch, capsys):
+def test_a_stored_notebook_keeps_a_small_image_with_the_hints_on_it(painter, monkeypatch, capsys):
     outputs = []
     monkeypatch.setattr(IPython.display, "display", lambda data, metadata, raw: outputs.append((data, metadata)))
     painter._ipython_display_()
     click(painter.canvas, 10, 15)
     painter._ipython_display_()
     (without, _), (with_hint, metadata) = outputs
-    assert without["text/plain"] == "HintPainter(picture='halves.png', 40×30, hints=0)"
+    assert without["text/plain"] == "HintPainter(image='halves.png', 40×30, hints=0)"
     assert without["image/jpeg"] != with_hint["image/jpeg"]
     assert len(with_hint["image/jpeg"]) < 10_000
     assert "with a dot for each hint" in metadata["image/jpeg"]["alt"]
-    assert "a click on the picture sets a hint" in capsys.readouterr().out
+    assert "a click on the image sets a hint" in capsys.readouterr().out

@@ -28,30 +28,30 @@ def said(explorer):
     return html.unescape(re.sub("<[^>]*>", "", explorer.status.value))
 
 
-def neighbours(explorer):
-    """The 5 × 5 colours of the picture of neighbours."""
-    data = re.search(r'src="data:image/png;base64,([^"]+)"', explorer.neighbours.value)
-    picture = Image.open(io.BytesIO(base64.b64decode(data[1]))).convert("RGB")
-    return np.asarray(picture)[16::32, 16::32]
+def neighbors(explorer):
+    """The 5 × 5 colors of the image of neighbors."""
+    data = re.search(r'src="data:image/png;base64,([^"]+)"', explorer.neighbors.value)
+    image = Image.open(io.BytesIO(base64.b64decode(data[1]))).convert("RGB")
+    return np.asarray(image)[16::32, 16::32]
 
 
 # ---- outside truth: scikit-image
 
 
 @pytest.mark.parametrize("place", [(60.0, 20.0, 30.0), (40.0, -30.0, 20.0), (80.0, 0.0, 60.0), (25.0, 30.0, -50.0)])
-def test_a_colour_inside_the_gamut_is_scikit_images_and_stays(place):
+def test_a_color_inside_the_gamut_is_scikit_images_and_stays(place):
     rgb = lab2rgb(np.array(place)[None, None])
     seen = looks(*place)
     for name in ("chosen", "clipped", "fitted"):
         np.testing.assert_allclose(seen[name].rgb, rgb[0, 0] * 255, atol=0.52)
         np.testing.assert_allclose(seen[name].lab, place, atol=1e-3)
-    grey = np.repeat(rgb2gray(rgb)[..., None], 3, axis=-1)
-    np.testing.assert_allclose(seen["grey of its luma"].lab, rgb2lab(grey)[0, 0], atol=0.01)
-    assert seen["grey of its L"].lab == (place[0], 0, 0)
+    gray = np.repeat(rgb2gray(rgb)[..., None], 3, axis=-1)
+    np.testing.assert_allclose(seen["gray of its luma"].lab, rgb2lab(gray)[0, 0], atol=0.01)
+    assert seen["gray of its L"].lab == (place[0], 0, 0)
 
 
 @pytest.mark.parametrize("place", [(60, 100, 0), (80, 80, 0), (30, -60, -60), (50, -80, 60)])
-def test_a_colour_outside_is_clipped_as_scikit_image_does(place):
+def test_a_color_outside_is_clipped_as_scikit_image_does(place):
     seen = looks(*place)
     assert seen["chosen"].rgb is None
     clipped = lab2rgb(np.array(place, dtype=float)[None, None])
@@ -60,10 +60,10 @@ def test_a_colour_outside_is_clipped_as_scikit_image_does(place):
 
 
 def test_pure_red_is_where_luma_and_lightness_differ_most():
-    # L, a and b of red; 100 times its luma is 21.25, and a grey of that level has the L of 54 of 255.
+    # L, a and b of red; 100 times its luma is 21.25, and a gray of that level has the L of 54 of 255.
     seen = looks(53.24, 80.09, 67.2)
-    assert seen["grey of its luma"].rgb == pytest.approx((54, 54, 54), abs=1)
-    assert seen["grey of its luma"].lab[0] == pytest.approx(22.5, abs=0.5)
+    assert seen["gray of its luma"].rgb == pytest.approx((54, 54, 54), abs=1)
+    assert seen["gray of its luma"].lab[0] == pytest.approx(22.5, abs=0.5)
 
 
 # ---- properties
@@ -94,7 +94,7 @@ def test_hue_and_chroma_are_polar_coordinates():
 # ---- the widget
 
 
-def test_it_opens_on_a_colour_outside():
+def test_it_opens_on_a_color_outside():
     explorer = LabExplorer()
     assert repr(explorer) == "LabExplorer(L=60, a=100, b=0)"
     assert said(explorer).startswith(
@@ -106,7 +106,7 @@ def test_it_opens_on_a_colour_outside():
 def test_sliders_and_numbers_move_together_and_all_is_drawn_again():
     explorer = LabExplorer(50, 10, 10)
     numbers = {box.children[1].tooltip: box.children[1] for box in explorer.children[:3]}
-    views = ("slice", "table", "neighbours", "status")
+    views = ("slice", "table", "neighbors", "status")
     for name, value in (("L", 70), ("a", -20), ("b", 25)):
         before = [getattr(explorer, view).value for view in views]
         explorer.sliders[name].value = value
@@ -117,20 +117,20 @@ def test_sliders_and_numbers_move_together_and_all_is_drawn_again():
     assert said(explorer).startswith("L 70, a 5, b 25 is inside the gamut: clipping and fit_to_gamut leave it")
 
 
-def test_neighbours_are_ten_units_apart_to_the_right_and_up():
+def test_neighbors_are_ten_units_apart_to_the_right_and_up():
     explorer = LabExplorer(60, 0, 0)
-    colours = neighbours(explorer)
+    colors = neighbors(explorer)
     for row, b in enumerate((20, 10, 0, -10, -20)):
         for column, a in enumerate((-20, -10, 0, 10, 20)):
             expected = lab2rgb(np.array([60.0, a, b])[None, None])[0, 0] * 255
-            np.testing.assert_allclose(colours[row, column], expected, atol=0.6)
+            np.testing.assert_allclose(colors[row, column], expected, atol=0.6)
 
 
-def test_neighbours_of_a_colour_outside_are_those_of_the_fitted_one():
+def test_neighbors_of_a_color_outside_are_those_of_the_fitted_one():
     explorer = LabExplorer(60, 100, 0)
-    colours = neighbours(explorer)
-    np.testing.assert_allclose(colours[2, 2], looks(60, 100, 0)["fitted"].rgb, atol=1)
-    assert (colours[2, 4] == 235).all()
+    colors = neighbors(explorer)
+    np.testing.assert_allclose(colors[2, 2], looks(60, 100, 0)["fitted"].rgb, atol=1)
+    assert (colors[2, 4] == 235).all()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_value_out_of_range_is_named_with_the_range(place, sentence):
         LabExplorer(*place)
 
 
-def test_it_leaves_a_picture_a_text_and_a_caption_in_the_notebook():
+def test_it_leaves_a_image_a_text_and_a_caption_in_the_notebook():
     config = Config()
     config.HistoryManager.enabled = False
     shell = InteractiveShell.instance(config=config)
@@ -153,7 +153,7 @@ def test_it_leaves_a_picture_a_text_and_a_caption_in_the_notebook():
     (output,) = captured.outputs
     assert output.data["text/plain"] == "LabExplorer(L=60, a=100, b=0)"
     assert "application/vnd.jupyter.widget-view+json" in output.data
-    picture = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
-    assert picture.size[0] == 100 * plots.WIDTH
+    image = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+    assert image.size[0] == 100 * plots.WIDTH
     assert len(output.metadata["image/png"]["alt"]) > 20
     assert captured.stdout.startswith("The explorer at L 60, a 100, b 0: ")

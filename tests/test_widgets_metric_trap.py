@@ -47,11 +47,11 @@ def press(trap, letters):
 
 
 def test_ranking_taking_back_and_comparing(trap):
-    assert said(trap).startswith("Which colours look best?")
+    assert said(trap).startswith("Which colors look best?")
     press(trap, "CAE")
     assert trap.ranking == ("C", "A", "E")
     assert trap.buttons["E"].description == "E: rank 3"
-    assert said(trap).startswith("Which colours look fourth?")
+    assert said(trap).startswith("Which colors look fourth?")
 
     # Too early: a sentence, and nothing is given away.
     trap.compare.click()
@@ -71,21 +71,21 @@ def test_ranking_taking_back_and_comparing(trap):
     assert said(trap).startswith("Nearest to you is ")
     assert set(trap.agreement.index) == set(FORMULAS)
     assert "original" in trap.original.value
-    assert repr(trap) == "MetricTrap(picture='cat.png', ranked=6 of 6)"
+    assert repr(trap) == "MetricTrap(image='cat.png', ranked=6 of 6)"
 
     # What is known cannot be unseen.
     press(trap, "C")
     assert trap.ranking == ("C", "E", "F", "B", "D", "A")
-    assert "another seed or picture" in said(trap)
+    assert "another seed or image" in said(trap)
 
 
 def test_no_name_is_given_away_before_the_end(trap, small):
     names = list(six(as_tensor(photograph("cat").resize((64, 48))), ConstantColor((5, 15))))
-    shown = " ".join(widget.value for widget in trap.pictures.values())
+    shown = " ".join(widget.value for widget in trap.images.values())
     assert not [name for name in names if html.escape(name) in shown]
     press(trap, LETTERS)
     trap.compare.click()
-    shown = " ".join(widget.value for widget in trap.pictures.values())
+    shown = " ".join(widget.value for widget in trap.images.values())
     assert [name for name in names if html.escape(name) in shown] == names
 
 
@@ -105,22 +105,22 @@ def test_whoever_ranks_like_a_score_agrees_with_it_fully(small):
 def test_the_seed_decides_where_they_stand(small):
     def letters(seed):
         trap = MetricTrap(small, ConstantColor((5, 15)), seed=seed)
-        return [trap.pictures[letter].value.partition("base64,")[2] for letter in LETTERS]
+        return [trap.images[letter].value.partition("base64,")[2] for letter in LETTERS]
 
     assert letters(1) == letters(1)
     assert letters(1) != letters(2)
     assert sorted(letters(1)) != letters(1) or sorted(letters(2)) != letters(2)
 
 
-def test_all_six_have_the_lightness_and_their_own_colours():
+def test_all_six_have_the_lightness_and_their_own_colors():
     original = as_tensor(photograph("coffee").resize((64, 48)))
     true = color.rgb_to_lab(original)
     found = {name: color.rgb_to_lab(rgb) for name, rgb in six(original, ConstantColor((5, 15))).items()}
     assert len(found) == 6
     for lab in found.values():
         assert float((lab[0] - true[0]).abs().mean()) < 0.3
-    grey, one, network, pale, turned, displaced = (lab[1:] for lab in found.values())
-    assert float(grey.abs().max()) < 1
+    gray, one, network, pale, turned, displaced = (lab[1:] for lab in found.values())
+    assert float(gray.abs().max()) < 1
     # Where the gamut has room, which is around middle lightness.
     room = (true[0] > 40) & (true[0] < 60)
     assert float((one[:, room] - true[1:].mean(dim=(1, 2))[:, None]).abs().median()) < 1
@@ -151,7 +151,7 @@ def test_tau_is_kendalls(ranking, values):
 
 
 def test_how_seldom_chance_reaches_what_the_status_line_says():
-    # "With six pictures, chance alone seldom exceeds ±0.8": over all 720 rankings.
+    # "With six images, chance alone seldom exceeds ±0.8": over all 720 rankings.
     taus = [tau_by_hand(order, range(6)) for order in itertools.permutations(range(6))]
     assert np.mean(np.abs(taus) > 0.8) < 0.05
 
@@ -171,7 +171,7 @@ def test_mistakes_are_named(small):
         MetricTrap("nothing.png", ConstantColor())
 
 
-def test_a_stored_notebook_keeps_a_picture(trap, monkeypatch, capsys):
+def test_a_stored_notebook_keeps_a_image(trap, monkeypatch, capsys):
     outputs = []
     monkeypatch.setattr(IPython.display, "display", lambda data, metadata, raw: outputs.append(data))
     trap._ipython_display_()
@@ -180,13 +180,13 @@ def test_a_stored_notebook_keeps_a_picture(trap, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("Six colorizations of one photograph.")
 
 
-def test_on_its_own_picture_and_with_the_network_that_ships_the_trap_closes():
+def test_on_its_own_image_and_with_the_network_that_ships_the_trap_closes():
     trap = MetricTrap()
-    # Displaced colours, which nobody likes, are better than the network's by most scores: that is the trap.
+    # Displaced colors, which nobody likes, are better than the network's by most scores: that is the trap.
     press(trap, LETTERS)
     trap.compare.click()
-    captions = {letter: html.unescape(trap.pictures[letter].value) for letter in LETTERS}
+    captions = {letter: html.unescape(trap.images[letter].value) for letter in LETTERS}
     displaced = next(letter for letter, caption in captions.items() if "to the right" in caption)
-    network = next(letter for letter, caption in captions.items() if "a network's colours" in caption)
+    network = next(letter for letter, caption in captions.items() if "a network's colors" in caption)
     ranks = trap.agreement
     assert (ranks[displaced] < ranks[network]).mean() > 0.5

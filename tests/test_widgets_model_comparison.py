@@ -16,18 +16,18 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from colorlab import colorize, pretrained
 from colorlab.data.placeholder import photograph
-from colorlab.evaluation import PerceptualDistance, grey, score_pictures
+from colorlab.evaluation import PerceptualDistance, gray, score_images
 from colorlab.evaluation.leaderboard import heading, reading
+from colorlab.image import LoadedImage, read_image
 from colorlab.models import ConstantColor
-from colorlab.pictures import Picture, read_picture
 from colorlab.widgets import ModelComparison
 from colorlab.widgets.base import Source
 from colorlab.widgets.scoring import FORMULAS, best_first, reduced, scored
 from colorlab.widgets.subject import as_image, as_tensor
 
-# From the least to the most colour: a brown that suits the cup of coffee.
+# From the least to the most color: a brown that suits the cup of coffee.
 MODELS = {
-    "grey": grey(),
+    "gray": gray(),
     "pale": ConstantColor((8, 10)),
     "brown": ConstantColor((16, 20)),
     "blue": ConstantColor((0, -60)),
@@ -72,15 +72,15 @@ def captions(comparison):
 
 
 def test_scores_are_those_of_the_package_and_of_scikit_image(comparison, cup):
-    original = read_picture(cup).rgb
+    original = read_image(cup).rgb
     assert list(comparison.table.index) == list(MODELS)
     assert list(comparison.table.columns) == list(FORMULAS)
     for name, model in MODELS.items():
         result = np.asarray(colorize(cup, model))
         truth = peak_signal_noise_ratio(original, result, data_range=255)
         assert comparison.table.loc[name, "psnr"] == pytest.approx(truth, abs=1e-4)
-        pair = [as_tensor(Image.fromarray(np.asarray(picture)))[None] for picture in (original, result)]
-        expected = score_pictures(*pair, ["ciede2000"])["ciede2000"].item()
+        pair = [as_tensor(Image.fromarray(np.asarray(image)))[None] for image in (original, result)]
+        expected = score_images(*pair, ["ciede2000"])["ciede2000"].item()
         assert comparison.table.loc[name, "ciede2000"] == pytest.approx(expected)
 
 
@@ -106,19 +106,19 @@ def test_scores_disagree_about_the_order(comparison):
 
 def test_by_default_all_that_ship_and_the_baselines_on_a_sample():
     comparison = ModelComparison()
-    assert list(comparison.table.index) == ["grey", "mean colour", *pretrained.NAMES]
+    assert list(comparison.table.index) == ["gray", "mean color", *pretrained.NAMES]
     assert comparison.table.notna().all(axis=None)
-    assert repr(comparison) == "ModelComparison(picture='coffee', 256×171)"
+    assert repr(comparison) == "ModelComparison(image='coffee', 256×171)"
     assert comparison._repr_mimebundle_()["text/plain"] == repr(comparison)
     assert "coffee at 256×171 pixels" in said(comparison)
 
 
-def test_another_picture_and_back(comparison):
+def test_another_image_and_back(comparison):
     first = comparison.gallery.value
-    comparison.picture.value = Source("sample", "rocket")
+    comparison.image.value = Source("sample", "rocket")
     assert said(comparison).startswith("rocket at 256×171 pixels")
     assert "rocket, the original" in comparison.gallery.value
-    comparison.picture.value = Source("own", "cup.png")
+    comparison.image.value = Source("own", "cup.png")
     assert comparison.gallery.value == first
 
 
@@ -127,22 +127,22 @@ def test_an_upload_the_same_one_twice_and_its_order_is_kept(comparison, cup):
     for _ in range(2):
         upload(comparison, "<mine> & yours.png", cup.read_bytes())
         assert said(comparison).startswith("<mine> & yours.png at 96×64 pixels, sorted by SSIM")
-        assert comparison.picture.value == Source("own", "<mine> & yours.png")
+        assert comparison.image.value == Source("own", "<mine> & yours.png")
         assert "<mine>" not in comparison.gallery.value
-        comparison.picture.value = Source("sample", "cat")
+        comparison.image.value = Source("sample", "cat")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("notes.txt", b"no picture", "notes.txt is not a picture"),
+        ("notes.txt", b"no image", "notes.txt is not a image"),
         ("cut.png", "cup", "cut.png is damaged"),
         ("stamp.png", (20, 20), "stamp.png is too small or too narrow"),
         ("panorama.png", (1600, 100), "panorama.png is too small or too narrow"),
     ],
 )
 def test_what_cannot_be_compared_is_a_sentence_and_changes_nothing(comparison, cup, name, content, sentence):
-    before = comparison.gallery.value, comparison.picture.value, repr(comparison)
+    before = comparison.gallery.value, comparison.image.value, repr(comparison)
     if content == "cup":
         content = cup.read_bytes()[:500]
     elif isinstance(content, tuple):
@@ -152,7 +152,7 @@ def test_what_cannot_be_compared_is_a_sentence_and_changes_nothing(comparison, c
     upload(comparison, name, content)
     assert said(comparison).startswith(sentence)
     assert said(comparison).endswith("Nothing was changed.")
-    assert (comparison.gallery.value, comparison.picture.value, repr(comparison)) == before
+    assert (comparison.gallery.value, comparison.image.value, repr(comparison)) == before
 
 
 def test_a_model_that_fails_is_a_sentence_and_changes_nothing(cup):
@@ -170,18 +170,18 @@ def test_a_model_that_fails_is_a_sentence_and_changes_nothing(cup):
     model.moody = True
     upload(comparison, "other.png", cup.read_bytes())
     assert said(comparison) == "not enough memory: you tried to allocate 9999 bytes. Nothing was changed."
-    assert comparison.picture.value == Source("own", "cup.png")
-    assert all(label != "other.png (own)" for label, _ in comparison.picture.options)
+    assert comparison.image.value == Source("own", "cup.png")
+    assert all(label != "other.png (own)" for label, _ in comparison.image.options)
     assert comparison.gallery.value == before
 
 
-def test_of_a_picture_without_colour_it_says_what_the_scores_are_worth(comparison, cup):
+def test_of_a_image_without_color_it_says_what_the_scores_are_worth(comparison, cup):
     buffer = io.BytesIO()
     Image.open(cup).convert("L").save(buffer, "PNG")
     upload(comparison, "old.png", buffer.getvalue())
-    assert "has no colour of its own" in said(comparison)
-    assert comparison.order[0] == "grey"
-    assert comparison.table.loc["grey", "psnr"] == np.inf
+    assert "has no color of its own" in said(comparison)
+    assert comparison.order[0] == "gray"
+    assert comparison.table.loc["gray", "psnr"] == np.inf
 
 
 def test_a_perceptual_distance_is_one_more_score(cup):
@@ -195,12 +195,12 @@ def test_a_perceptual_distance_is_one_more_score(cup):
     assert comparison.order == list(found.sort_values().index)
 
 
-def test_pictures_are_reduced_and_never_enlarged():
-    assert reduced(read_picture(photograph("rocket")), "x").shape == (3, 171, 256)
+def test_images_are_reduced_and_never_enlarged():
+    assert reduced(read_image(photograph("rocket")), "x").shape == (3, 171, 256)
     small = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    assert torch.equal(reduced(Picture(small), "x"), torch.from_numpy(small).movedim(-1, 0))
+    assert torch.equal(reduced(LoadedImage(small), "x"), torch.from_numpy(small).movedim(-1, 0))
     deep = small.astype(np.uint16) * 257
-    assert torch.equal(reduced(Picture(deep), "x"), torch.from_numpy(small).movedim(-1, 0))
+    assert torch.equal(reduced(LoadedImage(deep), "x"), torch.from_numpy(small).movedim(-1, 0))
     assert torch.equal(
         as_tensor(as_image(torch.from_numpy(small).movedim(-1, 0))), torch.from_numpy(small).movedim(-1, 0)
     )
@@ -208,7 +208,7 @@ def test_pictures_are_reduced_and_never_enlarged():
 
 def test_the_original_itself_is_perfect_by_every_score():
     original = as_tensor(photograph("cat").resize((48, 40)))
-    table = scored(original, {"grey": as_tensor(photograph("cat").resize((48, 40)).convert("L")), "itself": original})
+    table = scored(original, {"gray": as_tensor(photograph("cat").resize((48, 40)).convert("L")), "itself": original})
     for score in FORMULAS:
         assert best_first(table, score).index[0] == "itself"
 
@@ -226,13 +226,13 @@ def test_mistakes_are_named(cup):
         ModelComparison("nothing.png", MODELS)
 
 
-def test_a_stored_notebook_keeps_a_picture(comparison, monkeypatch, capsys):
+def test_a_stored_notebook_keeps_a_image(comparison, monkeypatch, capsys):
     outputs = []
     monkeypatch.setattr(IPython.display, "display", lambda data, metadata, raw: outputs.append((data, metadata)))
     comparison._ipython_display_()
     ((data, metadata),) = outputs
-    with Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))) as picture:
-        assert picture.width > 500
+    with Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))) as image:
+        assert image.width > 500
     assert data["text/plain"] == repr(comparison)
     assert "the original" in metadata["image/jpeg"]["alt"]
     values = comparison.table["mae"].sort_values()

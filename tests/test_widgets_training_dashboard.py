@@ -41,7 +41,7 @@ def said(dashboard):
 
 
 def shown(widget):
-    """The picture inside a part of the dashboard."""
+    """The image inside a part of the dashboard."""
     data = re.search(r'src="data:image/\w+;base64,([^"]+)"', widget.value)
     return Image.open(io.BytesIO(base64.b64decode(data[1])))
 
@@ -57,9 +57,9 @@ def until(condition, seconds=60):
 def assert_same_outcome(one, other):
     for name, tensor in one.model.state_dict().items():
         assert torch.equal(tensor, other.model.state_dict()[name]), name
-    tables = [run.history.table().drop(columns="pictures_per_second") for run in (one, other)]
+    tables = [run.history.table().drop(columns="images_per_second") for run in (one, other)]
     assert tables[0].equals(tables[1])
-    assert all(torch.equal(*pair) for pair in zip(one.history.pictures, other.history.pictures, strict=True))
+    assert all(torch.equal(*pair) for pair in zip(one.history.images, other.history.images, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_stopping_keeps_what_was_learned_and_going_on_is_as_if_nothing_had_been(
     assert not torch.equal(*(next(iter(run.model.parameters())) for run in (stopped, by_train)))
     assert (dashboard.start.disabled, dashboard.halt.disabled) == (False, True)
     assert dashboard.start.description == "Go on"
-    assert dashboard.epoch.max == 1  # the pictures of the epoch that was cut short
+    assert dashboard.epoch.max == 1  # the images of the epoch that was cut short
 
     dashboard.run(wait=True)
     assert_same_outcome(dashboard.training, by_train)
@@ -125,7 +125,7 @@ def test_the_stop_button_ends_a_run_in_its_thread(tiny):
     until(lambda: not dashboard.running)
     assert dashboard.training.stopped
     assert re.match(r"Stopped in epoch \d+ of 500\.", said(dashboard))
-    assert re.fullmatch(r"epoch \d+ of 500(, \d+ pictures/s)?", dashboard.pace.value)
+    assert re.fullmatch(r"epoch \d+ of 500(, \d+ images/s)?", dashboard.pace.value)
     assert dashboard.left.value == ""
 
 
@@ -155,7 +155,9 @@ def test_a_run_of_other_options_is_never_overwritten(tiny):
     dashboard = TrainingDashboard(tiny(max_epochs=3))
     dashboard.start.click()
     until(lambda: not dashboard.running)
-    assert re.search(r"it was started with max_epochs = 2, not 3, and its learning rate was laid out for that", said(dashboard))
+    assert re.search(
+        r"it was started with max_epochs = 2, not 3, and its learning rate was laid out for that", said(dashboard)
+    )
     assert dashboard.training is None
     assert (dashboard.start.disabled, dashboard.halt.disabled) == (False, True)
     assert (tiny().folder / "last.safetensors").read_bytes() == weights
@@ -185,16 +187,16 @@ def test_the_slider_looks_back_and_otherwise_follows(tiny):
     dashboard.epoch.observe(lambda change: seen.append(change["new"]), "value")
     dashboard.run(wait=True)
     assert seen == [1, 2]
-    last = dashboard.pictures.value
+    last = dashboard.images.value
     assert "After epoch 2" in last
     dashboard.epoch.value = 0
     assert dashboard.epoch_number.value == 0
-    assert "Before training" in dashboard.pictures.value
-    # Untrained, the network answers grey, as in the row of inputs above.
-    rows = np.asarray(shown(dashboard.pictures).convert("RGB")).astype(int)
+    assert "Before training" in dashboard.images.value
+    # Untrained, the network answers gray, as in the row of inputs above.
+    rows = np.asarray(shown(dashboard.images).convert("RGB")).astype(int)
     assert np.ptp(rows[: len(rows) * 2 // 3], axis=2).mean() < 1
     dashboard.epoch_number.value = 2
-    assert dashboard.pictures.value == last
+    assert dashboard.images.value == last
 
 
 def test_who_looks_back_is_not_torn_away_by_the_next_epoch(tiny):
@@ -218,7 +220,7 @@ def test_speed_and_time_left_are_told_while_it_trains(tiny):
     dashboard.stop()
     until(lambda: not dashboard.running)
     pace, left = told[0]
-    speed = int(re.fullmatch(r"epoch \d+ of 40, (\d+) pictures/s", pace)[1])
+    speed = int(re.fullmatch(r"epoch \d+ of 40, (\d+) images/s", pace)[1])
     assert 0 < speed < 1e6
     assert re.fullmatch(r"about \d+ (s|min) left", left)
 
@@ -232,31 +234,31 @@ def test_an_earlier_run_is_shown_first(tiny, by_train):
     assert_same_outcome(dashboard.training, by_train)
 
 
-def test_the_sheet_is_input_coloured_and_true():
+def test_the_sheet_is_input_colored_and_true():
     generator = torch.Generator().manual_seed(0)
-    truth, coloured = (torch.randint(0, 256, (4, 3, 8, 8), generator=generator, dtype=torch.uint8) for _ in range(2))
-    history = History(truth=truth, pictures=[coloured])
-    picture = np.asarray(sheet(history, 0))
-    size = picture.shape[1] // (4 * 10 + 2)  # make_grid leaves 2 pixels between pictures
-    small = torch.from_numpy(picture[::size, ::size].copy()).movedim(-1, 0)
+    truth, colored = (torch.randint(0, 256, (4, 3, 8, 8), generator=generator, dtype=torch.uint8) for _ in range(2))
+    history = History(truth=truth, images=[colored])
+    image = np.asarray(sheet(history, 0))
+    size = image.shape[1] // (4 * 10 + 2)  # make_grid leaves 2 pixels between images
+    small = torch.from_numpy(image[::size, ::size].copy()).movedim(-1, 0)
     rows = [
         torch.stack([small[:, 10 * r + 2 : 10 * r + 10, 10 * c + 2 : 10 * c + 10] for c in range(4)])
         for r in range(3)
     ]
     assert (rows[0].amax(1) == rows[0].amin(1)).all()
     assert (color.rgb_to_lab(rows[0])[:, 0] - color.rgb_to_lab(truth)[:, 0]).abs().max() < 0.3
-    assert torch.equal(rows[1], coloured)
+    assert torch.equal(rows[1], colored)
     assert torch.equal(rows[2], truth)
     assert np.asarray(sheet(history, 0, step=2)).shape[1] % (2 * 10 + 2) == 0
     with pytest.raises(ValueError, match="train with max_images above 0"):
         sheet(History(), 0)
 
 
-def test_a_run_without_pictures_is_watched_all_the_same(tiny):
+def test_a_run_without_images_is_watched_all_the_same(tiny):
     dashboard = TrainingDashboard(tiny(max_images=0, max_epochs=1))
     dashboard.run(wait=True)
     assert said(dashboard).startswith("Finished")
-    assert dashboard.pictures.value == ""
+    assert dashboard.images.value == ""
 
 
 def progress(seen, total, loss):
@@ -285,7 +287,7 @@ def test_times_are_as_precise_as_a_guess(seconds, text):
     assert duration(seconds) == text
 
 
-def test_it_leaves_a_picture_a_text_and_a_caption_in_the_notebook(tiny, by_train):
+def test_it_leaves_a_image_a_text_and_a_caption_in_the_notebook(tiny, by_train):
     shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
     try:
         with capture_output() as captured:
@@ -303,7 +305,7 @@ def test_it_leaves_a_picture_a_text_and_a_caption_in_the_notebook(tiny, by_train
 # ---- what it builds on: the training loop's callbacks
 
 
-def test_progress_counts_every_picture_also_after_a_stop(tiny):
+def test_progress_counts_every_image_also_after_a_stop(tiny):
     reports, wish = [], StopRequest()
 
     def watch(report):
@@ -323,12 +325,12 @@ def test_progress_counts_every_picture_also_after_a_stop(tiny):
 
 def test_who_watches_gets_no_bar(tiny, capsys):
     train(tiny(max_epochs=1), on_batch=lambda report: None)
-    assert "picture/s" not in "".join(capsys.readouterr())
+    assert "image/s" not in "".join(capsys.readouterr())
     train(tiny(experiment_name="drawn", max_epochs=1))
-    assert "picture/s" in "".join(capsys.readouterr())
+    assert "image/s" in "".join(capsys.readouterr())
 
 
-def test_curves_take_the_colour_of_the_pages_text_and_leave_the_page_alone():
+def test_curves_take_the_color_of_the_pages_text_and_leave_the_page_alone():
     run = History()
     run.rows.extend({"epoch": i, "train_loss": 1 / i, "val_loss": 2 / i} for i in (1, 2))
     text = curves_html(plots.training(run), alt='Losses by "epoch" <1>')
@@ -342,4 +344,4 @@ def test_curves_take_the_colour_of_the_pages_text_and_leave_the_page_alone():
     assert "#000000" not in text  # neither black on a dark page
     assert not re.search(r"fill: #ffffff|fill: white", text)  # nor a white card on it
     assert all(rule.startswith(".colorlab-curves ") for rule in re.findall(r"[^<>{}\n]+(?=\{)", text))
-    assert all(colour.lower() in text for colour in plots.PALETTE[:2])
+    assert all(color.lower() in text for color in plots.PALETTE[:2])

@@ -1,4 +1,4 @@
-"""The colour Turing test without a browser: buttons are pressed as the browser would press them, on a clock by hand."""
+"""The color Turing test without a browser: buttons are pressed as the browser would press them, on a clock by hand."""
 
 import base64
 import html
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from colorlab import pretrained
-from colorlab.data import PictureDataset
+from colorlab.data import ImageDataset
 from colorlab.models import ConstantColor
 from colorlab.widgets import TuringTest, turing_test
 from colorlab.widgets.trials import CHECK, CHECK_EVERY, fooled, schedule
@@ -32,16 +32,16 @@ class Timer:
 
     def __init__(self, seconds, act, arguments):
         self.seconds, self.act, self.arguments = seconds, act, arguments
-        self.cancelled = False
+        self.canceled = False
 
     def start(self):
         Timer.last = self
 
     def cancel(self):
-        self.cancelled = True
+        self.canceled = True
 
     def strike(self):
-        if not self.cancelled:
+        if not self.canceled:
             self.act(*self.arguments)
 
 
@@ -64,9 +64,9 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def dataset():
-    """Thirty orange pictures, so that what is grey or blue is known by its colour."""
+    """Thirty orange images, so that what is gray or blue is known by its color."""
     rgb = torch.tensor([220, 120, 40], dtype=torch.uint8).view(1, 3, 1, 1).repeat(30, 1, 16, 16)
-    return PictureDataset(rgb, torch.arange(30) % 2, ("cup", "saucer"))
+    return ImageDataset(rgb, torch.arange(30) % 2, ("cup", "saucer"))
 
 
 @pytest.fixture
@@ -82,13 +82,13 @@ def said(test):
 
 
 def shown(test):
-    """Mean red, green and blue of the two pictures on the stage."""
+    """Mean red, green and blue of the two images on the stage."""
     found = re.findall(r'src="data:image/\w+;base64,([^"]+)"', test.stage.value)
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))).mean(axis=(0, 1)) for data in found]
 
 
 def orange_side(test):
-    """Where somebody sees true colours who knows that these are orange."""
+    """Where somebody sees true colors who knows that these are orange."""
     left, right = shown(test)
     return "left" if left[0] - left[2] > right[0] - right[2] else "right"
 
@@ -109,7 +109,7 @@ def test_who_sees_it_is_never_fooled(test, clock):
     assert not test.answers["fooled"].any()
     assert (test.answers["real"] == test.answers["answer"]).all()
     assert test.answers["seconds"].tolist() == [5.0] * 10
-    assert test.answers["label"].tolist() == [("cup", "saucer")[trial.picture % 2] for trial in test.trials]
+    assert test.answers["label"].tolist() == [("cup", "saucer")[trial.image % 2] for trial in test.trials]
     assert sorted(test.answers["model"]) == ["blue"] * 9 + [CHECK]
     assert "0% … 30%" in test.result.value  # Wilson's interval for 0 of 9
 
@@ -146,7 +146,7 @@ def test_a_second_click_does_not_answer_a_pair_that_nobody_has_seen(test, clock)
     assert test.stage.value != stage
 
 
-def test_pictures_are_taken_away_once_they_were_seen(test, clock):
+def test_images_are_taken_away_once_they_were_seen(test, clock):
     # Else whoever leaves the page and comes back would see them again: the browser begins its animations anew.
     test.start.click()
     timer, full = Timer.last, test.stage.value
@@ -161,7 +161,7 @@ def test_pictures_are_taken_away_once_they_were_seen(test, clock):
     second, stage = Timer.last, test.stage.value
     timer.strike()
     answer(test, "left", clock)
-    assert second.cancelled
+    assert second.canceled
     assert test.stage.value != stage
 
 
@@ -186,7 +186,7 @@ def test_a_schedule_is_fair_and_follows_from_its_seed(pairs, models, seed):
     names = [f"model {i}" for i in range(models)]
     trials = schedule(60, names, pairs, seed)
     assert trials == schedule(60, names, pairs, seed)
-    assert len(trials) == len({trial.picture for trial in trials}) == pairs
+    assert len(trials) == len({trial.image for trial in trials}) == pairs
     assert {trial.real for trial in trials} <= set(SIDES)
     count = pd.Series([trial.model for trial in trials]).value_counts()
     assert count.get(CHECK, 0) == pairs // CHECK_EVERY
@@ -212,7 +212,7 @@ def test_rates_and_intervals():
     assert found.loc["b", "high"] == pytest.approx(z**2 / (4 + z**2), abs=1e-6)
 
 
-def test_each_picture_is_shown_as_long_as_asked_and_one_after_the_other():
+def test_each_image_is_shown_as_long_as_asked_and_one_after_the_other():
     image = Image.new("RGB", (8, 8))
     text = stage_html([image, image], 1, 2.0)
     timed = re.findall(r"visibility:hidden;animation:colorlab-glance ([\d.]+)s linear ([\d.]+)s\"", text)
@@ -265,7 +265,7 @@ def test_what_cannot_be_saved_is_a_sentence(test, clock, tmp_path):
 
 
 def test_mistakes_are_named(dataset):
-    with pytest.raises(ValueError, match=r"pairs must be in 1…30, the number of pictures, got 31"):
+    with pytest.raises(ValueError, match=r"pairs must be in 1…30, the number of images, got 31"):
         TuringTest({"blue": ConstantColor()}, dataset, pairs=31)
     with pytest.raises(ValueError, match="pairs must be in 1…30"):
         TuringTest({"blue": ConstantColor()}, dataset, pairs=0)
@@ -275,7 +275,7 @@ def test_mistakes_are_named(dataset):
         TuringTest({"blue": ConstantColor()}, dataset, seconds=0)
 
 
-def test_by_default_the_best_that_ships_on_the_pictures_that_ship(clock):
+def test_by_default_the_best_that_ships_on_the_images_that_ship(clock):
     test = TuringTest()
     assert {trial.model for trial in test.trials} == {pretrained.NAMES[0], CHECK}
     test.start.click()
@@ -283,10 +283,10 @@ def test_by_default_the_best_that_ships_on_the_pictures_that_ship(clock):
     assert not np.allclose(left, right, atol=0.5)
     answer(test, "left", clock)
     assert set(test.answers["label"]) <= {"astronaut", "cat", "coffee", "motorcycle", "rocket"}
-    assert len({trial.picture // 25 for trial in test.trials}) > 3  # of several photographs
+    assert len({trial.image // 25 for trial in test.trials}) > 3  # of several photographs
 
 
-def test_a_stored_notebook_keeps_a_picture_and_does_not_tell(test, monkeypatch, capsys):
+def test_a_stored_notebook_keeps_a_image_and_does_not_tell(test, monkeypatch, capsys):
     outputs = []
     monkeypatch.setattr(IPython.display, "display", lambda data, metadata, raw: outputs.append((data, metadata)))
     test._ipython_display_()

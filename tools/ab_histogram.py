@@ -1,4 +1,4 @@
-"""Count the colours of Tiny ImageNet's training pictures, for ``colorlab.evaluation.rebalancing``.
+"""Count the colors of Tiny ImageNet's training images, for ``colorlab.evaluation.rebalancing``.
 
 COLORLAB_REAL_DATA=<folder with tinyimagenet.tar> .venv/bin/python tools/ab_histogram.py
 """
@@ -20,9 +20,9 @@ def main() -> None:
     dataset = create_dataset(str(archive), "train", size=SIZE)
     counts = histogram(dataset.rgb)
     lines = [
-        f"# Pixels by colour in {len(dataset)} photographs: Tiny ImageNet's training pictures, 200 of each of 200",
+        f"# Pixels by color in {len(dataset)} photographs: Tiny ImageNet's training images, 200 of each of 200",
         f"# classes, at {SIZE} px. Cells of {CELL} Lab units around a and b (D65); the others are empty.",
-        "# The pictures are JPEG with halved chroma resolution, so vivid colours of small things are",
+        "# The images are JPEG with halved chroma resolution, so vivid colors of small things are",
         "# fewer than in the photographs themselves. Made by tools/ab_histogram.py.",
         "a,b,pixels",
     ]

@@ -122,7 +122,7 @@ def title_of(path: Path) -> str:
 
 
 def way_in_lessons(lessons: Sequence[Path], number: int) -> str:
-    """Links from a lesson to its neighbours, the contents and its solutions."""
+    """Links from a lesson to its neighbors, the contents and its solutions."""
     links = [("index.html", "Contents"), (f"solutions/{lessons[number].stem[:2]}_solutions.html", "Solutions")]
     if number > 0:
         links.insert(0, (f"{lessons[number - 1].stem}.html", f"← {title_of(lessons[number - 1])}"))

@@ -1,4 +1,4 @@
-"""Compute the table of ``colorlab.evaluation.published``: LPIPS with genuine weights, of pictures of ``placeholder``.
+"""Compute the table of ``colorlab.evaluation.published``: LPIPS with genuine weights, of images of ``placeholder``.
 
 COLORLAB_REAL_DATA=<data> .venv/bin/python tools/lpips_table.py
 
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from colorlab import pretrained
 from colorlab.data import create_dataset
-from colorlab.evaluation import PerceptualDistance, coloured, grey, mean_colour
+from colorlab.evaluation import PerceptualDistance, colored, gray, mean_color
 from colorlab.evaluation.published import EXAMPLE, FILE, SIZES, altered
 
 PACKAGES = ("lpips", "torch", "torchvision", "scikit-image", "pillow")
@@ -40,7 +40,7 @@ def main() -> None:
     table = pd.concat([score(lpips, size) for size in SIZES])
     FILE.write_text("\n".join(lines) + "\n" + table.to_csv(index=False, float_format="%.5f"), encoding="utf-8")
     print(f"{FILE}: {len(table)} rows, {FILE.stat().st_size / 1000:.0f} kB")
-    print(table.drop(columns=["picture", "label"]).groupby("size").mean().T.round(4).to_string())
+    print(table.drop(columns=["image", "label"]).groupby("size").mean().T.round(4).to_string())
 
 
 def check_example(lpips: PerceptualDistance, folder: Path) -> None:
@@ -56,9 +56,9 @@ def provenance(label: str, weights: Path) -> Iterator[str]:
     """What the table's first lines say."""
     example = ", ".join(f"d(ex_ref, {name}) = {value}" for name, value in EXAMPLE.items())
     sizes = " and ".join(map(str, SIZES))
-    yield f"{label} of the test pictures of placeholder, originals against changed ones, at {sizes} px."
+    yield f"{label} of the test images of placeholder, originals against changed ones, at {sizes} px."
     yield f"Trunk: SqueezeNet 1.1 of torchvision, ImageNet weights, SHA-256 of the features' file {digest(weights)}."
-    yield f"With it, for the example pictures of LPIPS's authors: {example}."
+    yield f"With it, for the example images of LPIPS's authors: {example}."
     yield f"Made by tools/lpips_table.py on {datetime.date.today()}, CPU, float32; rounded to 5 decimals. Versions:"
     yield ", ".join(f"{name} {version(name)}" for name in PACKAGES) + "."
     for name in pretrained.NAMES:
@@ -70,20 +70,20 @@ def digest(path: Path) -> str:
 
 
 def score(lpips: PerceptualDistance, size: int) -> pd.DataFrame:
-    """A row per picture, a column per change."""
-    pictures = create_dataset("placeholder", "test", size=size)
-    models = {"grey": grey(), "mean colour": mean_colour(create_dataset("placeholder", "train", size=size))}
+    """A row per image, a column per change."""
+    images = create_dataset("placeholder", "test", size=size)
+    models = {"gray": gray(), "mean color": mean_color(create_dataset("placeholder", "train", size=size))}
     models |= {name: pretrained.load(name) for name in pretrained.NAMES}
-    results = {name: coloured(model, pictures.rgb) for name, model in models.items()} | altered(pictures.rgb)
-    distances = lpips.distances(pictures.rgb, list(results.values()))
-    classes = [pictures.classes[label] for label in pictures.labels.tolist()]
+    results = {name: colored(model, images.rgb) for name, model in models.items()} | altered(images.rgb)
+    distances = lpips.distances(images.rgb, list(results.values()))
+    classes = [images.classes[label] for label in images.labels.tolist()]
     columns = dict(zip(results, distances.numpy(), strict=True))
-    return pd.DataFrame({"size": size, "picture": range(len(pictures)), "label": classes, **columns})
+    return pd.DataFrame({"size": size, "image": range(len(images)), "label": classes, **columns})
 
 
 def read(path: Path) -> Tensor:
-    with Image.open(path) as picture:
-        return torch.from_numpy(np.array(picture.convert("RGB"))).movedim(-1, 0)[None]
+    with Image.open(path) as image:
+        return torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0)[None]
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def refresh(path: Path) -> None:
         raise RuntimeError(f"code cell {number} took more than {CELL_TIMEOUT} s; nothing was stored") from error
     except DeadKernelError as error:
         raise RuntimeError(f"the kernel died in code cell {number}; nothing was stored") from error
-    normalise(notebook)
+    normalize(notebook)
     nbformat.validate(notebook)
     unfinished = path.with_name(path.name + ".part")
     unfinished.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
@@ -93,7 +93,7 @@ def kernel_environment() -> dict[str, str]:
     return environment
 
 
-def normalise(notebook: NotebookNode) -> None:
+def normalize(notebook: NotebookNode) -> None:
     """Take out what differs from run to run, and give each cell the id that it will keep."""
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -107,7 +107,7 @@ def normalise(notebook: NotebookNode) -> None:
 
 
 def _joined(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
-    """The outputs, with pieces of text put together; only neighbours, so that captions stay under their figures."""
+    """The outputs, with pieces of text put together; only neighbors, so that captions stay under their figures."""
     joined: list[NotebookNode] = []
     for output in outputs:
         if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:

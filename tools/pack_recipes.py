@@ -1,10 +1,10 @@
-"""Pack recipes and their pictures into one file that trains them where there is a GPU, torch and torchvision.
+"""Pack recipes and their images into one file that trains them where there is a GPU, torch and torchvision.
 
     COLORLAB_REAL_DATA=<folder with the tars> make pack ARGS="resnet unet32"
 
 writes ``output/pack.pyz``, at most 60 MB. There, ``python3 pack.pyz`` trains what was packed, into ``output/``, and
 goes on where it was stopped if called again. Bring that folder back, and ``make weights ARGS="resnet unet32"`` takes
-the finished runs over. Pictures are stored as WebP at the size that the recipes use, so that what is learned from
+the finished runs over. Images are stored as WebP at the size that the recipes use, so that what is learned from
 them is not to the bit what ``make weights`` would have learned from the originals.
 """
 
@@ -27,14 +27,14 @@ from colorlab.data.crops import THUMBNAIL
 
 ROOT = Path(__file__).parent.parent
 LARGEST = 60_000_000
-# The default model's pictures alone are more than a pack holds, and its encoder needs timm.
+# The default model's images alone are more than a pack holds, and its encoder needs timm.
 PACKABLE = [name for name in (*RECIPES, *JUDGES) if name != "distribution"]
 WHEELS = ("docstring-parser", "safetensors", "simplejpeg", "tifffile", "tqdm", "typeguard", "tyro")
 """What training imports that comes neither with torch nor with torchvision."""
 
 
 def needs(names: list[str]) -> dict[str, int]:
-    """Archive → the largest side in pixels at which these recipes see its pictures."""
+    """Archive → the largest side in pixels at which these recipes see its images."""
     sizes: dict[str, int] = {}
     for stage in (stage for name in names for stage in stages(name)):
         thumbnails = Path(stage.dataset_name) == THUMBNAILS
@@ -45,20 +45,20 @@ def needs(names: list[str]) -> dict[str, int]:
 
 
 def shrunk(content: bytes, size: int) -> bytes:
-    """A picture's file as WebP, as large as training at ``size`` needs it: for random crops, a quarter larger."""
+    """A image's file as WebP, as large as training at ``size`` needs it: for random crops, a quarter larger."""
     with Image.open(io.BytesIO(content)) as file:
-        picture = ImageOps.exif_transpose(file).convert("RGB")
+        image = ImageOps.exif_transpose(file).convert("RGB")
     side = size if size <= THUMBNAIL else size * 5 // 4
-    scale = min(1, side / min(picture.size))
-    picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BOX)
+    scale = min(1, side / min(image.size))
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BOX)
     shrunk = io.BytesIO()
-    # Pictures of 64 pixels are many and large; their colours, of half the resolution anyway, bear it.
-    picture.save(shrunk, "WEBP", quality=50 if size == 64 else 88)
+    # Images of 64 pixels are many and large; their colors, of half the resolution anyway, bear it.
+    image.save(shrunk, "WEBP", quality=50 if size == 64 else 88)
     return shrunk.getvalue()
 
 
 def pack_archive(name: str, size: int, target: Path) -> None:
-    """All pictures of an archive, under their names."""
+    """All images of an archive, under their names."""
     with tarfile.open(REAL_DATA / f"{name}.tar") as source, tarfile.open(target, "w") as packed:
         for member in source:
             file = source.extractfile(member)

@@ -71,12 +71,12 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
             max_epochs=8,
         ),
     ),
-    # A game that regression prepares: it begins with colours as right as unet32's, and makes them vivid.
+    # A game that regression prepares: it begins with colors as right as unet32's, and makes them vivid.
     "nazerigan32": (
         _UNET32,
         _stage("nazerigan32", THUMBNAILS, model_name="nazerigan32", max_epochs=1, l1_weight=20.0),
     ),
-    # Knows eight photographs and nothing else; shows what training is when it works, on pictures that everyone has.
+    # Knows eight photographs and nothing else; shows what training is when it works, on images that everyone has.
     "resnet-placeholder": (
         TrainingOptions(
             experiment_name="weights-resnet-placeholder",
@@ -88,7 +88,7 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
     ),
 }
 
-# Networks that judge: of what is shown in a picture, and, as ``trunk``, of how alike two pictures look.
+# Networks that judge: of what is shown in a image, and, as ``trunk``, of how alike two images look.
 JUDGES: dict[str, ClassifierOptions] = {
     "classifier-cifar10": ClassifierOptions(
         experiment_name="weights-classifier-cifar10",
@@ -122,7 +122,7 @@ def stages(name: str) -> tuple[TrainingOptions | ClassifierOptions, ...]:
 def learn(name: str) -> Path:
     """Train by the recipe of this name, stage by stage; the weights in which the last one ended.
 
-    Those, not the best: a choice by the validation pictures would flatter the scores on them.
+    Those, not the best: a choice by the validation images would flatter the scores on them.
     """
     weights: Path | None = None
     for stage in stages(name):
@@ -138,7 +138,7 @@ def learn(name: str) -> Path:
 
 
 def _finished(options: TrainingOptions | ClassifierOptions) -> bool:
-    """Whether the run came to its end with these options, be it with pictures from another folder."""
+    """Whether the run came to its end with these options, be it with images from another folder."""
     weights = options.folder / "last.safetensors"
     if not weights.exists():
         return False

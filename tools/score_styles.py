@@ -27,7 +27,7 @@ from torch import Tensor
 
 from colorlab import color, pretrained
 from colorlab.data import create_dataset
-from colorlab.evaluation import mean_colour
+from colorlab.evaluation import mean_color
 from colorlab.inference import enlarge, predict_ab
 from colorlab.models import Colorizer, DistributionColorizer, Style, load_weights
 from colorlab.models.backbones import imagenet_state
@@ -127,7 +127,7 @@ def main() -> None:
     lab = scores.lab
     print(scores.row("truth", rgb), flush=True)
     print(scores.row("gray", paint(lab, torch.zeros_like(lab[:, 1:]))), flush=True)
-    mean = mean_colour(create_dataset(str(REAL_DATA / "tinyimagenet.tar"), "train", size=32))
+    mean = mean_color(create_dataset(str(REAL_DATA / "tinyimagenet.tar"), "train", size=32))
     print(scores.row("mean color", colorized(mean, lab, 64, None)), flush=True)
     for size in given.sizes or [model.working_size]:
         for name, style in settings(model, given.grid):

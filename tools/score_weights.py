@@ -1,10 +1,10 @@
-"""Print what the cards of the weights that ship say, from pictures that none of them was trained on.
+"""Print what the cards of the weights that ship say, from images that none of them was trained on.
 
     COLORLAB_REAL_DATA=<folder with the tars> make scores [ARGS="photos cifar10 judges"]
     COLORLAB_REAL_DATA=<folder with the tars> make sheet
 
 Errors beside both baselines, how often the classifiers are right, how far the trunk agrees with LPIPS. LPIPS is the
-genuine one, with the trunk ``squeeze``, whose weights come from beside the pictures or from torch hub. ``sheet``
+genuine one, with the trunk ``squeeze``, whose weights come from beside the images or from torch hub. ``sheet``
 paints photographs that nobody selected, for the eye: every eighth of ``photos`` val, into ``output/sheet.png``.
 """
 
@@ -24,15 +24,15 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from colorlab import color, pretrained
-from colorlab.data import PictureDataset, Split, create_dataset
+from colorlab.data import ImageDataset, Split, create_dataset
 from colorlab.evaluation import (
     PerceptualDistance,
     classify,
-    coloured,
-    grey,
+    colored,
+    gray,
     interpretability,
-    mean_colour,
-    score_pictures,
+    mean_color,
+    score_images,
 )
 from colorlab.inference import enlarge, predict_ab
 from colorlab.models import Colorizer
@@ -44,14 +44,14 @@ AGREEMENT_SIZE = 128
 Table = npt.NDArray[np.float64]
 
 
-def pictures(name: str, split: Split, size: int) -> PictureDataset:
-    """A split of one of the archives of real pictures."""
+def images(name: str, split: Split, size: int) -> ImageDataset:
+    """A split of one of the archives of real images."""
     return create_dataset(str(REAL_DATA / f"{name}.tar"), split, size=size)
 
 
 def colorizers(size: int | None = None) -> dict[str, Colorizer]:
     """Both baselines and what ships, working at their own size or at ``size``."""
-    models = {"grey": grey(), "mean colour": mean_colour(pictures("tinyimagenet", "train", 32))}
+    models = {"gray": gray(), "mean color": mean_color(images("tinyimagenet", "train", 32))}
     models |= {name: pretrained.load(name) for name in pretrained.NAMES}
     for model in models.values():
         model.working_size = size or model.working_size
@@ -65,14 +65,14 @@ def genuine_lpips() -> PerceptualDistance:
 
 
 def score(models: dict[str, Colorizer], rgb: Tensor) -> None:
-    """Print scores of ``(N, 3, H, W)`` uint8 pictures, coloured as by ``colorlab.colorize``, with 95 % intervals.
+    """Print scores of ``(N, 3, H, W)`` uint8 images, colored as by ``colorlab.colorize``, with 95 % intervals.
 
-    Pictures that are grey themselves (mean |a|, |b| below 1) are left out: grey meets them exactly.
+    Images that are gray themselves (mean |a|, |b| below 1) are left out: gray meets them exactly.
     """
     rgb = rgb[color.rgb_to_lab(rgb)[:, 1:].abs().mean(dim=(1, 2, 3)) >= 1]
     print(
-        f"{len(rgb)} pictures at {rgb.shape[-1]} px; ± is half a 95 % interval; in brackets the mean paired gain "
-        "over grey, then over the mean colour"
+        f"{len(rgb)} images at {rgb.shape[-1]} px; ± is half a 95 % interval; in brackets the mean paired gain "
+        "over gray, then over the mean color"
     )
     lpips = genuine_lpips()
     references: list[dict[str, Tensor]] = []
@@ -81,7 +81,7 @@ def score(models: dict[str, Colorizer], rgb: Tensor) -> None:
         for some in rgb.split(50):
             lab = color.rgb_to_lab(some)
             painted = paint(lab, predict(model, lab))
-            parts.append(score_pictures(some, painted, SCORES) | {lpips.label: lpips(some, painted)})
+            parts.append(score_images(some, painted, SCORES) | {lpips.label: lpips(some, painted)})
         scores = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
         references = [*references, scores] if len(references) < 2 else references
         for key, value in scores.items():
@@ -93,11 +93,11 @@ def score(models: dict[str, Colorizer], rgb: Tensor) -> None:
 
 def predict(model: Colorizer, lab: Tensor) -> Tensor:
     """a and b as :func:`colorlab.colorize` predicts them, ``(N, 2, H, W)`` in Lab units."""
-    return torch.stack([enlarge(predict_ab(picture[0], model), picture[0]) for picture in lab])
+    return torch.stack([enlarge(predict_ab(image[0], model), image[0]) for image in lab])
 
 
 def paint(lab: Tensor, ab: Tensor) -> Tensor:
-    """Pictures of the L of ``lab`` and colours ``ab``, uint8 RGB."""
+    """Images of the L of ``lab`` and colors ``ab``, uint8 RGB."""
     return color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(torch.cat([lab[:, :1], ab], dim=1))))
 
 
@@ -105,11 +105,11 @@ def _mean(values: Tensor, form: str) -> str:
     return f"{float(values.mean()):{form}} ± {1.96 * float(values.std()) / len(values) ** 0.5:{form.strip('+')}}"
 
 
-def accuracies(name: str, testset: PictureDataset) -> None:
-    """Of a classifier on test pictures: in colour, grey, and as each colorizer that ships colours them."""
+def accuracies(name: str, testset: ImageDataset) -> None:
+    """Of a classifier on test images: in color, gray, and as each colorizer that ships colors them."""
     classifier = pretrained.load_classifier(name)
-    results = {"original": testset.rgb, "grey": coloured(grey(), testset.rgb)}
-    results |= {model: coloured(pretrained.load(model), testset.rgb) for model in pretrained.NAMES}
+    results = {"original": testset.rgb, "gray": colored(gray(), testset.rgb)}
+    results |= {model: colored(pretrained.load(model), testset.rgb) for model in pretrained.NAMES}
     labels = torch.tensor([classifier.classes.index(testset.classes[i]) for i in testset.labels.tolist()])
     batches = {model: zip(rgb.split(100), labels.split(100), strict=True) for model, rgb in results.items()}
     tables = {model: classify(classifier, given) for model, given in batches.items()}
@@ -117,9 +117,9 @@ def accuracies(name: str, testset: PictureDataset) -> None:
 
 
 def agreement() -> None:
-    """Of distances by several means with LPIPS: ranks over all pairs, and over the colorizations of each picture."""
-    rgb, models = pictures("photos", "val", AGREEMENT_SIZE).rgb, colorizers()
-    results = [torch.cat([coloured(m, part) for part in rgb.split(50)]) for m in models.values()]
+    """Of distances by several means with LPIPS: ranks over all pairs, and over the colorizations of each image."""
+    rgb, models = images("photos", "val", AGREEMENT_SIZE).rgb, colorizers()
+    results = [torch.cat([colored(m, part) for part in rgb.split(50)]) for m in models.values()]
     lpips = genuine_lpips().distances(rgb, results).numpy()
     untrained = PerceptualDistance("colorlab")
     torch.manual_seed(0)
@@ -137,7 +137,7 @@ def agreement() -> None:
         everywhere = _interval(lambda some, d=distances: _rank(d[:, some], lpips[:, some]), len(rgb))
         each = [_rank(distances[:, [i]], lpips[:, [i]]) for i in range(len(rgb))]
         within = _interval(lambda some, e=each: float(np.nanmean(np.array(e)[some])), len(rgb))
-        print(f"{name:30} over all pairs {everywhere}; within a picture {within}")
+        print(f"{name:30} over all pairs {everywhere}; within a image {within}")
 
 
 def _rank(a: Table, b: Table) -> float:
@@ -145,7 +145,7 @@ def _rank(a: Table, b: Table) -> float:
 
 
 def _interval(statistic: Callable[[npt.NDArray[np.int64]], float], n: int) -> str:
-    """A statistic of pictures with its 95 % interval, by drawing the pictures anew 1,000 times."""
+    """A statistic of images with its 95 % interval, by drawing the images anew 1,000 times."""
     rng = np.random.default_rng(0)
     low, high = np.percentile([statistic(rng.integers(n, size=n)) for _ in range(1000)], [2.5, 97.5])
     return f"{statistic(np.arange(n)):.3f} ({low:.3f} … {high:.3f})"
@@ -157,10 +157,10 @@ def _forget(layer: torch.nn.Module) -> None:
 
 
 def sheet() -> None:
-    """A column for each of 24 photographs in two blocks: grey, each model's, the truth."""
-    rgb = pictures("photos", "val", 256).rgb[::8][:24]
+    """A column for each of 24 photographs in two blocks: gray, each model's, the truth."""
+    rgb = images("photos", "val", 256).rgb[::8][:24]
     lab = color.rgb_to_lab(rgb)
-    models = {"grey": grey()} | {name: pretrained.load(name) for name in pretrained.NAMES}
+    models = {"gray": gray()} | {name: pretrained.load(name) for name in pretrained.NAMES}
     rows = [paint(lab, predict(model, lab)) for model in models.values()] + [rgb]
     blocks = [row[start : start + 12] for start in (0, 12) for row in rows]
     OUTPUT.mkdir(exist_ok=True)
@@ -171,12 +171,12 @@ def sheet() -> None:
 def main(names: list[str]) -> None:
     """Print the named parts."""
     if "photos" in names:
-        score(colorizers(), pictures("photos", "val", 256).rgb)
+        score(colorizers(), images("photos", "val", 256).rgb)
     if "cifar10" in names:
-        score(colorizers(32), pictures("cifar10", "test", 32).rgb)
+        score(colorizers(32), images("cifar10", "test", 32).rgb)
     if "judges" in names:
         for name in pretrained.CLASSIFIERS:
-            accuracies(name, create_dataset(name, "test") if name == "placeholder" else pictures(name, "test", 32))
+            accuracies(name, create_dataset(name, "test") if name == "placeholder" else images(name, "test", 32))
         agreement()
     if "sheet" in names:
         sheet()

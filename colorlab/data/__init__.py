@@ -1,12 +1,12 @@
-"""Data sets by name. Each yields ``(rgb, label)``: a uint8 picture ``3×H×W`` and a class index, nothing else."""
+"""Data sets by name. Each yields ``(rgb, label)``: a uint8 image ``3×H×W`` and a class index, nothing else."""
 
 from __future__ import annotations
 
 from colorlab.data.crops import MIN_AREA
+from colorlab.data.dataset import Batch, ImageDataset, Split
 from colorlab.data.loading import BatchOrder, create_loader
 from colorlab.data.mixture import Mixture
 from colorlab.data.names import DATASET_NAMES, create_dataset
-from colorlab.data.pictures import Batch, PictureDataset, Split
 from colorlab.data.stored import Unreadable
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "MIN_AREA",
     "Batch",
     "BatchOrder",
+    "ImageDataset",
     "Mixture",
-    "PictureDataset",
     "Split",
     "Unreadable",
     "create_dataset",

@@ -1,10 +1,10 @@
-"""A tar of pictures, read where it lies: an index of where each picture begins, then any of them by any process.
+"""A tar of images, read where it lies: an index of where each image begins, then any of them by any process.
 
 Nothing of an archive is ever written under a name that stands in it. Links, devices, absolute paths and paths with
 ``..`` are left out.
 
 A compressed tar can only be read from its beginning to its end. It is therefore uncompressed once, to one file beside
-it (pictures hardly shrink, so that takes little more room than the archive itself), and that file is read in place.
+it (images hardly shrink, so that takes little more room than the archive itself), and that file is read in place.
 
 Index and uncompressed file lie beside the archive, or in ``~/.cache/colorlab`` (``XDG_CACHE_HOME``) where that folder
 cannot be written to. Both are made anew when the archive changes, and can be deleted at any time.
@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from colorlab.data.files import PictureFiles, encoded, is_picture
+from colorlab.data.files import ImageFiles, encoded, is_image
 from colorlab.data.layouts import MEANINGS
 
 COMPRESSIONS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
@@ -54,10 +54,10 @@ class _Index(NamedTuple):
     others: npt.NDArray[np.bytes_]
 
 
-class TarFiles(PictureFiles):
-    """The pictures in a tar, by their endings, or else by their content.
+class TarFiles(ImageFiles):
+    """The images in a tar, by their endings, or else by their content.
 
-    Memory holds the index, some 100 bytes a picture, never the pictures. A folder that all members lie in, as in the
+    Memory holds the index, some 100 bytes a image, never the images. A folder that all members lie in, as in the
     seed's archives, is no part of their names, so that a tar holds what its folder holds.
 
     Raises:
@@ -120,7 +120,7 @@ def _read_index(path: Path) -> _Index:
                     left_out.append(member.name[:_LONGEST_NAME])
                 elif not member.isfile() or "/." in f"/{name}":
                     continue
-                elif not is_picture(name, functools.partial(_first_bytes, path, member)):
+                elif not is_image(name, functools.partial(_first_bytes, path, member)):
                     others.append(name)
                 else:
                     if member.offset_data + member.size > size:

@@ -1,4 +1,4 @@
-"""What is wrong, or at least unusual, with the pictures in a folder or archive."""
+"""What is wrong, or at least unusual, with the images in a folder or archive."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tqdm.auto import tqdm
 from colorlab import color
 from colorlab.data.decode import decode
 from colorlab.data.names import open_files
-from colorlab.pictures import RAW_SUFFIXES
+from colorlab.image import RAW_SUFFIXES
 
 UNREADABLE = "unreadable"
-GREY = 1.0
-"""Pictures of a lower colourfulness are called grey; JPEG leaves that much in a grey picture stored in colour."""
+GRAY = 1.0
+"""Images of a lower colorfulness are called gray; JPEG leaves that much in a gray image stored in color."""
 
 _NARROW = 8
 _SAMPLE = 64
@@ -46,10 +46,10 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """List what is wrong with the pictures in a folder or tar."""
+    """List what is wrong with the images in a folder or tar."""
 
     folder: Annotated[Path, tyro.conf.Positional]
-    """Folder or tar of pictures."""
+    """Folder or tar of images."""
 
 
 def run_check(options: CheckOptions) -> int:
@@ -59,7 +59,7 @@ def run_check(options: CheckOptions) -> int:
     for finding in findings:
         print(f"{finding.name}: {finding.explanation}")
     if files.others:
-        print(f"left out {len(files.others)} files that are no pictures, first {files.others[0]}")
+        print(f"left out {len(files.others)} files that are no images, first {files.others[0]}")
     counts = Counter(finding.kind for finding in findings)
     print(f"\n{len(files)} files in {options.folder}" + ("" if counts else ": nothing to complain about"))
     for kind, count in counts.most_common():
@@ -68,13 +68,13 @@ def run_check(options: CheckOptions) -> int:
 
 
 def check_folder(path: str | Path) -> list[Finding]:
-    """Decode every picture in a folder or tar.
+    """Decode every image in a folder or tar.
 
     Unreadable are empty, truncated and damaged files, files of unknown kinds, and those that would become more
     pixels than is safe (``PIL.Image.MAX_IMAGE_PIXELS``, twice). The other findings are of use as they are, but may
     not be what their owner believes: named as another kind of file, with more than 8 bits or other inks than RGB,
-    with transparency (which is left out), with several pictures or frames (of which one is taken), a few pixels wide,
-    or grey.
+    with transparency (which is left out), with several images or frames (of which one is taken), a few pixels wide,
+    or gray.
 
     Raises:
         ValueError: there is no folder or tar, or it cannot be read.
@@ -110,8 +110,8 @@ def _look_at(content: bytes, name: str) -> Iterator[tuple[str, str]]:
     # A few thousand pixels tell as much as all.
     few = np.ascontiguousarray(rgb[:: max(1, height // _SAMPLE), :: max(1, width // _SAMPLE)])
     found = float(color.colorfulness(torch.from_numpy(few).movedim(-1, 0)))
-    if found < GREY:
-        yield "grey", f"is grey (colourfulness {found:.1f}): a colorizer learns from it to stay grey"
+    if found < GRAY:
+        yield "gray", f"is gray (colorfulness {found:.1f}): a colorizer learns from it to stay gray"
 
 
 def _kind_of_file(content: bytes, name: str) -> Iterator[tuple[str, str]]:
@@ -130,12 +130,12 @@ def _kind_of_file(content: bytes, name: str) -> Iterator[tuple[str, str]]:
                 if called is not None and kind != called and ending not in RAW_SUFFIXES:
                     yield "wrongly named", f"is called {ending}, but is a {kind}"
                 if image.mode in ("CMYK", "YCCK", "LAB"):
-                    yield "other colours", f"is in {image.mode}, and is converted to sRGB"
+                    yield "other colors", f"is in {image.mode}, and is converted to sRGB"
                 if image.mode.startswith(("I", "F")):
                     yield "more than 8 bits", "has more than 8 bits a channel, of which 8 are kept"
                 if image.has_transparency_data:
-                    yield "transparency", "has transparent pixels, whose hidden colours are seen"
+                    yield "transparency", "has transparent pixels, whose hidden colors are seen"
                 if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
-                    yield "several pictures", f"holds {image.n_frames} pictures, of which one is taken"  # type: ignore[attr-defined]
+                    yield "several images", f"holds {image.n_frames} images, of which one is taken"  # type: ignore[attr-defined]
         except UnidentifiedImageError:
             return

@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 pictures of 32×32 pixels in ten classes, through torchvision.
+"""CIFAR-10: 60,000 images of 32×32 pixels in ten classes, through torchvision.
 
 Reference: Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, 2009.
 """
@@ -13,12 +13,12 @@ import torch
 from torchvision.datasets import CIFAR10
 from torchvision.transforms import v2
 
-from colorlab.data.pictures import PictureDataset, Split
+from colorlab.data.dataset import ImageDataset, Split
 
 
 @functools.lru_cache(maxsize=3)
-def cifar10(root: Path, split: Split, size: int) -> PictureDataset:
-    """The 50,000 training pictures, or the 10,000 test pictures, which serve as ``val`` too.
+def cifar10(root: Path, split: Split, size: int) -> ImageDataset:
+    """The 50,000 training images, or the 10,000 test images, which serve as ``val`` too.
 
     They are taken from ``<root>/cifar10``, where torchvision downloads them to (170 MB, checksum verified) if they
     are missing.
@@ -43,7 +43,7 @@ def cifar10(root: Path, split: Split, size: int) -> PictureDataset:
     rgb = torch.from_numpy(source.data).movedim(-1, 1)
     if size != 32:
         rgb = v2.functional.resize(rgb, [size, size], antialias=True)
-    return PictureDataset(rgb.contiguous(), torch.tensor(source.targets), source.classes)
+    return ImageDataset(rgb.contiguous(), torch.tensor(source.targets), source.classes)
 
 
 def _open(folder: Path, split: Split) -> CIFAR10:

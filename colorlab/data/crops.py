@@ -1,11 +1,11 @@
 """From the bytes of a file to a square of the asked size.
 
-Up to 64 pixels, pictures are thumbnails: the largest square in the middle, reduced, in training as in validation; the
+Up to 64 pixels, images are thumbnails: the largest square in the middle, reduced, in training as in validation; the
 loader flips half of those in training, all that the seed does for CIFAR-10. Above, training sees random resized crops
 (Szegedy et al., arXiv:1409.4842), and validation the middle 7/8 of the shorter side, which is the seed's 224 of 256,
-but never fewer pixels than asked for where the picture has them.
+but never fewer pixels than asked for where the image has them.
 
-Neither changes a colour: what a colorizer is to learn must not be jittered.
+Neither changes a color: what a colorizer is to learn must not be jittered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torchvision.transforms import InterpolationMode, RandomResizedCrop, v2
 from colorlab.data.decode import decode
 
 THUMBNAIL = 64
-"""Up to this side, pictures are kept whole and never cut at random."""
+"""Up to this side, images are kept whole and never cut at random."""
 
 MIN_AREA = 0.08
 """The least share of an image's area that a random crop takes, unless asked otherwise."""
@@ -32,7 +32,7 @@ _RATIO = [3 / 4, 4 / 3]
 
 
 class Box(NamedTuple):
-    """A part of a picture, in pixels."""
+    """A part of a image, in pixels."""
 
     top: int
     left: int
@@ -41,23 +41,23 @@ class Box(NamedTuple):
 
 
 def middle(content: bytes, size: int) -> Tensor:
-    """The middle of a picture, ``(3, size, size)`` uint8.
+    """The middle of a image, ``(3, size, size)`` uint8.
 
     Raises:
-        ValueError: ``content`` is no readable picture.
+        ValueError: ``content`` is no readable image.
     """
     share = 1.0 if size <= THUMBNAIL else 7 / 8
-    picture = _decode(content, math.ceil(size / share))
-    height, width = picture.shape[1:]
+    image = _decode(content, math.ceil(size / share))
+    height, width = image.shape[1:]
     shorter = min(height, width)
     side = max(round(shorter * share), min(size, shorter))
-    return _resized(picture, Box((height - side) // 2, (width - side) // 2, side, side), size)
+    return _resized(image, Box((height - side) // 2, (width - side) // 2, side, side), size)
 
 
 def random_crop(content: bytes, size: int, seed: int, min_area: float = MIN_AREA) -> Tensor:
     """A random resized crop, ``(3, size, size)`` uint8: ``min_area`` to all of the area, 3:4 to 4:3.
 
-    For a JPEG the crop is drawn before decoding, which can then reduce the picture by as much as the crop allows.
+    For a JPEG the crop is drawn before decoding, which can then reduce the image by as much as the crop allows.
 
     Args:
         content: the bytes of a file.
@@ -66,15 +66,15 @@ def random_crop(content: bytes, size: int, seed: int, min_area: float = MIN_AREA
         min_area: the least share of the area, in (0, 1].
 
     Raises:
-        ValueError: ``content`` is no readable picture.
+        ValueError: ``content`` is no readable image.
     """
     jpeg = _jpeg_size(content)
     if jpeg is not None:
         box = _draw(jpeg, seed, min_area)
-        picture = _decode(content, math.ceil(size * min(jpeg) / min(box[2:])))
-        return _resized(picture, _scaled(box, jpeg, picture.shape[1:]), size)
-    picture = _decode(content)
-    return _resized(picture, _draw(picture.shape[1:], seed, min_area), size)
+        image = _decode(content, math.ceil(size * min(jpeg) / min(box[2:])))
+        return _resized(image, _scaled(box, jpeg, image.shape[1:]), size)
+    image = _decode(content)
+    return _resized(image, _draw(image.shape[1:], seed, min_area), size)
 
 
 def _draw(shape: Sequence[int], seed: int, min_area: float) -> Box:
@@ -93,7 +93,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
 
 
 def _scaled(box: Box, before: Sequence[int], after: Sequence[int]) -> Box:
-    """A box in a picture of ``before`` pixels, in the same of ``after``, which may also be turned by 90°.
+    """A box in a image of ``before`` pixels, in the same of ``after``, which may also be turned by 90°.
 
     A crop is as likely as the one with height and width exchanged, so it does not matter which way it was turned.
     """
@@ -110,8 +110,8 @@ def _decode(content: bytes, smallest: int | None = None) -> Tensor:
     return torch.from_numpy(decode(content, smallest)).permute(2, 0, 1)
 
 
-def _resized(picture: Tensor, box: Box, size: int) -> Tensor:
-    part = picture[:, box.top : box.top + box.height, box.left : box.left + box.width]
+def _resized(image: Tensor, box: Box, size: int) -> Tensor:
+    part = image[:, box.top : box.top + box.height, box.left : box.left + box.width]
     if part.shape[1:] == (size, size):
         return part
     resized: Tensor = v2.functional.resize(part, [size, size], InterpolationMode.BICUBIC, antialias=True)

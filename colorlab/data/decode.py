@@ -1,8 +1,8 @@
-"""The bytes of a picture's file, decoded to uint8 RGB as quickly as its kind allows.
+"""The bytes of a image's file, decoded to uint8 RGB as quickly as its kind allows.
 
-Almost every picture of a data set is a JPEG. Those go straight to libjpeg-turbo (through ``simplejpeg``), which gives
+Almost every image of a data set is a JPEG. Those go straight to libjpeg-turbo (through ``simplejpeg``), which gives
 what Pillow gives, to the bit, in a fifth (32×32) to two thirds (400×300) of the time; and straight to a half
-or less of its size where no more is asked for. Everything else takes the way of :mod:`colorlab.pictures`.
+or less of its size where no more is asked for. Everything else takes the way of :mod:`colorlab.image`.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from colorlab.pictures import _ORIENTATION, _upright, read_file
+from colorlab.image import _ORIENTATION, _upright, read_file
 from colorlab.profiles import is_srgb
 
 
 def decode(content: bytes, smallest: int | None = None) -> npt.NDArray[np.uint8]:
-    """A picture's file, decoded: upright, in sRGB, 8 bits a channel.
+    """A image's file, decoded: upright, in sRGB, 8 bits a channel.
 
     Args:
-        content: the bytes of a file of any kind that :func:`colorlab.pictures.read_picture` reads.
+        content: the bytes of a file of any kind that :func:`colorlab.image.read_image` reads.
         smallest: if given, a JPEG may come reduced, to a half, 3/8, a quarter or an eighth, as long as its shorter
             side keeps at least so many pixels.
 
     Returns:
-        ``(H, W, 3)`` uint8, writable; a grey picture has three equal channels, transparency is left out.
+        ``(H, W, 3)`` uint8, writable; a gray image has three equal channels, transparency is left out.
 
     Raises:
-        ValueError: ``content`` is no picture, or a damaged one. Who knows the file's name can add it.
+        ValueError: ``content`` is no image, or a damaged one. Who knows the file's name can add it.
     """
     rgb: npt.NDArray[Any] | None = None
     if content.startswith(b"\xff\xd8"):
@@ -47,7 +47,7 @@ def decode(content: bytes, smallest: int | None = None) -> npt.NDArray[np.uint8]
 
 
 def _decode_jpeg(content: bytes, smallest: int | None) -> npt.NDArray[np.generic] | None:
-    """A sound JPEG without inks and foreign colour profiles; ``None`` for others."""
+    """A sound JPEG without inks and foreign color profiles; ``None`` for others."""
     try:
         orientation = 1
         if _has_metadata(content):
@@ -66,7 +66,7 @@ def _decode_jpeg(content: bytes, smallest: int | None) -> npt.NDArray[np.generic
 
 
 def _has_metadata(content: bytes) -> bool:
-    """Whether a JPEG may have EXIF or XMP data (segment APP1) or a colour profile (APP2) before its pixels."""
+    """Whether a JPEG may have EXIF or XMP data (segment APP1) or a color profile (APP2) before its pixels."""
     place = 2
     while place + 4 <= len(content) and content[place] == 0xFF:
         marker = content[place + 1]

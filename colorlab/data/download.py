@@ -53,7 +53,7 @@ class Source:
         return self.url.rpartition("/")[2]
 
 
-# Neither archive has a published checksum. (67e186b4…, often seen beside the first, is the one of the pictures in
+# Neither archive has a published checksum. (67e186b4…, often seen beside the first, is the one of the images in
 # their full size, train_large_places365standard.tar; torchvision.datasets.Places365 has the list.)
 _PLACES365 = Source(
     "places365", "http://data.csail.mit.edu/places/places365/places365standard_easyformat.tar", "about 21 GB"

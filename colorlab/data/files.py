@@ -1,4 +1,4 @@
-"""Where the files of pictures lie: a folder, or a tar (:mod:`colorlab.data.archive`). Names and bytes only."""
+"""Where the files of images lie: a folder, or a tar (:mod:`colorlab.data.archive`). Names and bytes only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from colorlab.pictures import SUFFIXES, kind_of
+from colorlab.image import SUFFIXES, kind_of
 
 
-class PictureFiles(ABC):
-    """Files of pictures, by number.
+class ImageFiles(ABC):
+    """Files of images, by number.
 
     Two of them are equal if nothing has changed on the disk between them, as far as names, sizes and times tell.
 
@@ -27,7 +27,7 @@ class PictureFiles(ABC):
             be copied by each of them bit by bit.
         left_out: what is not read: in a folder links to nothing, pipes and devices; in an archive all links, and what
             leads out of it.
-        others: names of files that are no pictures.
+        others: names of files that are no images.
     """
 
     def __init__(self, path: Path, names: npt.NDArray[np.bytes_], fingerprint: str) -> None:
@@ -54,7 +54,7 @@ class PictureFiles(ABC):
         """
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PictureFiles) and self._key == other._key
+        return isinstance(other, ImageFiles) and self._key == other._key
 
     def __hash__(self) -> int:
         return hash(self._key)
@@ -64,8 +64,8 @@ class PictureFiles(ABC):
         return self.path.absolute(), self.fingerprint
 
 
-class FolderFiles(PictureFiles):
-    """The pictures below a folder. Links are followed; what begins with a dot is left out, folders too.
+class FolderFiles(ImageFiles):
+    """The images below a folder. Links are followed; what begins with a dot is left out, folders too.
 
     Raises:
         ValueError: a folder in it cannot be opened.
@@ -119,14 +119,14 @@ class _Walk:
             return
         if not stat.S_ISREG(status.st_mode):
             self.left_out.append(name)
-        elif is_picture(name, lambda: first_bytes(entry.path)):
+        elif is_image(name, lambda: first_bytes(entry.path)):
             self.found.append((name, (status.st_size, status.st_mtime_ns)))
         else:
             self.others.append(name)
 
 
-def is_picture(name: str, start: Callable[[], bytes]) -> bool:
-    """Whether a file is meant to be a picture: by its ending, or else by its content.
+def is_image(name: str, start: Callable[[], bytes]) -> bool:
+    """Whether a file is meant to be a image: by its ending, or else by its content.
 
     Args:
         name: its name.
@@ -136,7 +136,7 @@ def is_picture(name: str, start: Callable[[], bytes]) -> bool:
 
 
 def first_bytes(path: str | Path) -> bytes:
-    """What :func:`colorlab.pictures.kind_of` asks for; nothing where the file cannot be opened."""
+    """What :func:`colorlab.image.kind_of` asks for; nothing where the file cannot be opened."""
     try:
         with open(path, "rb") as file:
             return file.read(64)

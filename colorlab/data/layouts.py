@@ -1,6 +1,6 @@
 """Which file belongs to which split and class, by nothing but its name.
 
-Every layout takes the names of all pictures and gives, by split, the numbers of its pictures with their classes.
+Every layout takes the names of all images and gives, by split, the numbers of its images with their classes.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import get_args
 
-from colorlab.data.pictures import Split
+from colorlab.data.dataset import Split
 
 Member = tuple[int, str]  # the number of a name, and its class
 Splits = dict[Split, list[Member]]
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 NO_CLASS = "any"
-"""The class of pictures that lie in no class folder."""
+"""The class of images that lie in no class folder."""
 
 PLACES100_SEED = 0
 
 
 def own_folder(names: Sequence[str]) -> Splits:
-    """``{train,val,test}/<class>/<picture>``, the seed's layout, or pictures in any other order.
+    """``{train,val,test}/<class>/<image>``, the seed's layout, or images in any other order.
 
     The outermost folder whose name means a split decides: in any case, under the usual synonyms (:data:`MEANINGS`),
     also with a word behind (``test_images``) or, where two splits have it, before (``seg_train``, ``seg_test``).
-    Folders above and below it do not matter. Pictures beside those folders are left out, with a word on standard
+    Folders above and below it do not matter. Images beside those folders are left out, with a word on standard
     error.
 
-    Without such folders, pictures are divided by a hash of their names, 80 : 10 : 10, so that a picture stays where
-    it is when others come or go. Where one of the three would be left empty, it gets one picture of the largest.
+    Without such folders, images are divided by a hash of their names, 80 : 10 : 10, so that a image stays where
+    it is when others come or go. Where one of the three would be left empty, it gets one image of the largest.
 
-    The class is the path of the folder that a picture lies in, below the split or below what all pictures share.
+    The class is the path of the folder that a image lies in, below the split or below what all images share.
 
     Raises:
         ValueError: there are folders that mean val or test, and others, but none that means train.
@@ -44,7 +44,7 @@ def own_folder(names: Sequence[str]) -> Splits:
     splits = _split_folders(names)
     if splits is not None:
         return splits
-    splits = _no_pictures()
+    splits = _no_images()
     shares = [_hash(unicodedata.normalize("NFC", name)) for name in names]
     for index, label in enumerate(_classes(names)):
         share = shares[index][0] / 256
@@ -60,18 +60,18 @@ def own_folder(names: Sequence[str]) -> Splits:
 
 
 def places365(names: Sequence[str]) -> Splits:
-    """Places365-Standard, reduced: per class, the first 100 training pictures are *test*, the next 1,000 *train*.
+    """Places365-Standard, reduced: per class, the first 100 training images are *test*, the next 1,000 *train*.
 
-    The official archive ``places365standard_easyformat.tar`` holds ``places365_standard/train/<class>/<picture>``,
-    3,068 to 5,000 pictures in each of 365 classes, and ``places365_standard/val/<class>/<picture>``, 100 in each;
-    256×256 JPEG. The official val is *val*. Where there are pictures in a folder ``test`` as well, as in the seed's
+    The official archive ``places365standard_easyformat.tar`` holds ``places365_standard/train/<class>/<image>``,
+    3,068 to 5,000 images in each of 365 classes, and ``places365_standard/val/<class>/<image>``, 100 in each;
+    256×256 JPEG. The official val is *val*. Where there are images in a folder ``test`` as well, as in the seed's
     own copy, they were reduced already and are taken as they lie.
 
     Reference: Zhou, Lapedriza, Khosla, Oliva and Torralba, *Places: a 10 million image database for scene
     recognition*, doi:10.1109/TPAMI.2017.2723009.
 
     Raises:
-        ValueError: there is no folder ``train``, or a class has too few pictures to be reduced.
+        ValueError: there is no folder ``train``, or a class has too few images to be reduced.
     """
     splits = _split_folders(names)
     if splits is None:
@@ -82,8 +82,8 @@ def places365(names: Sequence[str]) -> Splits:
     for name, members in _by_class(splits["train"], names).items():
         if len(members) <= 100:
             raise ValueError(
-                f"only {len(members)} training pictures of the class {name}, of which the first 100 would become "
-                "test pictures: it is not the whole of Places365; a copy that has a folder test is taken as it lies"
+                f"only {len(members)} training images of the class {name}, of which the first 100 would become "
+                "test images: it is not the whole of Places365; a copy that has a folder test is taken as it lies"
             )
         reduced["test"] += members[:100]
         reduced["train"] += members[100:1100]
@@ -91,7 +91,7 @@ def places365(names: Sequence[str]) -> Splits:
 
 
 def places100(names: Sequence[str]) -> Splits:
-    """100 classes of :func:`places365`, per class the first 500 *train*, 50 *val* and 50 *test* pictures.
+    """100 classes of :func:`places365`, per class the first 500 *train*, 50 *val* and 50 *test* images.
 
     The classes are those whose SHA-256 of ``"<PLACES100_SEED> <class>"`` are the smallest: a draw that depends
     neither on a version of a random generator nor on the order of the list.
@@ -105,7 +105,7 @@ def places100(names: Sequence[str]) -> Splits:
         raise ValueError(f"{len(classes)} classes, of which places100 needs 100")
     drawn = set(sorted(classes, key=lambda name: _hash(f"{PLACES100_SEED} {name}"))[:100])
     counts: dict[Split, int] = {"train": 500, "val": 50, "test": 50}
-    chosen = _no_pictures()
+    chosen = _no_images()
     for split, members in splits.items():
         by_class = _by_class([member for member in members if member[1] in drawn], names)
         chosen[split] = [member for group in by_class.values() for member in group[: counts[split]]]
@@ -113,22 +113,22 @@ def places100(names: Sequence[str]) -> Splits:
 
 
 def places205(names: Sequence[str]) -> Splits:
-    """The test set of Places205, which has no classes: 1,000 pictures *val*, the rest *train*.
+    """The test set of Places205, which has no classes: 1,000 images *val*, the rest *train*.
 
-    The official ``testSetPlaces205_resize.tar.gz`` holds ``testSet_resize/<picture>``, 41,000 JPEGs of 256×256. *Val*
+    The official ``testSetPlaces205_resize.tar.gz`` holds ``testSet_resize/<image>``, 41,000 JPEGs of 256×256. *Val*
     are those whose names have the smallest SHA-256. A copy with folders ``train`` and ``val`` is taken as it lies.
 
     Reference: Zhou, Lapedriza, Xiao, Torralba and Oliva, *Learning deep features for scene recognition using Places
     database*, NeurIPS 2014.
 
     Raises:
-        ValueError: there are no more than 1,000 pictures.
+        ValueError: there are no more than 1,000 images.
     """
     splits = _split_folders(names)
     if splits is not None:
         return splits
     if len(names) <= 1000:
-        raise ValueError(f"only {len(names)} pictures, of which 1,000 are for validation: it is not all of Places205")
+        raise ValueError(f"only {len(names)} images, of which 1,000 are for validation: it is not all of Places205")
     drawn = sorted(range(len(names)), key=lambda index: _hash(names[index].rpartition("/")[2]))
     return {
         "val": [(index, NO_CLASS) for index in sorted(drawn[:1000])],
@@ -153,13 +153,13 @@ MEANINGS: dict[str, Split] = {
 _WITH_MORE = re.compile(
     r"(?:(?P<before>.*?)[ _.-])?"
     rf"(?P<word>{'|'.join(sorted(MEANINGS, key=len, reverse=True))})"
-    r"(?:[ _.-]?(?:set|sets|data|images?|imgs?|pictures|split|folder|\d+))*"
+    r"(?:[ _.-]?(?:set|sets|data|images?|imgs?|images|split|folder|\d+))*"
 )
 
 
 def _split_folders(names: Sequence[str]) -> Splits | None:
     """The seed's layout, or ``None`` where no folder's name means a split."""
-    # By folder, since there are far fewer of them than pictures.
+    # By folder, since there are far fewer of them than images.
     paths = {folder: folder.split("/") if folder else [] for folder in {_folder(name) for name in names}}
     meaning = _meanings({part for path in paths.values() for part in path})
     if not meaning:
@@ -174,7 +174,7 @@ def _split_folders(names: Sequence[str]) -> Splits | None:
         for folder, path in paths.items()
     }
     found = {folder: meaning[paths[folder][place]] for folder, place in places.items() if place is not None}
-    # What lies above the split belongs to the class where it differs, as in <class>/train/<picture>.
+    # What lies above the split belongs to the class where it differs, as in <class>/train/<image>.
     above = _shared([paths[folder][: places[folder]] for folder in found])
     labels = {
         folder: _class("/".join(part for i, part in enumerate(paths[folder][above:], above) if i != places[folder]))
@@ -184,15 +184,15 @@ def _split_folders(names: Sequence[str]) -> Splits | None:
     if beside and "train" not in found.values():
         folder, split = next(iter(found.items()))
         raise ValueError(
-            f"a folder {folder}, which means {split!r}, and pictures beside it ({beside[0]}), but no folder that "
+            f"a folder {folder}, which means {split!r}, and images beside it ({beside[0]}), but no folder that "
             "means 'train': rename one of them, or move that one away"
         )
     if beside:
         print(
-            f"left out {len(beside)} pictures that lie beside the folders train, val and test, first {beside[0]}",
+            f"left out {len(beside)} images that lie beside the folders train, val and test, first {beside[0]}",
             file=sys.stderr,
         )
-    splits = _no_pictures()
+    splits = _no_images()
     for index, name in enumerate(names):
         if (folder := _folder(name)) in found:
             splits[found[folder]].append((index, labels[folder]))
@@ -218,7 +218,7 @@ def _meanings(folders: set[str]) -> dict[str, Split]:
 
 
 def _classes(names: Sequence[str]) -> list[str]:
-    """Of pictures without splits: their folders, below what all share; or the one that all lie in."""
+    """Of images without splits: their folders, below what all share; or the one that all lie in."""
     paths = {folder: folder.split("/") if folder else [] for folder in {_folder(name) for name in names}}
     shared = _shared(list(paths.values()))
     if len(paths) == 1:
@@ -238,19 +238,19 @@ def _folder(name: str) -> str:
 
 
 def _class(label: str) -> str:
-    # One string a class, not one a picture; the same whichever way a system writes its accents.
+    # One string a class, not one a image; the same whichever way a system writes its accents.
     return sys.intern(unicodedata.normalize("NFC", label)) if label else NO_CLASS
 
 
 def _by_class(members: Sequence[Member], names: Sequence[str]) -> dict[str, list[Member]]:
-    """Classes in their order, the pictures of each in the order of their names."""
+    """Classes in their order, the images of each in the order of their names."""
     classes: dict[str, list[Member]] = defaultdict(list)
     for member in sorted(members, key=lambda member: (member[1], names[member[0]])):
         classes[member[1]].append(member)
     return classes
 
 
-def _no_pictures() -> Splits:
+def _no_images() -> Splits:
     return {"train": [], "val": [], "test": []}
 
 

@@ -1,4 +1,4 @@
-"""Batches of uint8 pictures, in an order that can be taken up again anywhere.
+"""Batches of uint8 images, in an order that can be taken up again anywhere.
 
 Order, flips and crops are no stream of random numbers but a function of (seed, epoch, batch): so training that was
 killed in the middle of an epoch goes on with exactly the batches that were left, whatever the number of processes and
@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from colorlab.data.pictures import Batch, PictureDataset
+from colorlab.data.dataset import Batch, ImageDataset
 
 
 class BatchRequest(NamedTuple):
-    """What a batch is made of: which pictures, which of them are flipped, and what decides how each is cut.
+    """What a batch is made of: which images, which of them are flipped, and what decides how each is cut.
 
     In validation nothing is flipped or cut at random; ``seeds`` is empty.
     """
@@ -35,12 +35,12 @@ class BatchOrder(Sampler[BatchRequest]):
     """The batches of an epoch.
 
     Args:
-        length: pictures in the data set.
-        batch_size: pictures in a batch, those of all processes together; the last batch may be smaller.
-            In training, one picture that would be a batch alone is left out.
+        length: images in the data set.
+        batch_size: images in a batch, those of all processes together; the last batch may be smaller.
+            In training, one image that would be a batch alone is left out.
         seed: decides order and flips, together with the epoch; ``None`` is the data set's order, unflipped.
-        rank: which of ``processes`` this is; each gets every ``processes``-th picture of each batch.
-        processes: how many processes share a batch. Pictures that cannot be shared evenly are left out.
+        rank: which of ``processes`` this is; each gets every ``processes``-th image of each batch.
+        processes: how many processes share a batch. Images that cannot be shared evenly are left out.
 
     Attributes:
         epoch: set it before iterating.
@@ -54,7 +54,7 @@ class BatchOrder(Sampler[BatchRequest]):
             raise ValueError(f"batch_size must be at least 1 for each of {processes} processes, got {batch_size}")
         self.batch_size = batch_size - batch_size % processes
         shared = length - length % processes
-        # Batch norm has nothing to compare a single picture with.
+        # Batch norm has nothing to compare a single image with.
         alone = shared % self.batch_size == processes and seed is not None and length > self.batch_size
         self.length = shared - (processes if alone else 0)
         self.seed = seed
@@ -85,24 +85,24 @@ class BatchOrder(Sampler[BatchRequest]):
 class _Batches(Dataset[Batch]):
     """A data set whose items are whole batches."""
 
-    def __init__(self, pictures: PictureDataset, max_shift: int) -> None:
-        self.pictures, self.max_shift = pictures, max_shift
+    def __init__(self, images: ImageDataset, max_shift: int) -> None:
+        self.images, self.max_shift = images, max_shift
 
     def __getitem__(self, request: BatchRequest) -> Batch:
         if request.seeds:
-            rgb, labels = self.pictures.pick_for_training(request.indices, request.seeds)
+            rgb, labels = self.images.pick_for_training(request.indices, request.seeds)
         else:
-            rgb, labels = self.pictures.__getitems__(request.indices)
+            rgb, labels = self.images.__getitems__(request.indices)
         # By NumPy, which exchanges left and right three times as fast as torch.
-        pictures, flipped = rgb.numpy(), np.array(request.flips)
-        pictures[flipped] = pictures[flipped, ..., ::-1]
+        images, flipped = rgb.numpy(), np.array(request.flips)
+        images[flipped] = images[flipped, ..., ::-1]
         if request.seeds and self.max_shift:
             rgb = shifted(rgb, request.seeds, self.max_shift)
         return rgb, labels
 
 
 def shifted(rgb: Tensor, seeds: list[int], max_shift: int) -> Tensor:
-    """Pictures moved by up to ``max_shift`` pixels along either axis; what moves in is the edge's mirror image.
+    """Images moved by up to ``max_shift`` pixels along either axis; what moves in is the edge's mirror image.
 
     Args:
         rgb: ``(N, 3, H, W)`` uint8.
@@ -119,13 +119,13 @@ def shifted(rgb: Tensor, seeds: list[int], max_shift: int) -> Tensor:
     height, width = rgb.shape[-2:]
     padded = F.pad(rgb.float(), [max_shift] * 4, mode="reflect").to(torch.uint8)
     rows, columns = down[:, None] + torch.arange(height), right[:, None] + torch.arange(width)
-    pictures = torch.arange(len(rgb))[:, None, None]
+    images = torch.arange(len(rgb))[:, None, None]
     # Channels last in the middle, so that each pixel is picked as a whole.
-    return padded.movedim(1, -1)[pictures, rows[:, :, None], columns[:, None]].movedim(-1, 1).contiguous()
+    return padded.movedim(1, -1)[images, rows[:, :, None], columns[:, None]].movedim(-1, 1).contiguous()
 
 
 def create_loader(
-    dataset: PictureDataset,
+    dataset: ImageDataset,
     batch_size: int,
     *,
     seed: int | None = None,
@@ -139,14 +139,14 @@ def create_loader(
 
     Args:
         dataset: what to draw from.
-        batch_size: pictures in a batch of all processes together.
-        seed: draws the order anew each epoch, flips every other picture left to right, and cuts pictures at random if
+        batch_size: images in a batch of all processes together.
+        seed: draws the order anew each epoch, flips every other image left to right, and cuts images at random if
             the data set says so; without one, the order is the data set's and nothing is flipped.
         rank: of this process, under ``torchrun``.
         processes: that share the data set.
         pin_memory: for quicker copies to a GPU.
-        workers: processes that read and decode pictures; for pictures in memory there is nothing to do for them.
-        max_shift: with a seed, pictures are moved by up to so many pixels; see :func:`shifted`.
+        workers: processes that read and decode images; for images in memory there is nothing to do for them.
+        max_shift: with a seed, images are moved by up to so many pixels; see :func:`shifted`.
     """
     workers = workers if dataset.streamed else 0
     order = BatchOrder(len(dataset), batch_size, seed, rank=rank, processes=processes)
@@ -170,7 +170,7 @@ def _ignore_interrupts(worker: int) -> None:
 
 
 def _generator(*numbers: int) -> torch.Generator:
-    """A generator for this combination of numbers; neighbours give unrelated streams."""
+    """A generator for this combination of numbers; neighbors give unrelated streams."""
     mixed = 0
     for number in numbers:
         # Knuth's multiplicative hashing with the constants of his MMIX generator, kept to 63 bits.

@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from colorlab.data.pictures import Batch, PictureDataset
+from colorlab.data.dataset import Batch, ImageDataset
 
 
-class Mixture(PictureDataset):
+class Mixture(ImageDataset):
     """The images of several datasets, one after the other; classes of the same name are one class.
 
     Args:
         parts: datasets of the same image size.
     """
 
-    def __init__(self, parts: Sequence[PictureDataset]) -> None:
+    def __init__(self, parts: Sequence[ImageDataset]) -> None:
         self.parts = tuple(parts)
         self.streamed = any(part.streamed for part in self.parts)
         self.classes = tuple(sorted({name for part in self.parts for name in part.classes}))
@@ -47,7 +47,7 @@ class Mixture(PictureDataset):
         for part in self.parts:
             part.report_unreadable()
 
-    def _gather(self, indices: Sequence[int], pick: Callable[[PictureDataset, list[int], list[int]], Batch]) -> Batch:
+    def _gather(self, indices: Sequence[int], pick: Callable[[ImageDataset, list[int], list[int]], Batch]) -> Batch:
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         owner = torch.bucketize(chosen, self._starts[1:], right=True)
         rgb: torch.Tensor | None = None
@@ -55,9 +55,9 @@ class Mixture(PictureDataset):
         for number in sorted(set(owner.tolist())):
             places = (owner == number).nonzero().flatten()
             own = (chosen[places] - self._starts[number]).tolist()
-            images, classes = pick(self.parts[number], own, places.tolist())
-            rgb = images.new_empty(len(chosen), *images.shape[1:]) if rgb is None else rgb
-            rgb[places] = images
+            found, classes = pick(self.parts[number], own, places.tolist())
+            rgb = found.new_empty(len(chosen), *found.shape[1:]) if rgb is None else rgb
+            rgb[places] = found
             labels[places] = self._renumbered[number][classes]
         if rgb is None:
             return self.parts[0].pick([])

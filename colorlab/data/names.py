@@ -10,9 +10,9 @@ from typing import Literal, get_args
 from colorlab.data.archive import ARCHIVE_SUFFIXES, TarFiles
 from colorlab.data.cifar import cifar10
 from colorlab.data.crops import MIN_AREA
+from colorlab.data.dataset import ImageDataset, Split
 from colorlab.data.download import SOURCES
-from colorlab.data.files import FolderFiles, PictureFiles
-from colorlab.data.pictures import PictureDataset, Split
+from colorlab.data.files import FolderFiles, ImageFiles
 from colorlab.data.placeholder import placeholder
 from colorlab.data.stored import Unreadable, stored_dataset
 
@@ -30,19 +30,19 @@ def create_dataset(
     unreadable: Unreadable = "skip",
     min_colorfulness: float = 0.0,
     min_crop_area: float = MIN_AREA,
-) -> PictureDataset:
+) -> ImageDataset:
     """The data set ``name``: in memory if it is small (1 GiB), else read from its files as it is asked for.
 
     Args:
         name: one of :data:`DATASET_NAMES`, or the path of an own folder or tar (:mod:`colorlab.data.layouts`).
         split: ``train``, ``val`` or ``test``; where a data set has only one of the last two, it serves as both.
-        size: side of the pictures in pixels; above 64, training pictures are cut at random from their files
+        size: side of the images in pixels; above 64, training images are cut at random from their files
             (:mod:`colorlab.data.crops`).
         root: the folder in which data sets lie by name.
         archive: read a Places data set from its archive even if there is a folder.
-        unreadable: ``skip`` files that are no readable pictures, with their number on standard error, or ``fail``.
-        min_colorfulness: leave out pictures with less colour (:func:`colorlab.color.colorfulness`: 0 is grey, 15
-            slightly colourful), which teach a colorizer to stay grey. For pictures in files; `placeholder` and
+        unreadable: ``skip`` files that are no readable images, with their number on standard error, or ``fail``.
+        min_colorfulness: leave out images with less color (:func:`colorlab.color.colorfulness`: 0 is gray, 15
+            slightly colorful), which teach a colorizer to stay gray. For images in files; `placeholder` and
             `cifar10` are taken as they are.
         min_crop_area: the least share of an image's area that a random crop takes.
 
@@ -73,8 +73,8 @@ def create_dataset(
     )
 
 
-def open_files(path: Path) -> PictureFiles:
-    """The pictures in a folder or tar.
+def open_files(path: Path) -> ImageFiles:
+    """The images in a folder or tar.
 
     Raises:
         ValueError: there is neither, or it cannot be read.
@@ -87,11 +87,11 @@ def open_files(path: Path) -> PictureFiles:
 def check_name(name: str) -> None:
     """Refuse what is neither the name of a data set nor the path of an own one."""
     if not name:
-        raise ValueError("the name of the data set is empty; give one, or the path of a folder or tar of pictures")
+        raise ValueError("the name of the data set is empty; give one, or the path of a folder or tar of images")
     if name not in DATASET_NAMES and "/" not in name and not Path(name).exists():
         nearest = difflib.get_close_matches(name, DATASET_NAMES, n=1)
         raise ValueError(
-            f"no data set {name!r}; there are {', '.join(DATASET_NAMES)}, or the path of a folder or tar of pictures"
+            f"no data set {name!r}; there are {', '.join(DATASET_NAMES)}, or the path of a folder or tar of images"
             + (f"; did you mean {nearest[0]}?" if nearest else "")
         )
 

@@ -1,6 +1,6 @@
-"""``placeholder``: a labelled data set with no download, cut from photographs inside the scikit-image wheel.
+"""``placeholder``: a labeled data set with no download, cut from photographs inside the scikit-image wheel.
 
-Eight colour photographs, a class each. Every photograph is divided once: its left 60 % is *train*, the right
+Eight color photographs, a class each. Every photograph is divided once: its left 60 % is *train*, the right
 40 % is *val* above and *test* below. Crops never cross those lines, so no pixel of val or test is seen in
 training (``tests/test_placeholder.py`` checks it). Squares of varying size and place are cut by a seeded
 generator and reduced to the asked size.
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from colorlab.data.pictures import PictureDataset, Split
+from colorlab.data.dataset import ImageDataset, Split
 
 PHOTOGRAPHS = {
     "astronaut": "astronaut.png",
@@ -32,9 +32,9 @@ PHOTOGRAPHS = {
     "rocket": "rocket.jpg",
     "tissue": "ihc.png",
 }
-"""Class → file in ``skimage/data``. Origin and licence of each: ``skimage/data/README.txt``."""
+"""Class → file in ``skimage/data``. Origin and license of each: ``skimage/data/README.txt``."""
 
-PICTURES_PER_CLASS: dict[Split, int] = {"train": 120, "val": 25, "test": 25}
+IMAGES_PER_CLASS: dict[Split, int] = {"train": 120, "val": 25, "test": 25}
 
 _SEEDS: dict[Split, int] = {"train": 1, "val": 2, "test": 3}
 
@@ -52,18 +52,18 @@ def photograph(name: str) -> Image.Image:
     """One of the whole photographs, by its class name."""
     if name not in PHOTOGRAPHS:
         raise ValueError(f"no photograph {name!r}; there are {', '.join(PHOTOGRAPHS)}")
-    # Found without being imported: nobody else needs it to read pictures.
+    # Found without being imported: nobody else needs it to read images.
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
-        raise FileNotFoundError("the data set `placeholder` is cut from pictures inside scikit-image; install that")
+        raise FileNotFoundError("the data set `placeholder` is cut from images inside scikit-image; install that")
     path = Path(package.origin).parent / "data" / PHOTOGRAPHS[name]
     if not path.is_file():
         raise FileNotFoundError(
             f"this scikit-image comes without {path.name}, which the data set "
             "`placeholder` is cut from; install the version that colorlab pins"
         )
-    with Image.open(path) as picture:
-        return picture.convert("RGB")
+    with Image.open(path) as image:
+        return image.convert("RGB")
 
 
 def region(split: Split, width: int, height: int) -> Box:
@@ -91,24 +91,24 @@ def crops(split: Split, width: int, height: int, rng: np.random.Generator, count
 
 
 @functools.lru_cache(maxsize=4)
-def placeholder(split: Split, size: int) -> PictureDataset:
-    """The data set ``placeholder``: 8 classes, 120 train, 25 val and 25 test pictures of each.
+def placeholder(split: Split, size: int) -> ImageDataset:
+    """The data set ``placeholder``: 8 classes, 120 train, 25 val and 25 test images of each.
 
     Args:
         split: ``train``, ``val`` or ``test``; disjoint regions of each photograph.
-        size: side of the pictures in pixels; 32 and 224 are the seed's sizes.
+        size: side of the images in pixels; 32 and 224 are the seed's sizes.
 
     Returns:
-        The same pictures in the same order in every call and on every machine with the same Pillow and
+        The same images in the same order in every call and on every machine with the same Pillow and
         scikit-image.
     """
     rng = np.random.default_rng(_SEEDS[split])
-    pictures, labels = [], []
+    images, labels = [], []
     for label, name in enumerate(PHOTOGRAPHS):
         photo = photograph(name)
-        for box in crops(split, photo.width, photo.height, rng, PICTURES_PER_CLASS[split]):
+        for box in crops(split, photo.width, photo.height, rng, IMAGES_PER_CLASS[split]):
             # Cropped first, so that the resampling filter sees no light from outside, hence from other splits.
             small = photo.crop(box).resize((size, size), Image.Resampling.BICUBIC)
-            pictures.append(torch.from_numpy(np.array(small)).movedim(-1, 0))
+            images.append(torch.from_numpy(np.array(small)).movedim(-1, 0))
             labels.append(label)
-    return PictureDataset(torch.stack(pictures), torch.tensor(labels), tuple(PHOTOGRAPHS))
+    return ImageDataset(torch.stack(images), torch.tensor(labels), tuple(PHOTOGRAPHS))

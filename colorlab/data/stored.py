@@ -1,4 +1,4 @@
-"""A data set whose pictures stay in their files and are decoded when they are asked for."""
+"""A data set whose images stay in their files and are decoded when they are asked for."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from tqdm.auto import tqdm
 
 from colorlab import color
 from colorlab.data.crops import MIN_AREA, THUMBNAIL, middle, random_crop
-from colorlab.data.files import PictureFiles
+from colorlab.data.dataset import Batch, ImageDataset, Split
+from colorlab.data.files import ImageFiles
 from colorlab.data.layouts import LAYOUTS, own_folder
-from colorlab.data.pictures import Batch, PictureDataset, Split
 
 Unreadable = Literal["skip", "fail"]
 
 IN_MEMORY = 2**30
-"""Decoded pictures of up to so many bytes are held in memory."""
+"""Decoded images of up to so many bytes are held in memory."""
 
 _TRIES = 1000
 _SURVEY_SIZE = 64
 
 
-class StoredDataset(PictureDataset):
-    """Labelled pictures in files, cut to one size when they are asked for.
+class StoredDataset(ImageDataset):
+    """Labeled images in files, cut to one size when they are asked for.
 
     In the place of a file that cannot be read stands the next one that can, so that a batch is the same in every run;
     they are counted. Objects of this class are cheap to hand to loader workers, which share the count.
 
     Args:
         files: where the bytes are.
-        chosen: ``(N,)`` numbers of the pictures among ``files``.
+        chosen: ``(N,)`` numbers of the images among ``files``.
         labels: ``(N,)`` class indices.
         classes: the names of the classes, by index.
-        size: side of the pictures in pixels.
+        size: side of the images in pixels.
         cut_at_random: whether training sees random crops.
         unreadable: ``skip`` files that cannot be read, or ``fail``.
         min_crop_area: the least share of an image's area that a random crop takes.
@@ -51,7 +51,7 @@ class StoredDataset(PictureDataset):
 
     def __init__(
         self,
-        files: PictureFiles,
+        files: ImageFiles,
         chosen: npt.NDArray[np.int64],
         labels: Tensor,
         classes: Sequence[str],
@@ -70,29 +70,29 @@ class StoredDataset(PictureDataset):
 
     @property
     def rgb(self) -> Tensor:
-        """All pictures at once, ``(N, 3, size, size)`` uint8.
+        """All images at once, ``(N, 3, size, size)`` uint8.
 
         Raises:
             ValueError: they are more than are held in memory.
         """
         if not self.fits_in_memory:
             raise ValueError(
-                f"{len(self)} pictures of {self.size}×{self.size} pixels are too many to hold in memory at once; "
+                f"{len(self)} images of {self.size}×{self.size} pixels are too many to hold in memory at once; "
                 "take them from batches(size), or by their numbers"
             )
         return self.pick(range(len(self)))[0]
 
     @property
     def fits_in_memory(self) -> bool:
-        """Whether all pictures, decoded, take no more than :data:`IN_MEMORY`."""
+        """Whether all images, decoded, take no more than :data:`IN_MEMORY`."""
         return len(self) * 3 * self.size**2 <= IN_MEMORY
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Some pictures, the middle of each."""
+        """Some images, the middle of each."""
         return self._read(indices, [None] * len(indices))
 
     def pick_for_training(self, indices: list[int], seeds: list[int]) -> Batch:
-        """Some pictures, cut at random if that is how this data set is trained on."""
+        """Some images, cut at random if that is how this data set is trained on."""
         return self._read(indices, seeds if self.cut_at_random else [None] * len(indices))
 
     def _read(self, indices: Sequence[int], seeds: Sequence[int | None]) -> Batch:
@@ -107,15 +107,15 @@ class StoredDataset(PictureDataset):
         for step in range(min(_TRIES, len(self))):
             candidate = (index + step) % len(self)
             if not self._known_unreadable[candidate]:
-                picture = self.try_to_read(candidate, seed)
-                if picture is not None:
-                    return candidate, picture
+                image = self.try_to_read(candidate, seed)
+                if image is not None:
+                    return candidate, image
         raise ValueError(
             f"{self.files.path}: from {self.name(index)} on, {min(_TRIES, len(self))} files in a row cannot be read"
         )
 
     def try_to_read(self, index: int, seed: int | None = None) -> Tensor | None:
-        """A picture, or ``None`` if it cannot be read, which is noted.
+        """A image, or ``None`` if it cannot be read, which is noted.
 
         Raises:
             ValueError: if it cannot be read and that is no less than a failure.
@@ -135,7 +135,7 @@ class StoredDataset(PictureDataset):
             return None
 
     def name(self, index: int) -> str:
-        """The name of a picture's file."""
+        """The name of a image's file."""
         return self.files.name(int(self.chosen[index]))
 
     def report_unreadable(self) -> None:
@@ -149,7 +149,7 @@ class StoredDataset(PictureDataset):
             )
 
     def part(self, keep: npt.NDArray[np.bool_]) -> StoredDataset:
-        """The data set with some of its pictures only; its classes stay the same."""
+        """The data set with some of its images only; its classes stay the same."""
         return StoredDataset(
             self.files,
             self.chosen[keep],
@@ -161,24 +161,24 @@ class StoredDataset(PictureDataset):
             min_crop_area=self.min_crop_area,
         )
 
-    def in_memory(self) -> PictureDataset:
-        """The same pictures, decoded once for all. Files that cannot be read are left out, their number is said."""
+    def in_memory(self) -> ImageDataset:
+        """The same images, decoded once for all. Files that cannot be read are left out, their number is said."""
         rgb = torch.empty(len(self), 3, self.size, self.size, dtype=torch.uint8)
         readable: list[int] = []
         for index in _progress(range(len(self)), f"reading {self.files.path.name}"):
-            picture = self.try_to_read(index)
-            if picture is not None:
-                rgb[len(readable)] = picture
+            image = self.try_to_read(index)
+            if image is not None:
+                rgb[len(readable)] = image
                 readable.append(index)
         self.report_unreadable()
-        return PictureDataset(
+        return ImageDataset(
             rgb[: len(readable)], self.labels[torch.tensor(readable, dtype=torch.int64)], self.classes
         )
 
 
 @functools.lru_cache(maxsize=4)
 def stored_dataset(
-    files: PictureFiles,
+    files: ImageFiles,
     layout: str,
     split: Split,
     size: int,
@@ -186,24 +186,24 @@ def stored_dataset(
     unreadable: Unreadable = "skip",
     min_colorfulness: float = 0.0,
     min_crop_area: float = MIN_AREA,
-) -> PictureDataset:
-    """One split of the pictures in ``files``.
+) -> ImageDataset:
+    """One split of the images in ``files``.
 
     They are held in memory if they take no more than :data:`IN_MEMORY` and are not cut at random. Where one of
-    ``val`` and ``test`` has no pictures, the other serves as both.
+    ``val`` and ``test`` has no images, the other serves as both.
 
     Args:
         files: a folder's or an archive's.
         layout: the name of a data set, which decides what belongs where; any other is an own folder's.
         split: ``train``, ``val`` or ``test``.
-        size: side of the pictures in pixels.
+        size: side of the images in pixels.
         unreadable: with ``fail``, all files are decoded first, so that a bad one is known before training begins.
-        min_colorfulness: leave out pictures of less (:func:`colorlab.color.colorfulness`); above 0, all files are
+        min_colorfulness: leave out images of less (:func:`colorlab.color.colorfulness`); above 0, all files are
             decoded first to find out.
         min_crop_area: the least share of an image's area that a random crop takes.
 
     Raises:
-        ValueError: there are no pictures for that split, or a file cannot be read and that is a failure.
+        ValueError: there are no images for that split, or a file cannot be read and that is a failure.
     """
     names = [os.fsdecode(name) for name in files.names]
     if not names:
@@ -214,13 +214,13 @@ def stored_dataset(
         raise ValueError(f"{files.path} has {error}") from error
     for what, which in (
         ("links, pipes, devices and paths that lead outside", files.left_out),
-        ("files that are no pictures", files.others),
+        ("files that are no images", files.others),
     ):
         if which:
             print(f"{files.path}: left out {len(which)} {what}, first {which[0]}", file=sys.stderr)
     stand_in: dict[Split, Split] = {"val": "test", "test": "val", "train": "train"}
     members = splits[split] or splits[stand_in[split]]
-    # Of all splits together: a class without pictures in this one must not renumber the others.
+    # Of all splits together: a class without images in this one must not renumber the others.
     classes = sorted({name for part in splits.values() for _, name in part})
     number = {name: i for i, name in enumerate(classes)}
     dataset = StoredDataset(
@@ -234,46 +234,46 @@ def stored_dataset(
         min_crop_area=min_crop_area,
     )
     if min_colorfulness > 0:
-        dataset = _colourful(dataset, min_colorfulness)
+        dataset = _colorful(dataset, min_colorfulness)
     # In memory they are all read at once anyway.
     keep = dataset.fits_in_memory and not dataset.cut_at_random
     if unreadable == "fail" and not keep and min_colorfulness == 0:
-        _colourful(dataset, 0.0)
+        _colorful(dataset, 0.0)
     found = dataset.in_memory() if keep else dataset
     if len(found) == 0:
         raise ValueError(_why_empty(files, split, len(members)))
     return found
 
 
-def _why_empty(files: PictureFiles, split: Split, members: int) -> str:
+def _why_empty(files: ImageFiles, split: Split, members: int) -> str:
     if members:
         return f"{files.path} holds {members} files for {split!r}, of which none can be read or has enough color"
     if len(files) == 0:
-        return f"{files.path} holds no pictures; it needs {split}/<class>/<picture>, or just pictures"
+        return f"{files.path} holds no images; it needs {split}/<class>/<image>, or just images"
     if len(files) == 1:
-        return f"{files.path}: 1 picture is too few to be divided into train, val and test"
-    return f"{files.path} holds {len(files)} pictures, none of them for {split!r}; it needs {split}/<class>/<picture>"
+        return f"{files.path}: 1 image is too few to be divided into train, val and test"
+    return f"{files.path} holds {len(files)} images, none of them for {split!r}; it needs {split}/<class>/<image>"
 
 
-def _colourful(dataset: StoredDataset, minimum: float) -> StoredDataset:
-    """The pictures that can be read and are colourful enough, judged by 64×64 pixels of each."""
+def _colorful(dataset: StoredDataset, minimum: float) -> StoredDataset:
+    """The images that can be read and are colorful enough, judged by 64×64 pixels of each."""
     small = StoredDataset(
         dataset.files, dataset.chosen, dataset.labels, dataset.classes, _SURVEY_SIZE, unreadable=dataset.unreadable
     )
     found = np.full(len(dataset), math.nan)
     for index in _progress(range(len(dataset)), f"looking through {dataset.files.path.name}"):
-        picture = small.try_to_read(index)
-        if picture is not None:
-            found[index] = float(color.colorfulness(picture))
+        image = small.try_to_read(index)
+        if image is not None:
+            found[index] = float(color.colorfulness(image))
     small.report_unreadable()
     keep = found >= minimum
-    if (grey := int((found < minimum).sum())) > 0:
+    if (gray := int((found < minimum).sum())) > 0:
         print(
-            f"{dataset.files.path}: left out {grey} of {len(found)} pictures with less colour than {minimum:g}",
+            f"{dataset.files.path}: left out {gray} of {len(found)} images with less color than {minimum:g}",
             file=sys.stderr,
         )
     return dataset.part(keep)
 
 
 def _progress(indices: range, what: str) -> tqdm:
-    return tqdm(indices, desc=what, unit="picture", leave=False, disable=None, delay=2)
+    return tqdm(indices, desc=what, unit="image", leave=False, disable=None, delay=2)

@@ -1,33 +1,33 @@
-"""How good colours are: a value per picture, what it is sure of, and the baselines that every table holds."""
+"""How good colors are: a value per image, what it is sure of, and the baselines that every table holds."""
 
 from __future__ import annotations
 
-from colorlab.evaluation.baselines import grey, mean_colour
+from colorlab.evaluation.baselines import gray, mean_color
 from colorlab.evaluation.interpretability import classify, interpretability, mcnemar_table
 from colorlab.evaluation.leaderboard import leaderboard, to_markdown
 from colorlab.evaluation.perceptual import PerceptualDistance
-from colorlab.evaluation.scores import SCORES, Score, compare, score, score_pictures, summary
+from colorlab.evaluation.scores import SCORES, Score, compare, score, score_images, summary
 from colorlab.evaluation.statistics import differences, gap_recovered, mcnemar, paired_bootstrap, wilson
-from colorlab.models import coloured
+from colorlab.models import colored
 
 __all__ = [
     "SCORES",
     "PerceptualDistance",
     "Score",
     "classify",
-    "coloured",
+    "colored",
     "compare",
     "differences",
     "gap_recovered",
-    "grey",
+    "gray",
     "interpretability",
     "leaderboard",
     "mcnemar",
     "mcnemar_table",
-    "mean_colour",
+    "mean_color",
     "paired_bootstrap",
     "score",
-    "score_pictures",
+    "score_images",
     "summary",
     "to_markdown",
     "wilson",

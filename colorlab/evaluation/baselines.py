@@ -1,26 +1,26 @@
-"""Colorizers that know nothing, and are hard to beat: grey, and one colour for everything."""
+"""Colorizers that know nothing, and are hard to beat: gray, and one color for everything."""
 
 from __future__ import annotations
 
 import torch
 
 from colorlab import color
-from colorlab.data import PictureDataset
+from colorlab.data import ImageDataset
 from colorlab.models import ConstantColor
 
 ENOUGH = 10_000
-"""Pictures that suffice for a mean colour."""
+"""Images that suffice for a mean color."""
 
 
-def grey() -> ConstantColor:
-    """a = b = 0 with the true lightness: the picture left as it is."""
+def gray() -> ConstantColor:
+    """a = b = 0 with the true lightness: the image left as it is."""
     return ConstantColor((0.0, 0.0))
 
 
-def mean_colour(dataset: PictureDataset, *, batch_size: int = 100) -> ConstantColor:
+def mean_color(dataset: ImageDataset, *, batch_size: int = 100) -> ConstantColor:
     """The mean a and b over all pixels of a data set (its training split, to be fair), for every pixel.
 
-    Of more than :data:`ENOUGH` pictures, so many are looked at, evenly spaced: a and b of pictures' means scatter by
+    Of more than :data:`ENOUGH` images, so many are looked at, evenly spaced: a and b of images' means scatter by
     some 10 units, so that the mean is known to 0.1, and a data set of millions need not be decoded for it.
     """
     total = torch.zeros(2, dtype=torch.float64)

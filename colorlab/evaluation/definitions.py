@@ -1,6 +1,6 @@
 r"""What each score is: its formula, range, direction, unit and source, and the code that computes it.
 
-Every score compares what a viewer would see, 8-bit sRGB pictures, original and result, and is one value per picture.
+Every score compares what a viewer would see, 8-bit sRGB images, original and result, and is one value per image.
 Lab is CIE L\*a\*b\* under D65 (:mod:`colorlab.color`); Δa and Δb are result minus original.
 """
 
@@ -24,11 +24,11 @@ CMF_END = 150
 """Up to which distance in (a, b) the cumulative error curve is integrated, Lab units."""
 
 SSIM_WINDOW = 11
-"""Side in pixels of the smallest picture that SSIM takes: its Gaussian of σ 1.5, cut at 3.5 σ."""
+"""Side in pixels of the smallest image that SSIM takes: its Gaussian of σ 1.5, cut at 3.5 σ."""
 
 
 class Seen:
-    """A batch of pictures, and what several scores need of them, each computed once, when first asked for.
+    """A batch of images, and what several scores need of them, each computed once, when first asked for.
 
     Args:
         rgb: ``(N, 3, H, W)`` uint8.
@@ -37,7 +37,7 @@ class Seen:
     def __init__(self, rgb: Tensor) -> None:
         if rgb.dtype != torch.uint8 or rgb.dim() != 4 or rgb.shape[1] != 3:
             raise ValueError(
-                f"pictures are scored as uint8 RGB (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}; "
+                f"images are scored as uint8 RGB (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}; "
                 "colorlab.color.to_uint8 makes it from floats in 0…1"
             )
         self.rgb = rgb
@@ -81,8 +81,8 @@ def mae(original: Seen, result: Seen) -> Tensor:
 def psnr(original: Seen, result: Seen) -> Tensor:
     """Peak signal-to-noise ratio of 8-bit RGB: 10 log₁₀(255² / mean squared error over pixels and channels).
 
-    Higher is better, infinite for equal pictures; decibels. By picture, so its mean is a mean of decibels; of the
-    error pooled over all pictures they are fewer (3.6 dB less for grey on CIFAR-10). Ranks dull colours first.
+    Higher is better, infinite for equal images; decibels. By image, so its mean is a mean of decibels; of the
+    error pooled over all images they are fewer (3.6 dB less for gray on CIFAR-10). Ranks dull colors first.
 
     Source: as in scikit-image's ``peak_signal_noise_ratio``.
     """
@@ -93,11 +93,11 @@ def psnr(original: Seen, result: Seen) -> Tensor:
 def ssim(original: Seen, result: Seen) -> Tensor:
     """Structural similarity: mean of R, G and B, each with a Gaussian window of σ 1.5 (11 × 11), K = 0.01, 0.03.
 
-    In -1…1, higher is better, 1 for equal pictures; no unit. Grey with the true lightness has 0.95 on CIFAR-10: where
-    L is kept, it says little about colour.
+    In -1…1, higher is better, 1 for equal images; no unit. Gray with the true lightness has 0.95 on CIFAR-10: where
+    L is kept, it says little about color.
 
     Raises:
-        ValueError: pictures smaller than the window.
+        ValueError: images smaller than the window.
 
     Source: Wang et al., *Image quality assessment*, doi:10.1109/TIP.2003.819861; computed by scikit-image.
     """
@@ -105,7 +105,7 @@ def ssim(original: Seen, result: Seen) -> Tensor:
 
     if min(original.rgb.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(
-            f"SSIM needs pictures of at least {SSIM_WINDOW}×{SSIM_WINDOW} pixels, these have "
+            f"SSIM needs images of at least {SSIM_WINDOW}×{SSIM_WINDOW} pixels, these have "
             f"{'×'.join(map(str, original.rgb.shape[-2:]))}; leave the score `ssim` out"
         )
     values = [
@@ -118,7 +118,7 @@ def ssim(original: Seen, result: Seen) -> Tensor:
 
 
 def ciede2000(original: Seen, result: Seen) -> Tensor:
-    """Mean over pixels of the colour difference CIEDE2000, kL = kC = kH = 1.
+    """Mean over pixels of the color difference CIEDE2000, kL = kC = kH = 1.
 
     From 0, lower is better; ΔE₀₀ units, 1 about the least difference that is seen. Made for differences below 5:
     larger ones are in the right order, not to scale.
@@ -161,41 +161,41 @@ def auc(original: Seen, result: Seen) -> Tensor:
     """Area under the cumulative error curve, as a percentage of the whole.
 
     F(t) is the share of pixels whose distance √(Δa² + Δb²) is at most t; the area is integrated over t = 0, 1, …, 150
-    by trapezoids and divided by 150. In 0…100, higher is better; percent. For pictures of one size the mean over
-    pictures is exactly the published value, which pools all pixels.
+    by trapezoids and divided by 150. In 0…100, higher is better; percent. For images of one size the mean over
+    images is exactly the published value, which pools all pixels.
 
-    Source: Zhang, Isola and Efros, *Colorful image colorization*, arXiv:1603.08511, section 3.1 (grey on ImageNet:
+    Source: Zhang, Isola and Efros, *Colorful image colorization*, arXiv:1603.08511, section 3.1 (gray on ImageNet:
     89.1).
     """
     return 100 * _area(original, result).mean(dim=(1, 2))
 
 
 def auc_rebalanced(original: Seen, result: Seen) -> Tensor:
-    """:func:`auc` with pixels weighted by how rare their true colour is, so that skies and walls do not decide.
+    """:func:`auc` with pixels weighted by how rare their true color is, so that skies and walls do not decide.
 
-    The weight is 1/p̃, p̃ being how often the original's colour occurs in photographs, on a grid of 10 units in (a, b),
+    The weight is 1/p̃, p̃ being how often the original's color occurs in photographs, on a grid of 10 units in (a, b),
     smoothed (:mod:`colorlab.evaluation.rebalancing`). In 0…100, higher is better; percent.
 
-    The published value pools the weights of all pictures. It is the mean over pictures *weighted by*
+    The published value pools the weights of all images. It is the mean over images *weighted by*
     :func:`auc_weight`, not the plain mean; :func:`colorlab.evaluation.summary` gives the former.
 
-    Source: as :func:`auc`; their prior is of ImageNet's training pictures, so values are close to theirs, not equal
-    (grey: 58.0 there).
+    Source: as :func:`auc`; their prior is of ImageNet's training images, so values are close to theirs, not equal
+    (gray: 58.0 there).
     """
     weights = rebalancing.weights(original.lab)
     return 100 * (weights * _area(original, result)).sum(dim=(1, 2)) / weights.sum(dim=(1, 2))
 
 
 def auc_weight(original: Seen, result: Seen) -> Tensor:
-    """Mean weight of a picture's pixels in :func:`auc_rebalanced`: how rare the *original's* colours are. Above 0."""
+    """Mean weight of a image's pixels in :func:`auc_rebalanced`: how rare the *original's* colors are. Above 0."""
     return rebalancing.weights(original.lab).mean(dim=(1, 2))
 
 
 def colorfulness(original: Seen, result: Seen) -> Tensor:
-    """How colourful the result looks (:func:`colorlab.color.colorfulness`), whatever the original.
+    """How colorful the result looks (:func:`colorlab.color.colorfulness`), whatever the original.
 
-    From 0 (grey); 15 slightly, 45 averagely, 109 extremely colourful. Neither direction is better: false colours are
-    colourful as well. Never to rank by.
+    From 0 (gray); 15 slightly, 45 averagely, 109 extremely colorful. Neither direction is better: false colors are
+    colorful as well. Never to rank by.
 
     Source: Hasler and Süsstrunk, doi:10.1117/12.477378.
     """
@@ -203,15 +203,15 @@ def colorfulness(original: Seen, result: Seen) -> Tensor:
 
 
 def colorfulness_gain(original: Seen, result: Seen) -> Tensor:
-    """Colourfulness of the result minus that of the original. Below 0: duller, above: more vivid; best is 0."""
+    """Colorfulness of the result minus that of the original. Below 0: duller, above: more vivid; best is 0."""
     return result.colorfulness - original.colorfulness
 
 
 def colorfulness_difference(original: Seen, result: Seen) -> Tensor:
-    r"""By how much the result's colourfulness misses the original's: \|difference\|, picture by picture.
+    r"""By how much the result's colorfulness misses the original's: \|difference\|, image by image.
 
     From 0, lower is better. Papers after DDColor (arXiv:2212.11613) give the \|difference of the means\| instead, in
-    which too dull and too vivid pictures cancel, so that it is never larger; :func:`colorlab.evaluation.summary` has
+    which too dull and too vivid images cancel, so that it is never larger; :func:`colorlab.evaluation.summary` has
     it as ``colorfulness_difference_of_means``.
     """
     return colorfulness_gain(original, result).abs()
@@ -257,7 +257,7 @@ class Score:
 _ZHANG = "Zhang, Isola and Efros 2016, arXiv:1603.08511"
 _NAZERI = "Nazeri, Ng and Ebrahimi 2018, arXiv:1803.05400, code of May 2018"
 _HASLER = "Hasler and Süsstrunk 2003, doi:10.1117/12.477378"
-_DDCOLOR = "Kang et al. (DDColor) 2023, arXiv:2212.11613, by picture"
+_DDCOLOR = "Kang et al. (DDColor) 2023, arXiv:2212.11613, by image"
 _SEED = "akbokha/image-colorization, eval-mse"
 
 SCORES: dict[str, Score] = {
@@ -266,7 +266,7 @@ SCORES: dict[str, Score] = {
         Score("mse", "MSE of a, b", "Lab²", "lower", 0, f"{_SEED}, in Lab units", mse),
         Score("mse_seed", "MSE of a/255, b/255", "", "lower", 0, _SEED, mse_seed),
         Score("mae", "MAE of a, b", "Lab", "lower", 0, "mean absolute error", mae),
-        Score("psnr", "PSNR", "dB", "higher", float("inf"), "8-bit RGB, by picture", psnr),
+        Score("psnr", "PSNR", "dB", "higher", float("inf"), "8-bit RGB, by image", psnr),
         Score("ssim", "SSIM", "", "higher", 1, "Wang et al. 2004, doi:10.1109/TIP.2003.819861, 11×11, RGB", ssim),
         Score("ciede2000", "CIEDE2000", "ΔE₀₀", "lower", 0, "Sharma et al. 2005, doi:10.1002/col.20070", ciede2000),
         Score("epsilon_2", "ε-accuracy 2 %", "%", "higher", 100, _NAZERI, epsilon_2),
@@ -274,11 +274,11 @@ SCORES: dict[str, Score] = {
         Score("auc", "AuC", "%", "higher", 100, _ZHANG, auc),
         Score("auc_rebalanced", "AuC, rebalanced", "%", "higher", 100, _ZHANG, auc_rebalanced, ("auc_weight",)),
         Score("auc_weight", "weight in rebalanced AuC", "", "none", None, _ZHANG, auc_weight),
-        Score("colorfulness", "colourfulness", "", "none", None, _HASLER, colorfulness),
-        Score("colorfulness_gain", "colourfulness gain", "", "none", 0, _HASLER, colorfulness_gain),
+        Score("colorfulness", "colorfulness", "", "none", None, _HASLER, colorfulness),
+        Score("colorfulness_gain", "colorfulness gain", "", "none", 0, _HASLER, colorfulness_gain),
         Score(
             "colorfulness_difference",
-            "|Δ colourfulness|",
+            "|Δ colorfulness|",
             "",
             "lower",
             0,

@@ -1,8 +1,8 @@
 """The evaluation set on disk, in the seed's layout: ``<root>/<kind>/test/<class>/img-NNNN.png``.
 
 A kind is ``original``, ``grayscale``, or the name of a model. PNG loses nothing, so what is scored is what was made.
-Beside ``test`` lies ``manifest.json``, which says what the pictures were made from: by it a run that was interrupted
-knows that it goes on with the same, and pictures of different origins are not compared.
+Beside ``test`` lies ``manifest.json``, which says what the images were made from: by it a run that was interrupted
+knows that it goes on with the same, and images of different origins are not compared.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from PIL import Image
 from torch import Tensor
 
 import colorlab
-from colorlab.data import Batch, PictureDataset
-from colorlab.pictures import SUFFIXES, read_picture
+from colorlab.data import Batch, ImageDataset
+from colorlab.image import SUFFIXES, read_image
 from colorlab.training.checkpoint import write_text
 
 _SPLIT = "test"
 _MANIFEST = "manifest.json"
-_NAMED = 3  # how many pictures an error names of each kind of difference
+_NAMED = 3  # how many images an error names of each kind of difference
 
 
-class Pictures(NamedTuple):
-    """What a data set's pictures are called in an evaluation set, and what identifies them."""
+class Images(NamedTuple):
+    """What a data set's images are called in an evaluation set, and what identifies them."""
 
     names: list[str]
     sha256: str
 
 
-def name_pictures(dataset: PictureDataset, batches: Iterable[Batch]) -> Pictures:
-    """``<class>/img-NNNN.png`` for each picture, numbered through all classes, and the SHA-256 of pixels and names.
+def name_images(dataset: ImageDataset, batches: Iterable[Batch]) -> Images:
+    """``<class>/img-NNNN.png`` for each image, numbered through all classes, and the SHA-256 of pixels and names.
 
     Args:
-        dataset: whose pictures they are.
+        dataset: whose images they are.
         batches: all of them, in order.
 
     Raises:
@@ -58,11 +58,11 @@ def name_pictures(dataset: PictureDataset, batches: Iterable[Batch]) -> Pictures
             # A class may be a path, cat/part1, of folders that stay inside.
             if folder and any(part in ("", "..") or Path(part).name != part for part in folder.split("/")):
                 raise ValueError(f"the class {folder!r} cannot be a folder's name; rename it")
-            # Pictures of an own folder without classes lie directly in `test`.
+            # Images of an own folder without classes lie directly in `test`.
             names.append((f"{folder}/" if folder else "") + f"img-{len(names):0{digits}d}.png")
         digest.update(rgb.numpy().tobytes())
     digest.update("\n".join(names).encode())
-    return Pictures(names, digest.hexdigest())
+    return Images(names, digest.hexdigest())
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Writer:
 
     Args:
         path: the folder, ``<root>/<kind>``.
-        manifest: what the pictures are made from, as JSON can hold it; what ends in ``sha256`` identifies them.
-        render: makes this folder's pictures from the originals, uint8 ``(N, 3, H, W)`` to the same.
+        manifest: what the images are made from, as JSON can hold it; what ends in ``sha256`` identifies them.
+        render: makes this folder's images from the originals, uint8 ``(N, 3, H, W)`` to the same.
     """
 
     path: Path
@@ -80,17 +80,17 @@ class Writer:
     render: Callable[[Tensor], Tensor]
 
     def start(self, names: Sequence[str]) -> int:
-        """Make the folder, or see that what it holds is a part of the same. The number of pictures it lacks.
+        """Make the folder, or see that what it holds is a part of the same. The number of images it lacks.
 
         Raises:
-            ValueError: it holds other pictures, or cannot be made.
+            ValueError: it holds other images, or cannot be made.
         """
         versions = {"colorlab": colorlab.__version__, "torch": str(torch.__version__), "pillow": PIL.__version__}
         found = _read_manifest(self.path)
         way_out = f"remove {self.path}, or give another eval_root_path or model_suffix"
         if found is None:
-            if _picture_files(self.path):
-                raise ValueError(f"{self.path} holds pictures that eval-gen did not write (no manifest); {way_out}")
+            if _image_files(self.path):
+                raise ValueError(f"{self.path} holds images that eval-gen did not write (no manifest); {way_out}")
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
                 text = json.dumps({**self.manifest, "versions": versions}, indent=2, ensure_ascii=False)
@@ -112,11 +112,11 @@ class Writer:
         missing = self._missing(names)
         if missing:
             # All of the batch, so that the floats are those of a run that was not interrupted.
-            pictures = dict(zip(names, self.render(rgb).cpu().movedim(1, -1).numpy(), strict=True))
+            images = dict(zip(names, self.render(rgb).cpu().movedim(1, -1).numpy(), strict=True))
             for name in missing:
                 path = self.path / _SPLIT / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _save_png(pictures[name], path)
+                _save_png(images[name], path)
         return len(missing)
 
     def _missing(self, names: Sequence[str]) -> list[str]:
@@ -132,13 +132,13 @@ def _save_png(rgb: npt.NDArray[np.uint8], path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class PictureFolder:
+class ImageFolder:
     """A folder of an evaluation set, as found.
 
     Attributes:
         path: the folder, ``<root>/<kind>``.
-        sizes: height and width of each picture by its name, ``<class>/img-NNNN.png``; ``None``: no picture at all.
-        manifest: what they were made from; empty for pictures from elsewhere.
+        sizes: height and width of each image by its name, ``<class>/img-NNNN.png``; ``None``: no image at all.
+        manifest: what they were made from; empty for images from elsewhere.
     """
 
     path: Path
@@ -147,28 +147,28 @@ class PictureFolder:
 
     @property
     def names(self) -> list[str]:
-        """Of all pictures."""
+        """Of all images."""
         return list(self.sizes)
 
     def read(self, names: Sequence[str]) -> Tensor:
-        """Some of the pictures, uint8 ``(N, 3, H, W)``.
+        """Some of the images, uint8 ``(N, 3, H, W)``.
 
         Raises:
-            ValueError: a picture is damaged, or has more than 8 bits a channel.
+            ValueError: a image is damaged, or has more than 8 bits a channel.
         """
-        pictures = [read_picture(self.path / _SPLIT / name).rgb for name in names]
-        if any(picture.dtype != np.uint8 for picture in pictures):
-            raise ValueError(f"{self.path} holds pictures of more than 8 bits a channel; only 8 can be compared")
-        return torch.from_numpy(np.stack(pictures)).movedim(-1, 1).contiguous()
+        images = [read_image(self.path / _SPLIT / name).rgb for name in names]
+        if any(image.dtype != np.uint8 for image in images):
+            raise ValueError(f"{self.path} holds images of more than 8 bits a channel; only 8 can be compared")
+        return torch.from_numpy(np.stack(images)).movedim(-1, 1).contiguous()
 
 
 def label_of(name: str) -> str:
-    """The class in a picture's name; empty where there are no classes."""
+    """The class in a image's name; empty where there are no classes."""
     return name.rpartition("/")[0]
 
 
-def open_folders(root: Path, kinds: Sequence[str]) -> list[PictureFolder]:
-    """Folders of an evaluation set, in which each picture of the first has its counterpart in every other.
+def open_folders(root: Path, kinds: Sequence[str]) -> list[ImageFolder]:
+    """Folders of an evaluation set, in which each image of the first has its counterpart in every other.
 
     Args:
         root: of the evaluation set.
@@ -182,7 +182,7 @@ def open_folders(root: Path, kinds: Sequence[str]) -> list[PictureFolder]:
     expected = dict.fromkeys(first.sizes, next(iter(first.sizes.values())))
     if len(expected) != first.manifest.get("count", len(expected)):
         raise ValueError(
-            f"{first.path} holds {len(expected)} pictures, where its manifest says {first.manifest['count']}; give "
+            f"{first.path} holds {len(expected)} images, where its manifest says {first.manifest['count']}; give "
             "eval-gen again, which goes on where it was"
         )
     for folder in folders:
@@ -193,32 +193,32 @@ def open_folders(root: Path, kinds: Sequence[str]) -> list[PictureFolder]:
                 f"{folder.path} {other}: {'; '.join(differences)}. Remove what is wrong and give eval-gen again, "
                 "which writes what is missing"
             )
-        # Pictures from elsewhere have no manifest, and may be compared by name.
-        made_from = {f.manifest["pictures_sha256"] for f in (first, folder) if "pictures_sha256" in f.manifest}
+        # Images from elsewhere have no manifest, and may be compared by name.
+        made_from = {f.manifest["images_sha256"] for f in (first, folder) if "images_sha256" in f.manifest}
         if len(made_from) > 1:
             raise ValueError(
-                f"{folder.path} was made from other pictures than {first.path}, say their manifests; remove it and "
+                f"{folder.path} was made from other images than {first.path}, say their manifests; remove it and "
                 "give eval-gen again"
             )
     return folders
 
 
-def read_batches(folders: Sequence[PictureFolder], batch_size: int) -> Iterator[tuple[list[str], list[Tensor]]]:
-    """Names of pictures and, for each of the folders, the pictures of these names, uint8 ``(N, 3, H, W)``."""
+def read_batches(folders: Sequence[ImageFolder], batch_size: int) -> Iterator[tuple[list[str], list[Tensor]]]:
+    """Names of images and, for each of the folders, the images of these names, uint8 ``(N, 3, H, W)``."""
     names = folders[0].names
     for start in range(0, len(names), batch_size):
         batch = names[start : start + batch_size]
         yield batch, [folder.read(batch) for folder in folders]
 
 
-def _scan(path: Path) -> PictureFolder:
-    sizes = {name: _size(path / _SPLIT / name) for name in _picture_files(path)}
+def _scan(path: Path) -> ImageFolder:
+    sizes = {name: _size(path / _SPLIT / name) for name in _image_files(path)}
     if not sizes:
-        raise ValueError(f"there are no pictures in {path / _SPLIT}; eval-gen writes them")
-    return PictureFolder(path, sizes, _read_manifest(path) or {})
+        raise ValueError(f"there are no images in {path / _SPLIT}; eval-gen writes them")
+    return ImageFolder(path, sizes, _read_manifest(path) or {})
 
 
-def _picture_files(path: Path) -> list[str]:
+def _image_files(path: Path) -> list[str]:
     files = (path / _SPLIT).rglob("*")
     names = (f.relative_to(path / _SPLIT).as_posix() for f in files if f.suffix.lower() in SUFFIXES and f.is_file())
     # What begins with a dot is not meant to be seen.
@@ -226,10 +226,10 @@ def _picture_files(path: Path) -> list[str]:
 
 
 def _size(path: Path) -> tuple[int, int] | None:
-    """Height and width, from the first bytes of the file; ``None`` if they are not those of a picture."""
+    """Height and width, from the first bytes of the file; ``None`` if they are not those of a image."""
     try:
-        with Image.open(path) as image:
-            return image.height, image.width
+        with Image.open(path) as opened:
+            return opened.height, opened.width
     except (OSError, ValueError, SyntaxError):  # what Pillow raises for damaged headers
         return None
 
@@ -237,7 +237,7 @@ def _size(path: Path) -> tuple[int, int] | None:
 def _differences(
     found: Mapping[str, tuple[int, int] | None], expected: Mapping[str, tuple[int, int] | None]
 ) -> list[str]:
-    """Each kind of difference with its count and its first few pictures."""
+    """Each kind of difference with its count and its first few images."""
     both = [name for name in expected if name in found]
     kinds = {
         "missing": [name for name in expected if name not in found],

@@ -1,4 +1,4 @@
-"""Semantic interpretability: does a classifier that learned from colour photographs still recognize what is shown?"""
+"""Semantic interpretability: does a classifier that learned from color photographs still recognize what is shown?"""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from colorlab.models import Classifier
 
 @torch.inference_mode()
 def classify(classifier: Classifier, rgb_batches: Iterable[Batch]) -> pd.DataFrame:
-    """What a classifier makes of pictures, in ``eval()`` mode; it is left in the mode it came in.
+    """What a classifier makes of images, in ``eval()`` mode; it is left in the mode it came in.
 
     Args:
         classifier: of the classes that the labels are indices of.
         rgb_batches: ``(rgb, labels)``: ``(N, 3, H, W)`` uint8 and ``(N,)``, such as a loader gives.
 
     Returns:
-        A row per picture in the order given: ``label``, the true class's name; ``top1``, whether it is the most
+        A row per image in the order given: ``label``, the true class's name; ``top1``, whether it is the most
         probable one; ``top5``, whether it is among the five most probable (missing where there are no more than five
         classes, as all are always among them); ``probability`` of the true class in 0…1.
 
     Raises:
-        ValueError: no pictures, or labels that are none of the classifier's.
+        ValueError: no images, or labels that are none of the classifier's.
     """
     was_training = classifier.training
     classifier.eval()
     tables = [_judge(classifier, *batch) for batch in rgb_batches]
     classifier.train(was_training)
     if not tables:
-        raise ValueError("there are no pictures to classify")
+        raise ValueError("there are no images to classify")
     return pd.concat(tables, ignore_index=True)
 
 
@@ -58,20 +58,20 @@ def _judge(classifier: Classifier, rgb: torch.Tensor, labels: torch.Tensor) -> p
 
 
 def interpretability(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Accuracies of a classifier on the pictures of several models, and what they mean.
+    """Accuracies of a classifier on the images of several models, and what they mean.
 
     Args:
-        tables: name → what :func:`classify` gives for the same pictures, as ``original``, as ``grey``, and as each
-            model coloured them.
+        tables: name → what :func:`classify` gives for the same images, as ``original``, as ``gray``, and as each
+            model colored them.
 
     Returns:
-        A row for each name: ``n`` pictures; ``top1`` accuracy in 0…1 (higher is better) and the ends of its 95 %
+        A row for each name: ``n`` images; ``top1`` accuracy in 0…1 (higher is better) and the ends of its 95 %
         Wilson interval, ``top1_low`` and ``top1_high``; likewise ``top5``, not a number with five classes or fewer;
-        ``gap_recovered``, the share of the top-1 accuracy that grey costs and the model brings back (not a number
-        without the rows ``original`` and ``grey``); ``p_grey``, the p value of McNemar's test of top-1 against grey.
+        ``gap_recovered``, the share of the top-1 accuracy that gray costs and the model brings back (not a number
+        without the rows ``original`` and ``gray``); ``p_gray``, the p value of McNemar's test of top-1 against gray.
 
     Raises:
-        ValueError: tables that are not about the same pictures.
+        ValueError: tables that are not about the same images.
 
     Source: the seed's ``eval-si``; Zhang, Isola and Efros, arXiv:1603.08511, section 3.1; Wilson 1927.
     """
@@ -85,11 +85,11 @@ def interpretability(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             row |= dict(zip((column, f"{column}_low", f"{column}_high"), found, strict=True))
         rows[name] = row
     accuracies = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
-    floor, ceiling = (float(accuracies["top1"].get(name, float("nan"))) for name in ("grey", "original"))
+    floor, ceiling = (float(accuracies["top1"].get(name, float("nan"))) for name in ("gray", "original"))
     accuracies["gap_recovered"] = [gap_recovered(value, floor, ceiling) for value in accuracies["top1"]]
-    grey = tables.get("grey")
-    accuracies["p_grey"] = [
-        float("nan") if grey is None else mcnemar(table["top1"], grey["top1"]) for table in tables.values()
+    gray = tables.get("gray")
+    accuracies["p_gray"] = [
+        float("nan") if gray is None else mcnemar(table["top1"], gray["top1"]) for table in tables.values()
     ]
     return accuracies
 
@@ -113,6 +113,6 @@ def _check_same(tables: Mapping[str, pd.DataFrame]) -> None:
     for name, table in tables.items():
         if len(table) != len(reference) or list(table["label"]) != list(reference["label"]):
             raise ValueError(
-                f"{first} and {name} are not about the same pictures in the same order ({len(reference)} and "
-                f"{len(table)} pictures)"
+                f"{first} and {name} are not about the same images in the same order ({len(reference)} and "
+                f"{len(table)} images)"
             )

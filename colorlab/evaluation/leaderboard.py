@@ -11,7 +11,7 @@ from colorlab.evaluation.definitions import SCORES, Direction
 from colorlab.evaluation.perceptual import is_perceptual
 from colorlab.evaluation.scores import scores_of, summary
 
-BASELINES = ("original", "grey", "mean colour")
+BASELINES = ("original", "gray", "mean color")
 """The rows that every leaderboard has: what is at most to be had, and what is to be had for nothing."""
 
 _ACCURACIES = {
@@ -26,22 +26,22 @@ def leaderboard(table: pd.DataFrame, scores: Sequence[str] | None = None) -> pd.
     """All models by all scores, best first.
 
     Args:
-        table: scores by picture, with a column ``model`` among whose values are :data:`BASELINES`.
+        table: scores by image, with a column ``model`` among whose values are :data:`BASELINES`.
         scores: columns to show; the models are ordered by the first of them that has a better direction. By default
             all but those that serve others.
 
     Returns:
         Text, indexed by ``model``: ``mean ± standard error``, with two digits of the error; columns are titles with
-        unit and arrow (↓ lower is better, ↑ higher is better), the last one ``n``, the number of pictures.
+        unit and arrow (↓ lower is better, ↑ higher is better), the last one ``n``, the number of images.
 
     Raises:
-        ValueError: a baseline or a score is missing, or models are not scored on the same pictures.
+        ValueError: a baseline or a score is missing, or models are not scored on the same images.
     """
     missing = [name for name in BASELINES if name not in set(table["model"])]
     if missing:
         raise ValueError(
             f"a leaderboard needs the rows {', '.join(BASELINES)}, and {', '.join(missing)} is not in the table; "
-            "colorlab.evaluation.compare makes them from grey(), mean_colour(trainset) and original=True"
+            "colorlab.evaluation.compare makes them from gray(), mean_color(trainset) and original=True"
         )
     available = scores_of(table)
     if scores is None:
@@ -51,7 +51,7 @@ def leaderboard(table: pd.DataFrame, scores: Sequence[str] | None = None) -> pd.
         raise ValueError(f"no score {unknown[0]!r} in the table; there are {', '.join(available)}")
     means = summary(table)
     if means["n"].nunique() > 1:
-        raise ValueError(f"models must be scored on the same pictures, got {means['n'].to_dict()} of them")
+        raise ValueError(f"models must be scored on the same images, got {means['n'].to_dict()} of them")
     directions = {name: reading(name)[2] for name in scores}
     decisive = next((name for name, direction in directions.items() if direction != "none"), None)
     if decisive is not None:

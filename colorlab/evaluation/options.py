@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_args
 import torch
 import tyro
 
-from colorlab.data import Batch, PictureDataset, Split, create_loader
+from colorlab.data import Batch, ImageDataset, Split, create_loader
 from colorlab.evaluation.perceptual import Trunk
 from colorlab.models import COLORIZER_NAMES, ColorizerName
 from colorlab.training.options import RunOptions
@@ -26,7 +26,7 @@ class EvaluationOptions:
     """What every evaluation has in common."""
 
     val_batch_size: int = 100
-    """Pictures at a time."""
+    """Images at a time."""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1, mps."""
 
@@ -63,14 +63,14 @@ class DataOptions(EvaluationOptions):
     use_dataset_archive: Annotated[bool, tyro.conf.FlagConversionOff] = False
     """Read <name>.tar in place of the folder."""
     image_size: int = 32
-    """Side of the pictures in pixels."""
+    """Side of the images in pixels."""
 
-    def dataset(self, split: Split) -> PictureDataset:
+    def dataset(self, split: Split) -> ImageDataset:
         """One split of the data set, at ``image_size``."""
         return self._run().dataset(split)
 
-    def batches(self, dataset: PictureDataset) -> Iterable[Batch]:
-        """All pictures of a data set in its order, ``val_batch_size`` at a time."""
+    def batches(self, dataset: ImageDataset) -> Iterable[Batch]:
+        """All images of a data set in its order, ``val_batch_size`` at a time."""
         workers = self._run().workers(self.torch_device())
         return create_loader(dataset, self.val_batch_size, workers=workers)[0]
 
@@ -95,13 +95,13 @@ class SetOptions(EvaluationOptions):
     """Of tasks on the folders of an evaluation set.
 
     ``eval_type`` says how far to go, since each kind is of use only beside those before it: ``original`` takes the
-    folder of the originals; ``grayscale`` that and their greys; ``colorized`` both and the model's.
+    folder of the originals; ``grayscale`` that and their grays; ``colorized`` both and the model's.
     """
 
     eval_root_path: Path = Path("eval")
     """Where the folders of the evaluation set lie."""
     eval_type: EvalType = "original"
-    """original; grayscale: also the greys; colorized: also the model's pictures."""
+    """original; grayscale: also the grays; colorized: also the model's images."""
     model_name: ColorizerName = "resnet"
     """Architecture of the colorizer."""
     model_suffix: str | None = None
@@ -114,7 +114,7 @@ class SetOptions(EvaluationOptions):
 
     @property
     def model(self) -> str:
-        """Name of the model's weights and pictures: ``<model_name>[-<model_suffix>]``."""
+        """Name of the model's weights and images: ``<model_name>[-<model_suffix>]``."""
         return f"{self.model_name}-{self.model_suffix}" if self.model_suffix else self.model_name
 
     @property
@@ -126,7 +126,7 @@ class SetOptions(EvaluationOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationOptions(SetOptions, DataOptions):
-    """Write test pictures, their greys and a model's colours for them, as PNGs.
+    """Write test images, their grays and a model's colors for them, as PNGs.
 
     A run that was interrupted goes on where it was when it is given again.
     """
@@ -137,12 +137,12 @@ class GenerationOptions(SetOptions, DataOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class MSEOptions(SetOptions, OutputOptions):
-    """Squared error of a and b, of pictures that eval-gen wrote."""
+    """Squared error of a and b, of images that eval-gen wrote."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PSOptions(SetOptions, OutputOptions):
-    """Perceptual distance (LPIPS) to the originals, of pictures that eval-gen wrote."""
+    """Perceptual distance (LPIPS) to the originals, of images that eval-gen wrote."""
 
     trunk: Trunk = "alex"
     """Network that compares; colorlab: its own, uncalibrated, so not LPIPS."""
@@ -152,7 +152,7 @@ class PSOptions(SetOptions, OutputOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SIOptions(SetOptions, OutputOptions):
-    """Accuracy of a classifier on pictures that eval-gen wrote."""
+    """Accuracy of a classifier on images that eval-gen wrote."""
 
     classifier_path: Path = Path("models/classifier.safetensors")
     """Weights, such as best.safetensors of the task classifier; or cifar10, placeholder: those that ship."""
@@ -160,7 +160,7 @@ class SIOptions(SetOptions, OutputOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class LeaderboardOptions(DataOptions, OutputOptions):
-    """All scores of several models on test pictures, beside the baselines."""
+    """All scores of several models on test images, beside the baselines."""
 
     models: tuple[str, ...] = ()
     """Names of weights that ship, or paths of .safetensors; by default all that ship."""

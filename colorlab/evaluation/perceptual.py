@@ -1,4 +1,4 @@
-"""Perceptual distance: how differently a network that recognizes things sees two pictures (LPIPS)."""
+"""Perceptual distance: how differently a network that recognizes things sees two images (LPIPS)."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _UNREADABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
 _SMALLEST = {"alex": 31, "vgg": 16, "squeeze": 17, "colorlab": 17}
 _EPSILON = 1e-10  # as in lpips: features that are 0 everywhere stay 0
 _PIXELS_AT_A_TIME = 8 * 224**2
-"""Eight pictures of 224 pixels. On CPUs larger chunks are slower, since their features leave the cache."""
+"""Eight images of 224 pixels. On CPUs larger chunks are slower, since their features leave the cache."""
 
 
 class PerceptualDistance:
-    """Distance between pictures as a trunk network sees them; 0 for equal pictures, lower is better, no unit.
+    """Distance between images as a trunk network sees them; 0 for equal images, lower is better, no unit.
 
     Features of several layers are scaled to length 1 at every place; their squared differences are summed over
     channels, averaged over places, and combined over layers. With the trunks ``alex``, ``vgg`` and ``squeeze`` this
-    is LPIPS, version 0.1: channels are weighted as LPIPS calibrated them on judgements of people, and layers are
+    is LPIPS, version 0.1: channels are weighted as LPIPS calibrated them on judgments of people, and layers are
     added up. With the trunk ``colorlab``, which is this project's, channels count the same and layers are averaged:
     *not* LPIPS, and on another scale, 0…2. Values of different trunks must never be mixed; :attr:`label` stands with
     every number.
@@ -84,7 +84,7 @@ class PerceptualDistance:
         """What the trunk sees: for each layer ``(N, C, h, w)`` float32 on :attr:`device`, of length 1 over channels.
 
         Args:
-            rgb: ``(N, 3, H, W)`` uint8. All at once: 7 MB (``squeeze``) to 24 MB (``vgg``) a picture of 224 pixels.
+            rgb: ``(N, 3, H, W)`` uint8. All at once: 7 MB (``squeeze``) to 24 MB (``vgg``) a image of 224 pixels.
         """
         self._check(rgb)
         # To [-1, 1] and on to what the trunk expects, in one go: (x/127.5 - 1 - shift)/scale.
@@ -97,7 +97,7 @@ class PerceptualDistance:
 
     @torch.inference_mode()
     def distance(self, features_a: Sequence[Tensor], features_b: Sequence[Tensor]) -> Tensor:
-        """Distances of pictures whose :meth:`features` are known, ``(N,)`` float64 on the CPU."""
+        """Distances of images whose :meth:`features` are known, ``(N,)`` float64 on the CPU."""
         # The mean over places is taken before the weighted sum over channels: the same number, sooner.
         by_channel = [(a - b).square_().mean(dim=(2, 3)) for a, b in zip(features_a, features_b, strict=True)]
         if self.trunk == "colorlab":
@@ -112,7 +112,7 @@ class PerceptualDistance:
 
         Args:
             originals: ``(N, 3, H, W)`` uint8.
-            results: for each model its pictures, each of the originals' shape.
+            results: for each model its images, each of the originals' shape.
 
         Returns:
             ``(models, N)`` float64 on the CPU.
@@ -137,10 +137,10 @@ class PerceptualDistance:
 
     def _check(self, rgb: Tensor) -> None:
         if rgb.dtype != torch.uint8 or rgb.dim() != 4 or rgb.shape[1] != 3:
-            raise ValueError(f"pictures are compared as uint8 RGB (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}")
+            raise ValueError(f"images are compared as uint8 RGB (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}")
         if min(rgb.shape[-2:]) < _SMALLEST[self.trunk]:
             raise ValueError(
-                f"the trunk {self.trunk} takes pictures from {_SMALLEST[self.trunk]} pixels on, these have "
+                f"the trunk {self.trunk} takes images from {_SMALLEST[self.trunk]} pixels on, these have "
                 f"{'×'.join(map(str, rgb.shape[-2:]))}"
             )
 

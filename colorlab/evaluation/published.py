@@ -1,6 +1,6 @@
-"""LPIPS by picture, computed once with the genuine weights, for where these are not at hand.
+"""LPIPS by image, computed once with the genuine weights, for where these are not at hand.
 
-``lpips_squeeze.csv`` holds LPIPS (trunk SqueezeNet 1.1) of the test pictures of ``placeholder``: of what the
+``lpips_squeeze.csv`` holds LPIPS (trunk SqueezeNet 1.1) of the test images of ``placeholder``: of what the
 baselines and the shipped weights make of them, and of what :func:`altered` does to them. Its first lines say from
 what it was computed; ``tools/lpips_table.py`` made it. Its numbers must not be mixed with those of another trunk.
 """
@@ -20,36 +20,36 @@ LABEL = "LPIPS v0.1 (squeeze)"
 """The name of the table's numbers, as :attr:`colorlab.evaluation.PerceptualDistance.label` writes it."""
 
 EXAMPLE = {"ex_p0": 0.711048, "ex_p1": 0.147902}
-"""Distances to ``ex_ref`` with the genuine weights of SqueezeNet 1.1, for the example pictures that LPIPS's authors
+"""Distances to ``ex_ref`` with the genuine weights of SqueezeNet 1.1, for the example images that LPIPS's authors
 publish (``imgs/`` in github.com/richzhang/PerceptualSimilarity). Weights that do not give these are others."""
 
 SIZES = (32, 64)
-"""Of the pictures in the table, pixels."""
+"""Of the images in the table, pixels."""
 
 _SIGMA = 1.0  # of the blur, pixels
 _HALVINGS = 20  # until an amplitude in 0…512 is known to a thousandth
 
 
 def lpips_table(size: int = SIZES[0]) -> pd.DataFrame:
-    """LPIPS of changed test pictures of ``placeholder``, a row per change and picture.
+    """LPIPS of changed test images of ``placeholder``, a row per change and image.
 
     Args:
-        size: of the pictures, one of :data:`SIZES`.
+        size: of the images, one of :data:`SIZES`.
 
     Returns:
-        ``model``: ``grey``, ``mean colour``, the shipped weights, then the names that :func:`altered` gives;
-        ``picture``, its index in the data set; ``label``, the class's name; and :data:`LABEL`, from 0, lower is more
+        ``model``: ``gray``, ``mean color``, the shipped weights, then the names that :func:`altered` gives;
+        ``image``, its index in the data set; ``label``, the class's name; and :data:`LABEL`, from 0, lower is more
         alike. The columns are those of :func:`colorlab.evaluation.compare`, so the two can be merged.
 
     Raises:
         ValueError: a size that is not in the table.
     """
     if size not in SIZES:
-        raise ValueError(f"the table holds LPIPS of pictures of {' and '.join(map(str, SIZES))} pixels, not {size}")
+        raise ValueError(f"the table holds LPIPS of images of {' and '.join(map(str, SIZES))} pixels, not {size}")
     table = pd.read_csv(FILE, comment="#")
     table = table[table["size"] == size].drop(columns="size")
-    long = table.melt(["picture", "label"], var_name="model", value_name=LABEL)
-    return long[["model", "picture", "label", LABEL]]
+    long = table.melt(["image", "label"], var_name="model", value_name=LABEL)
+    return long[["model", "image", "label", LABEL]]
 
 
 def lpips_provenance() -> str:
@@ -59,15 +59,15 @@ def lpips_provenance() -> str:
 
 
 def altered(rgb: Tensor) -> dict[str, Tensor]:
-    """Pictures with one thing changed that a squared error cannot tell from others, or takes for worse than it looks.
+    """Images with one thing changed that a squared error cannot tell from others, or takes for worse than it looks.
 
     Args:
         rgb: ``(N, 3, H, W)`` uint8.
 
     Returns:
-        Name → pictures of the same shape: ``blurred`` by a Gaussian of σ 1 pixel; ``noisy``, with normal noise that
+        Name → images of the same shape: ``blurred`` by a Gaussian of σ 1 pixel; ``noisy``, with normal noise that
         is independent by pixel and channel, and ``brighter``, all values raised alike, both by so much that the
-        squared error of each picture is that of its blurred version (up to rounding; a little less where white stops
+        squared error of each image is that of its blurred version (up to rounding; a little less where white stops
         it); ``shifted``, moved right by a pixel, the left column repeated. The same in every call.
     """
     # 8 σ and odd, as wide as matters
@@ -83,7 +83,7 @@ def altered(rgb: Tensor) -> dict[str, Tensor]:
 
 
 def _moved(rgb: Tensor, direction: Tensor, error: Tensor) -> Tensor:
-    """Each picture moved along a direction until it has a squared error, which grows on the way: found by halving."""
+    """Each image moved along a direction until it has a squared error, which grows on the way: found by halving."""
     low = torch.zeros(len(rgb), 1, 1, 1)
     high = torch.full_like(low, 512)
     for _ in range(_HALVINGS):

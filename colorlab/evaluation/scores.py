@@ -1,4 +1,4 @@
-"""Scores of colorizers on a data set: a table with a row per picture, and its means with standard errors."""
+"""Scores of colorizers on a data set: a table with a row per image, and its means with standard errors."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from colorlab.data import PictureDataset
+from colorlab.data import ImageDataset
 from colorlab.evaluation.definitions import SCORES, Score, Seen
 from colorlab.evaluation.perceptual import PerceptualDistance
-from colorlab.models import Colorizer, coloured_lab
+from colorlab.models import Colorizer, colored_lab
 
-__all__ = ["DEFAULT", "SCORES", "Score", "compare", "score", "score_pictures", "summary"]
+__all__ = ["DEFAULT", "SCORES", "Score", "compare", "score", "score_images", "summary"]
 
 DEFAULT = ("mse", "mae", "psnr")
-"""The scores that are computed unless others are named: errors of the colours, all quick."""
+"""The scores that are computed unless others are named: errors of the colors, all quick."""
 
-_NOT_SCORES = ("model", "picture", "label")
+_NOT_SCORES = ("model", "image", "label")
 
 
 @torch.inference_mode()
-def score_pictures(originals: Tensor, results: Tensor, scores: Sequence[str] = DEFAULT) -> dict[str, Tensor]:
-    """Scores of resulting pictures against their originals.
+def score_images(originals: Tensor, results: Tensor, scores: Sequence[str] = DEFAULT) -> dict[str, Tensor]:
+    """Scores of resulting images against their originals.
 
     Args:
         originals: ``(N, 3, H, W)`` uint8 RGB.
@@ -37,7 +37,7 @@ def score_pictures(originals: Tensor, results: Tensor, scores: Sequence[str] = D
         (``auc_weight`` for ``auc_rebalanced``, ``colorfulness_gain`` for ``colorfulness_difference``).
 
     Raises:
-        ValueError: an unknown score, or pictures that are not of one shape and uint8.
+        ValueError: an unknown score, or images that are not of one shape and uint8.
     """
     return _score(Seen(originals), Seen(results), with_needs(scores))
 
@@ -62,31 +62,31 @@ def _score(original: Seen, result: Seen, scores: Sequence[str]) -> dict[str, Ten
 @torch.inference_mode()
 def compare(
     models: Mapping[str, Colorizer],
-    dataset: PictureDataset,
+    dataset: ImageDataset,
     *,
     scores: Sequence[str] = DEFAULT,
     perceptual: PerceptualDistance | None = None,
     original: bool = False,
     batch_size: int = 100,
 ) -> pd.DataFrame:
-    r"""Scores of several colorizers that see the L\* of the same pictures, in one pass over these.
+    r"""Scores of several colorizers that see the L\* of the same images, in one pass over these.
 
     What depends on the originals alone (Lab, features for perceptual distance) is computed once for all models.
 
     Args:
         models: name → colorizer; used in ``eval()`` mode, each on its device, and left in the mode it came in.
-        dataset: pictures of a size that all models take.
+        dataset: images of a size that all models take.
         scores: names out of :data:`SCORES`.
         perceptual: measures a further column, named by its label.
         original: score the originals as well, as the first model, named ``original``: the ceiling of every score.
-        batch_size: pictures at a time.
+        batch_size: images at a time.
 
     Returns:
-        A row per model and picture, the models one under the other in their order: ``model``; ``picture``, its index
+        A row per model and image, the models one under the other in their order: ``model``; ``image``, its index
         in the data set; ``label``, the class's name; the scores, and after them those that :func:`summary` needs.
 
     Raises:
-        ValueError: an unknown score, or pictures of a size that a model or a score does not take.
+        ValueError: an unknown score, or images of a size that a model or a score does not take.
     """
     names = with_needs(scores)
     columns = (*scores, *([perceptual.label] if perceptual else []), *names[len(dict.fromkeys(scores)) :])
@@ -97,12 +97,12 @@ def compare(
         model.eval()
     try:
         for rgb, numbers in dataset.batches(batch_size):
-            # Of what was read: another picture stands in for one that cannot be.
+            # Of what was read: another image stands in for one that cannot be.
             labels += [dataset.classes[i] for i in numbers.tolist()]
             seen = Seen(rgb)
             results = {"original": seen} if original else {}
             results |= {
-                name: Seen(coloured_lab(model, seen.lab.to(_device(model))).cpu()) for name, model in models.items()
+                name: Seen(colored_lab(model, seen.lab.to(_device(model))).cpu()) for name, model in models.items()
             }
             distances = perceptual.distances(rgb, [result.rgb for result in results.values()]) if perceptual else None
             for i, (name, result) in enumerate(results.items()):
@@ -117,35 +117,35 @@ def compare(
     for name, rows in parts.items():
         table = pd.concat(rows, ignore_index=True)
         table.insert(0, "model", name)
-        table.insert(1, "picture", range(len(dataset)))
+        table.insert(1, "image", range(len(dataset)))
         table.insert(2, "label", labels)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
 def score(
-    model: Colorizer, dataset: PictureDataset, *, batch_size: int = 100, scores: Sequence[str] = DEFAULT
+    model: Colorizer, dataset: ImageDataset, *, batch_size: int = 100, scores: Sequence[str] = DEFAULT
 ) -> pd.DataFrame:
     """:func:`compare` of one colorizer, without the column ``model``."""
     return compare({"": model}, dataset, scores=scores, batch_size=batch_size).drop(columns="model")
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    r"""Means over pictures and their standard errors, a row per model in the table's order.
+    r"""Means over images and their standard errors, a row per model in the table's order.
 
     Args:
-        table: what :func:`compare` gives, or any table with a column ``model`` and scores by picture, such as
+        table: what :func:`compare` gives, or any table with a column ``model`` and scores by image, such as
             :func:`colorlab.evaluation.classify`'s.
 
     Returns:
         Indexed by ``model``: for each score its mean and, as ``<score>_se``, the standard error of the mean (not a
-        number for one picture alone); ``n``, the number of pictures. Three columns are more than a mean:
+        number for one image alone); ``n``, the number of images. Three columns are more than a mean:
 
-        * ``psnr`` is infinite for a model that meets all pictures exactly; else it is the mean over pictures that no
-          such other model meets exactly, so that all means are about the same pictures (grey meets grey ones);
+        * ``psnr`` is infinite for a model that meets all images exactly; else it is the mean over images that no
+          such other model meets exactly, so that all means are about the same images (gray meets gray ones);
         * ``auc_rebalanced`` is the mean weighted by ``auc_weight``, which is the published value over all pixels; its
           standard error is that of a ratio of means (delta method; Cochran, *Sampling techniques*, 1977, eq. 2.46);
-        * ``colorfulness_difference_of_means``, for ``colorfulness_difference``: \|mean colourfulness of the results
+        * ``colorfulness_difference_of_means``, for ``colorfulness_difference``: \|mean colorfulness of the results
           minus that of the originals\|, the papers' form.
     """
     columns = [column for column in scores_of(table) if column != "auc_weight"]
@@ -169,17 +169,17 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scores_of(table: pd.DataFrame) -> list[str]:
-    """The columns of a table by picture that hold scores: all but those that say which model and which picture."""
+    """The columns of a table by image that hold scores: all but those that say which model and which image."""
     return [column for column in table.columns if column not in _NOT_SCORES]
 
 
 def _comparable(table: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """PSNRs, without those of pictures that a model meets exactly which does not meet all."""
-    picture = table["picture"] if "picture" in table else table.groupby("model").cumcount()
+    """PSNRs, without those of images that a model meets exactly which does not meet all."""
+    image = table["image"] if "image" in table else table.groupby("model").cumcount()
     infinite = table["psnr"] == np.inf
     perfect = infinite.groupby(table["model"]).transform("all")
-    met = picture[infinite & ~perfect]
-    return table["psnr"].mask(picture.isin(met) & ~perfect).to_numpy()
+    met = image[infinite & ~perfect]
+    return table["psnr"].mask(image.isin(met) & ~perfect).to_numpy()
 
 
 def _mean(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] | None = None) -> tuple[float, float]:

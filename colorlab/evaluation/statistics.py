@@ -40,13 +40,13 @@ def wilson(successes: int, n: int) -> Interval:
 
 
 def paired_bootstrap(differences: npt.ArrayLike) -> Interval:
-    """The mean of differences by picture and its 95 % interval, by resampling the pictures 9,999 times.
+    """The mean of differences by image and its 95 % interval, by resampling the images 9,999 times.
 
-    Two models that are scored on the same pictures are compared by these differences: what makes a picture hard for
+    Two models that are scored on the same images are compared by these differences: what makes a image hard for
     both cancels, which their two separate intervals do not know. An interval without 0 tells them apart.
 
     Args:
-        differences: one per picture, model minus other. Those that are not finite (a PSNR of a picture met exactly)
+        differences: one per image, model minus other. Those that are not finite (a PSNR of a image met exactly)
             are left out.
 
     Returns:
@@ -74,28 +74,28 @@ def paired_bootstrap(differences: npt.ArrayLike) -> Interval:
     return Interval(float(values.mean()), float(interval.low), float(interval.high))
 
 
-def differences(table: pd.DataFrame, score: str, reference: str = "grey") -> pd.DataFrame:
-    """By how much models differ from one of them, picture by picture.
+def differences(table: pd.DataFrame, score: str, reference: str = "gray") -> pd.DataFrame:
+    """By how much models differ from one of them, image by image.
 
     Args:
-        table: scores by picture, with the columns ``model``, ``picture`` and ``score``.
+        table: scores by image, with the columns ``model``, ``image`` and ``score``.
         score: the column.
         reference: the model that the others are compared with.
 
     Returns:
         For each other model the mean of its values minus the reference's, ``difference``, and the ends of the 95 %
-        interval of :func:`paired_bootstrap`, ``low`` and ``high``; ``n``, the number of pictures used: those with
-        finite differences. Of ``auc_rebalanced`` these are plain means over pictures, not the weighted ones of a
+        interval of :func:`paired_bootstrap`, ``low`` and ``high``; ``n``, the number of images used: those with
+        finite differences. Of ``auc_rebalanced`` these are plain means over images, not the weighted ones of a
         summary.
 
     Raises:
-        ValueError: no such model, or models that are not scored on the same pictures.
+        ValueError: no such model, or models that are not scored on the same images.
     """
     if reference not in set(table["model"]):
         raise ValueError(f"no model {reference!r} in the table; there are {', '.join(table['model'].unique())}")
-    values = table.pivot(index="picture", columns="model", values=score)[list(table["model"].unique())]
+    values = table.pivot(index="image", columns="model", values=score)[list(table["model"].unique())]
     if len(values) * values.shape[1] != len(table):
-        raise ValueError("models must be scored on the same pictures")
+        raise ValueError("models must be scored on the same images")
     against = values.astype("float64").sub(values[reference].astype("float64"), axis=0)
     rows = {name: paired_bootstrap(against[name]) for name in values.columns if name != reference}
     found = pd.DataFrame.from_dict(rows, orient="index", columns=["difference", "low", "high"]).rename_axis("model")
@@ -104,19 +104,19 @@ def differences(table: pd.DataFrame, score: str, reference: str = "grey") -> pd.
 
 
 def mcnemar(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> float:
-    """McNemar's exact test: could two models that are right about different pictures be equally good?
+    """McNemar's exact test: could two models that are right about different images be equally good?
 
-    Only pictures on which exactly one is right tell; were both equally good, each would win half of them.
+    Only images on which exactly one is right tell; were both equally good, each would win half of them.
 
     Args:
-        correct_a: a boolean per picture.
-        correct_b: the same pictures in the same order.
+        correct_a: a boolean per image.
+        correct_b: the same images in the same order.
 
     Returns:
         The two-sided p value in 0…1; 1 where the two never differ.
 
     Raises:
-        ValueError: not equally many pictures.
+        ValueError: not equally many images.
 
     Source: McNemar 1947, doi:10.1007/BF02295996, with the binomial distribution instead of its approximation.
     """
@@ -124,18 +124,18 @@ def mcnemar(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> float:
 
     a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
     if a.shape != b.shape:
-        raise ValueError(f"correct_a and correct_b must be about the same pictures, got {a.size} and {b.size}")
+        raise ValueError(f"correct_a and correct_b must be about the same images, got {a.size} and {b.size}")
     a_alone, b_alone = int((a & ~b).sum()), int((b & ~a).sum())
     return float(binomtest(a_alone, a_alone + b_alone).pvalue) if a_alone + b_alone else 1.0
 
 
-def gap_recovered(model: float, grey: float, original: float) -> float:
-    """Which share of the accuracy that grey costs a model brings back: (model - grey)/(original - grey).
+def gap_recovered(model: float, gray: float, original: float) -> float:
+    """Which share of the accuracy that gray costs a model brings back: (model - gray)/(original - gray).
 
-    0 as bad as grey, 1 as good as the originals; below 0 where colours mislead. Not a number where grey costs nothing
-    (grey at or above the originals).
+    0 as bad as gray, 1 as good as the originals; below 0 where colors mislead. Not a number where gray costs nothing
+    (gray at or above the originals).
 
     Source: from the accuracies of Zhang et al., arXiv:1603.08511, table 1: (56.0 - 52.7)/(68.3 - 52.7) = 0.21.
     """
-    gap = original - grey
-    return (model - grey) / gap if gap > 0 else float("nan")
+    gap = original - gray
+    return (model - gray) / gap if gap > 0 else float("nan")

@@ -9,10 +9,10 @@ in ``notebooks/solutions``.
 from __future__ import annotations
 
 # Each of these modules registers its checks.
-from colorlab.exercises import colour, networks, scores
+from colorlab.exercises import color, networks, scores
 from colorlab.exercises.checking import EXERCISES, Verdict, WrongAnswer
 
-__all__ = ["EXERCISES", "Verdict", "check", "colour", "networks", "scores"]
+__all__ = ["EXERCISES", "Verdict", "check", "color", "networks", "scores"]
 
 
 def check(exercise: str, answer: object) -> Verdict:

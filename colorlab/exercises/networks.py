@@ -19,22 +19,22 @@ from colorlab.training.adversarial import FAKE, REAL, verdict_loss
 
 @exercise("03.1")
 def best_answers(answer: object) -> str:
-    """The one colour that the squared error likes best, and the one that the absolute error likes best."""
-    best = function(answer, "(N, 2) colours to two colours of shape (2,), for the squared and the absolute error")
+    """The one color that the squared error likes best, and the one that the absolute error likes best."""
+    best = function(answer, "(N, 2) colors to two colors of shape (2,), for the squared and the absolute error")
     # Most of them near one hue and two far away, so that mean and median lie far apart.
-    colours = torch.tensor([[0.5, 0.3], [0.6, 0.1], [0.55, 0.2], [0.4, 0.4], [-0.6, -0.5], [-0.7, 0.1], [0.5, 0.25]])
-    right = {"mse": colours.mean(dim=0), "l1": colours.median(dim=0).values}
+    colors = torch.tensor([[0.5, 0.3], [0.6, 0.1], [0.55, 0.2], [0.4, 0.4], [-0.6, -0.5], [-0.7, 0.1], [0.5, 0.25]])
+    right = {"mse": colors.mean(dim=0), "l1": colors.median(dim=0).values}
     names = {"mse": "squared error", "l1": "absolute error"}
-    found = best(colours.clone())
-    require(isinstance(found, tuple | list) and len(found) == 2, "your function must give two colours, as a pair.")
+    found = best(colors.clone())
+    require(isinstance(found, tuple | list) and len(found) == 2, "your function must give two colors, as a pair.")
     for (name, target), given in zip(right.items(), found, strict=True):
         point = tensor(given, (2,), f"your answer for the {names[name]}")
-        loss, least = (float(OBJECTIVES[name](c.float().expand(7, 2), colours)) for c in (point, target))
-        says = f"for the {names[name]} your colour has a loss of {loss:.4f}, and {least:.4f} can be had"
+        loss, least = (float(OBJECTIVES[name](c.float().expand(7, 2), colors)) for c in (point, target))
+        says = f"for the {names[name]} your color has a loss of {loss:.4f}, and {least:.4f} can be had"
         other = "l1" if name == "mse" else "mse"
         mistakes = {
             f"yours is the one for the {names[other]}; which of the two minds far outliers?": right[other],
-            "yours is halfway between the extremes": (colours.amax(dim=0) + colours.amin(dim=0)) / 2,
+            "yours is halfway between the extremes": (colors.amax(dim=0) + colors.amin(dim=0)) / 2,
         }
         compare(point, target, says, mistakes, "set the derivative of the sum of losses to 0")
     return (
@@ -44,12 +44,12 @@ def best_answers(answer: object) -> str:
 
 @exercise("03.2")
 def paired(answer: object) -> str:
-    """The mean of differences picture by picture, and its standard error."""
+    """The mean of differences image by image, and its standard error."""
     from scipy.stats import ttest_rel
 
-    difference = function(answer, "two tensors of errors by picture to (mean of first minus second, standard error)")
+    difference = function(answer, "two tensors of errors by image to (mean of first minus second, standard error)")
     trainset, testset = create_dataset("placeholder", "train"), create_dataset("placeholder", "test")
-    models = {"grey": evaluation.grey(), "mean colour": evaluation.mean_colour(trainset)}
+    models = {"gray": evaluation.gray(), "mean color": evaluation.mean_color(trainset)}
     scores = evaluation.compare(models, testset, scores=["mae"])
     a, b = (torch.tensor(rows["mae"].to_numpy()[::10]) for _, rows in scores.groupby("model", sort=False))
     found = difference(a.clone(), b.clone())
@@ -61,11 +61,11 @@ def paired(answer: object) -> str:
 
     truth = right / float(ttest_rel(a.numpy(), b.numpy()).statistic)
     spread = float((a - b).std())
-    says = f"of {n} pictures the standard error is {truth:.4f}, and you say {error:.4f}"
+    says = f"of {n} images the standard error is {truth:.4f}, and you say {error:.4f}"
     mistakes = {
         "yours is the standard deviation of the differences; the mean of n of them varies √n times less": spread,
         "yours is the standard deviation over n; it must be over √n": spread / n,
-        "yours is for two *independent* samples; these are the same pictures, so take the differences first": float(
+        "yours is for two *independent* samples; these are the same images, so take the differences first": float(
             (a.var() / n + b.var() / n).sqrt()
         ),
         "yours divides the squares by n, too much for a sample; it must be by n - 1": truth * math.sqrt((n - 1) / n),
@@ -203,7 +203,7 @@ def discriminator_loss(answer: object) -> str:
 @exercise("12.1")
 def combined(answer: object) -> str:
     """The gradient of a whole batch from those of two parts of any sizes."""
-    combine = function(answer, "(gradient of the first part, of the second, pictures in the first, in the second)")
+    combine = function(answer, "(gradient of the first part, of the second, images in the first, in the second)")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = nn.Conv2d(1, 2, 3, padding=1)
@@ -219,37 +219,33 @@ def combined(answer: object) -> str:
         given = combine(one.clone(), other.clone(), first, 16 - first)
         found = tensor(given, whole.shape, "what your function gives")
         off = float((found - whole).norm() / whole.norm())
-        says = f"{first} and {16 - first} pictures: your gradient is {off:.0%} off that of the batch of 16"
+        says = f"{first} and {16 - first} images: your gradient is {off:.0%} off that of the batch of 16"
         mistakes = {
             "it is the plain mean, which is right for equal parts only": (one + other) / 2,
             "it is the sum; a loss that is a mean has a gradient that is a mean": one + other,
             "the weights are exchanged": ((16 - first) * one + first * other) / 16,
             "the weights must add up to 1": first * one + (16 - first) * other,
         }
-        compare(found, whole, says, mistakes, "how often does each picture count?", rtol=1e-3, atol=1e-5)
-    return "each part counts as many times as it has pictures; a plain mean is the case of equal parts."
+        compare(found, whole, says, mistakes, "how often does each image count?", rtol=1e-3, atol=1e-5)
+    return "each part counts as many times as it has images; a plain mean is the case of equal parts."
 
 
 @exercise("12.2")
 def left_out(answer: object) -> str:
-    """How many pictures does no process see in an epoch of training?"""
-    count = function(answer, "(pictures, batch size, processes) to a number of pictures")
-    for pictures, batch_size, processes in ((960, 16, 3), (1000, 100, 4), (1001, 100, 4), (961, 16, 1), (90, 16, 4)):
+    """How many images does no process see in an epoch of training?"""
+    count = function(answer, "(images, batch size, processes) to a number of images")
+    for images, batch_size, processes in ((960, 16, 3), (1000, 100, 4), (1001, 100, 4), (961, 16, 1), (90, 16, 4)):
         seen: set[int] = set()
         for rank in range(processes):
-            order = BatchOrder(pictures, batch_size, seed=0, rank=rank, processes=processes)
+            order = BatchOrder(images, batch_size, seed=0, rank=rank, processes=processes)
             seen.update(index for batch in order for index in batch.indices)
-        right = float(pictures - len(seen))
-        found = number(count(pictures, batch_size, processes), "what your function gives")
+        right = float(images - len(seen))
+        found = number(count(images, batch_size, processes), "what your function gives")
         plural = "process" if processes == 1 else "processes"
-        says = (
-            f"{pictures} pictures, batches of {batch_size}, {processes} {plural}: {right:g} left out, not {found:g}"
-        )
+        says = f"{images} images, batches of {batch_size}, {processes} {plural}: {right:g} left out, not {found:g}"
         mistakes = {
-            "the last batch may be smaller; it is not dropped": float(pictures % batch_size),
-            "one picture alone makes no batch, as batch norm has nothing to compare it with": float(
-                pictures % processes
-            ),
+            "the last batch may be smaller; it is not dropped": float(images % batch_size),
+            "one image alone makes no batch, as batch norm has nothing to compare it with": float(images % processes),
         }
         compare(found, right, says, mistakes, "print `batch.indices` of a small `BatchOrder`", rtol=0, atol=0)
-    return "only what cannot be shared evenly is left out, and a picture that would be a batch by itself."
+    return "only what cannot be shared evenly is left out, and a image that would be a batch by itself."

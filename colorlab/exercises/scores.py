@@ -22,7 +22,7 @@ from colorlab.exercises.checking import WrongAnswer, compare, exercise, function
 
 @exercise("06.1")
 def jpeg_floor(answer: object) -> str:
-    """Which MSE has a perfect colorizer whose pictures are JPEGs of quality 100 without chroma subsampling?"""
+    """Which MSE has a perfect colorizer whose images are JPEGs of quality 100 without chroma subsampling?"""
     floor = number(answer, "the mean squared error")
     truth = create_dataset("placeholder", "test").rgb
     right = _mse_of_jpeg(truth, quality=100, subsampling=0)
@@ -41,7 +41,7 @@ def jpeg_floor(answer: object) -> str:
         right,
         f"{floor:.4g} is not it",
         mistakes,
-        "`score_pictures(truth, read_back, ['mse'])`, then the mean",
+        "`score_images(truth, read_back, ['mse'])`, then the mean",
         rtol=0.01,
     )
     halved = _mse_of_jpeg(truth, quality=100)
@@ -49,13 +49,13 @@ def jpeg_floor(answer: object) -> str:
 
 
 def _mse_of_jpeg(truth: Tensor, **how: int) -> float:
-    """The error of pictures against what is read back from JPEGs of them."""
+    """The error of images against what is read back from JPEGs of them."""
     back = []
-    for picture in truth:
+    for image in truth:
         file = io.BytesIO()
-        Image.fromarray(picture.movedim(0, -1).numpy()).save(file, "JPEG", **how)
+        Image.fromarray(image.movedim(0, -1).numpy()).save(file, "JPEG", **how)
         back.append(torch.from_numpy(np.array(Image.open(file))).movedim(-1, 0))
-    return float(evaluation.score_pictures(truth, torch.stack(back), ["mse"])["mse"].mean())
+    return float(evaluation.score_images(truth, torch.stack(back), ["mse"])["mse"].mean())
 
 
 @exercise("06.2")
@@ -64,8 +64,8 @@ def same_lightness(answer: object) -> str:
     kept = function(answer, "(original, result), both (3, H, W) uint8, to True or False")
     rgb = create_dataset("placeholder", "test").rgb[::5]
     lightness = color.rgb_to_lab(rgb)[:, 0]
-    for model in (evaluation.grey(), pretrained.load("resnet-placeholder")):
-        results = evaluation.coloured(model, rgb)
+    for model in (evaluation.gray(), pretrained.load("resnet-placeholder")):
+        results = evaluation.colored(model, rgb)
         off = (color.rgb_to_lab(results)[:, 0] - lightness).abs().amax(dim=(1, 2))
         luma = 255 * (color.luma(results) - color.luma(rgb)).abs().amax(dim=(1, 2, 3))
         for i, result in enumerate(results):
@@ -76,18 +76,18 @@ def same_lightness(answer: object) -> str:
                 f"it rejects an honest result, whose L is off by {off[i]:.2f} at most. Rounding to 8 bits does that; "
                 f"its stored values are other ones, and its luma is off by up to {luma[i]:.0f} of 255.",
             )
-    impostors = {"the result of another picture": rgb.roll(1, dims=0)}
+    impostors = {"the result of another image": rgb.roll(1, dims=0)}
     brighter = color.rgb_to_lab(rgb)
     brighter[:, 0] = (brighter[:, 0] + 3).clamp(max=100)
     impostors["a result whose L is 3 too high"] = color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(brighter)))
-    for name, pictures in impostors.items():
-        off = (color.rgb_to_lab(pictures)[:, 0] - lightness).abs().amax(dim=(1, 2))
-        for original, other, most in zip(rgb, pictures, off.tolist(), strict=True):
+    for name, images in impostors.items():
+        off = (color.rgb_to_lab(images)[:, 0] - lightness).abs().amax(dim=(1, 2))
+        for original, other, most in zip(rgb, images, off.tolist(), strict=True):
             wrongly = most > 2 and bool(kept(original.clone(), other.clone()))
             require(
                 not wrongly, f"it accepts {name}, in which L is off by up to {most:.1f}; honest ones stay below 0.5."
             )
-    return "a colorizer may choose a and b, never L; so L tells whose colours these are."
+    return "a colorizer may choose a and b, never L; so L tells whose colors these are."
 
 
 @exercise("07.1")
@@ -105,7 +105,7 @@ def lab_units(answer: object) -> str:
         "that is still in units of 255": math.sqrt(reported),
     }
     compare(found, right, f"{found:.4g} is not it", mistakes, "undo the square, then the division by 255", rtol=0.01)
-    return f"√{reported} · 255 = {right:.2f}: a small number in one unit is a colour seen at once in another."
+    return f"√{reported} · 255 = {right:.2f}: a small number in one unit is a color seen at once in another."
 
 
 @exercise("07.2")
@@ -156,19 +156,19 @@ def agreement(answer: object) -> str:
     majority = torch.where(for_first.bool(), (people < 0.5).double(), (people > 0.5).double())
     majority[tie.bool()] = 0.5
     mistakes = {
-        "turned round: a *smaller* distance is a vote for that picture": float(
+        "turned round: a *smaller* distance is a vote for that image": float(
             (for_first * people + for_second * (1 - people) + 0.5 * tie).mean()
         ),
-        "equal distances are no vote for the second picture; they count one half": float(
+        "equal distances are no vote for the second image; they count one half": float(
             (for_first * (1 - people) + (for_second + tie) * people).mean()
         ),
-        "equal distances are no vote for the first picture; they count one half": float(
+        "equal distances are no vote for the first image; they count one half": float(
             ((for_first + tie) * (1 - people) + for_second * people).mean()
         ),
         "pairs with equal distances count too, one half each": float(
             (for_first * (1 - people) + for_second * people).mean()
         ),
-        "you count majorities; three people of five for a picture are a share of 0.6, not 1": float(majority.mean()),
+        "you count majorities; three people of five for a image are a share of 0.6, not 1": float(majority.mean()),
     }
     says = f"of 50 pairs, 10 of them with equal distances, the share is {right:.3f}, and you say {found:.3f}"
     compare(found, right, says, mistakes, "add up, for each pair, the people who chose as the distance does")
@@ -177,7 +177,7 @@ def agreement(answer: object) -> str:
 
 @exercise("08.2")
 def turned(answer: object) -> str:
-    """A function that turns all hues of pictures and leaves their lightness."""
+    """A function that turns all hues of images and leaves their lightness."""
     turn = function(answer, "(rgb, degrees), (N, 3, H, W) uint8, to the same")
     rgb = create_dataset("placeholder", "test").rgb[4::25]
     lab = color.rgb_to_lab(rgb)
@@ -192,28 +192,28 @@ def turned(answer: object) -> str:
         radians = math.radians(degrees)
         given = turn(rgb.clone(), degrees)
         found = tensor(given, rgb.shape, "what your function gives")
-        require(given.dtype == torch.uint8, "your pictures must be uint8 again; `color.to_uint8` rounds them.")
+        require(given.dtype == torch.uint8, "your images must be uint8 again; `color.to_uint8` rounds them.")
         right = rotated(radians)
         off = float((found - right).abs().mean())
         mistakes = {
             "you turn by radians; the angle is given in degrees": rotated(degrees),
-            "you turn the other way round; from a (red) towards b (yellow) is positive": rotated(-radians),
+            "you turn the other way round; from a (red) toward b (yellow) is positive": rotated(-radians),
             "you let RGB be clipped, which changes lightness; `fit_to_gamut` before": rotated(radians, fit=False),
         }
         change = float((color.rgb_to_lab(given)[:, 0] - lab[:, 0]).abs().max())
         hint = "a and b turn as (cos·a - sin·b, sin·a + cos·b)"
         if change > 1:
             hint = f"it changes L by up to {change:.0f}, which no turn of a and b does (HSV's hue does)"
-        says = f"at {degrees}° your pictures differ from a turn in (a, b) by {off:.1f} levels in the mean"
+        says = f"at {degrees}° your images differ from a turn in (a, b) by {off:.1f} levels in the mean"
         compare(found, right, says, mistakes, hint, rtol=0, atol=1.01)
-    return "L is what it was, chroma too where a screen can show it: to a colorizer these are all the same picture."
+    return "L is what it was, chroma too where a screen can show it: to a colorizer these are all the same image."
 
 
 @exercise("09.1")
 def wins_needed(answer: object) -> str:
-    """Two models differ on ten pictures. How many must one of them win for McNemar's p to fall below 0.05?"""
+    """Two models differ on ten images. How many must one of them win for McNemar's p to fall below 0.05?"""
     wins = number(answer, "the number of wins")
-    require(wins == int(wins) and 0 <= wins <= 10, f"of ten pictures one can win 0 to 10, not {wins:g}.")
+    require(wins == int(wins) and 0 <= wins <= 10, f"of ten images one can win 0 to 10, not {wins:g}.")
     p = [evaluation.mcnemar([True] * k + [False] * (10 - k), [False] * k + [True] * (10 - k)) for k in range(11)]
     right = min(k for k in range(5, 11) if p[k] < 0.05)
     says = f"with {wins:g} of ten p is {p[int(wins)]:.3f}"
@@ -227,25 +227,25 @@ def wins_needed(answer: object) -> str:
 
 
 @exercise("09.2")
-def pictures_needed(answer: object) -> str:
-    """How many pictures does it take until Wilson's interval about 80 % is no wider than ±3 points?"""
-    n = number(answer, "the number of pictures")
-    require(n == int(n) and n >= 1, f"pictures are counted, 1 or more; {n:g} is no such number.")
+def images_needed(answer: object) -> str:
+    """How many images does it take until Wilson's interval about 80 % is no wider than ±3 points?"""
+    n = number(answer, "the number of images")
+    require(n == int(n) and n >= 1, f"images are counted, 1 or more; {n:g} is no such number.")
     wanted, share = 0.03, 0.8
 
-    def half_width(pictures: int) -> float:
-        interval = evaluation.wilson(round(share * pictures), pictures)
+    def half_width(images: int) -> float:
+        interval = evaluation.wilson(round(share * images), images)
         return (interval.high - interval.low) / 2
 
     reached = half_width(int(n))
-    says = f"with {n:g} pictures the interval reaches ±{100 * reached:.3f} points"
+    says = f"with {n:g} images the interval reaches ±{100 * reached:.3f} points"
     require(reached <= wanted, f"{says}: too wide. Its width goes with 1/√n.")
     require(
         reached > wanted / 1.8,
-        f"{says}, which is 3 points *wide*, or less. ±3 is twice as wide, and needs a fourth of the pictures.",
+        f"{says}, which is 3 points *wide*, or less. ±3 is twice as wide, and needs a fourth of the images.",
     )
     require(half_width(int(0.97 * n)) > wanted, f"{says}: enough, and so are fewer.")
-    return f"{says}. Half of that would take four times as many pictures."
+    return f"{says}. Half of that would take four times as many images."
 
 
 @exercise("10.1")
@@ -273,13 +273,13 @@ def judged(answer: object) -> str:
 
 @exercise("10.2")
 def mean_ranks(answer: object) -> str:
-    """Each model's mean rank over pictures and scores, 1 being the best."""
-    rank = function(answer, "(table by picture, names of scores) to model → mean rank")
+    """Each model's mean rank over images and scores, 1 being the best."""
+    rank = function(answer, "(table by image, names of scores) to model → mean rank")
     trainset, testset = create_dataset("placeholder", "train"), create_dataset("placeholder", "test")
     names = ["mae", "epsilon_5"]
     models = {
-        "grey": evaluation.grey(),
-        "mean colour": evaluation.mean_colour(trainset),
+        "gray": evaluation.gray(),
+        "mean color": evaluation.mean_color(trainset),
         "resnet-placeholder": pretrained.load("resnet-placeholder"),
     }
     table = evaluation.compare(models, testset, scores=names)
@@ -298,7 +298,7 @@ def mean_ranks(answer: object) -> str:
     ) -> Tensor:
         parts = []
         for name in names:
-            scores = table.pivot(index="picture", columns="model", values=name)[list(models)]
+            scores = table.pivot(index="image", columns="model", values=name)[list(models)]
             scores = scores.mean().to_frame().T if of_means else scores
             lower = reading(name)[2] == "lower" or upward
             parts.append(scores.rank(axis=1, ascending=lower, method=method).mean())
@@ -307,7 +307,7 @@ def mean_ranks(answer: object) -> str:
     right = ranks()
     mistakes = {
         "of a score like ε-accuracy the *highest* value has rank 1; see `reading(name)[2]`": ranks(upward=True),
-        "that ranks the means; first rank picture by picture, then average": ranks(of_means=True),
+        "that ranks the means; first rank image by image, then average": ranks(of_means=True),
         "equal scores share the mean of their ranks, so that nobody gains by a tie": ranks("min"),
         "equal scores share the mean of their ranks, whoever comes first in the table": ranks("first"),
         "that begins at 0; the best has rank 1": right - 1,
@@ -316,6 +316,6 @@ def mean_ranks(answer: object) -> str:
     says = "; ".join(
         f"{name} has {r:.3f}, not {v:.3f}" for name, r, v in zip(models, right.tolist(), values.tolist(), strict=True)
     )
-    compare(values, right, says, mistakes, "rank the models of each picture, score by score, then average all ranks")
+    compare(values, right, says, mistakes, "rank the models of each image, score by score, then average all ranks")
     first = min(zip(right.tolist(), models, strict=True))[1]
     return f"{first} is first; ranks do not care by how much a model is better, and so need no common unit."

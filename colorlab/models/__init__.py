@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from colorlab.models.classifiers import CLASSIFIER_NAMES, Classifier, ClassifierName, create_classifier
-from colorlab.models.colorizer import Colorizer, ConstantColor, coloured, coloured_lab
+from colorlab.models.colorizer import Colorizer, ConstantColor, colored, colored_lab
 from colorlab.models.discriminator import Discriminator
 from colorlab.models.distribution import DEFAULT_STYLE, SAMPLE, STYLES, DistributionColorizer, Style
 from colorlab.models.names import (
@@ -29,8 +29,8 @@ __all__ = [
     "Discriminator",
     "DistributionColorizer",
     "Style",
-    "coloured",
-    "coloured_lab",
+    "colored",
+    "colored_lab",
     "create_classifier",
     "create_colorizer",
     "create_discriminator",

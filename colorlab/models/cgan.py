@@ -1,7 +1,7 @@
 """``cgan``: a convolutional autoencoder that paints RGB, and a discriminator that looks at RGB.
 
-The generator halves the picture five times and doubles it back, each layer on the way up *added* to its twin on the
-way down. It answers three channels of RGB; what leaves it are that picture's a and b, so that it is used like every
+The generator halves the image five times and doubles it back, each layer on the way up *added* to its twin on the
+way down. It answers three channels of RGB; what leaves it are that image's a and b, so that it is used like every
 other colorizer and the lightness of the photograph stays what it was.
 """
 
@@ -60,7 +60,7 @@ class ConvGenerator(Colorizer):
         return rgb
 
     def predict(self, lightness: Tensor) -> Tensor:
-        """a and b of the painted picture, ``(N, 2, H, W)`` in network units."""
+        """a and b of the painted image, ``(N, 2, H, W)`` in network units."""
         return color.split(color.rgb_to_lab((self.paint(lightness).float() + 1) / 2))[1]
 
 
@@ -89,7 +89,7 @@ class ConvDiscriminator(Discriminator):
         _initialize(self)
 
     def judge(self, lightness: Tensor, ab: Tensor) -> Tensor:
-        """The coloured picture as a screen shows it, judged: logits ``(N, 1, h, w)``."""
+        """The colored image as a screen shows it, judged: logits ``(N, 1, h, w)``."""
         rgb = color.lab_to_rgb(color.join(lightness.float(), ab.float()))
         logits: Tensor = self.layers(2 * rgb - 1)
         return logits

@@ -1,4 +1,4 @@
-"""Classifiers that judge colours by whether objects are still recognized (semantic interpretability, SI).
+"""Classifiers that judge colors by whether objects are still recognized (semantic interpretability, SI).
 
 References: Simonyan and Zisserman (VGG16), arXiv:1409.1556; Iandola et al. (SqueezeNet), arXiv:1602.07360; Zhang et
 al., *Colorful Image Colorization*, arXiv:1603.08511, section 3.2.
@@ -46,7 +46,7 @@ class Classifier(nn.Module, ABC):
         self.register_buffer("std", torch.tensor(_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """Logits ``(N, classes)`` for pictures ``(N, 3, H, W)``, uint8 or float in 0…1."""
+        """Logits ``(N, classes)`` for images ``(N, 3, H, W)``, uint8 or float in 0…1."""
         if rgb.dim() != 4 or rgb.shape[1] != 3 or min(rgb.shape[-2:]) < self.smallest:
             raise ValueError(
                 f"{self.name} takes RGB as (N, 3, height, width), both at least {self.smallest}; "
@@ -57,7 +57,7 @@ class Classifier(nn.Module, ABC):
 
     @abstractmethod
     def classify(self, values: Tensor) -> Tensor:
-        """Logits for normalized pictures; what an architecture implements."""
+        """Logits for normalized images; what an architecture implements."""
 
 
 class VGG16Classifier(Classifier):
@@ -112,7 +112,7 @@ class SmallClassifier(Classifier):
         self.logits = nn.Linear(192, len(classes))
 
     def classify(self, values: Tensor) -> Tensor:
-        """``(N, 3, H, W)`` → ``(N, classes)``; in ``eval()`` mode the mean of a picture's and its mirror image's.
+        """``(N, 3, H, W)`` → ``(N, classes)``; in ``eval()`` mode the mean of a image's and its mirror image's.
 
         Left and right say nothing about what a thing is: two looks at it are right more often than one.
         """

@@ -36,7 +36,7 @@ class Colorizer(nn.Module, ABC):
     chose another (the cards of the weights say so). On much larger ones networks see other things."""
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Colours for a batch of greys.
+        """Colors for a batch of grays.
 
         Args:
             lightness: ``(N, 1, H, W)`` in [-1, 1]; H and W multiples of :attr:`stride`.
@@ -75,8 +75,8 @@ class Colorizer(nn.Module, ABC):
 
 
 @torch.inference_mode()
-def coloured(model: Colorizer, rgb: Tensor) -> Tensor:
-    r"""Pictures as a colorizer gives them back: its a and b with the true L, fitted to the gamut, 8-bit.
+def colored(model: Colorizer, rgb: Tensor) -> Tensor:
+    r"""Images as a colorizer gives them back: its a and b with the true L, fitted to the gamut, 8-bit.
 
     Args:
         model: as it stands; put it in ``eval()`` mode first.
@@ -85,19 +85,19 @@ def coloured(model: Colorizer, rgb: Tensor) -> Tensor:
     Returns:
         ``(N, 3, H, W)`` uint8.
     """
-    return coloured_lab(model, color.rgb_to_lab(rgb))
+    return colored_lab(model, color.rgb_to_lab(rgb))
 
 
 @torch.inference_mode()
-def coloured_lab(model: Colorizer, lab: Tensor) -> Tensor:
-    """:func:`coloured` for pictures whose Lab is known already, ``(N, 3, H, W)``."""
+def colored_lab(model: Colorizer, lab: Tensor) -> Tensor:
+    """:func:`colored` for images whose Lab is known already, ``(N, 3, H, W)``."""
     lightness, _ = color.split(lab)
     ab = model(lightness).float()
     return color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(color.join(lightness, ab))))
 
 
-def start_grey(last: nn.Conv2d) -> nn.Conv2d:
-    """The last layer with all weights 0: training sets out from the grey baseline, not from random colours."""
+def start_gray(last: nn.Conv2d) -> nn.Conv2d:
+    """The last layer with all weights 0: training sets out from the gray baseline, not from random colors."""
     nn.init.zeros_(last.weight)
     if last.bias is not None:
         nn.init.zeros_(last.bias)
@@ -105,7 +105,7 @@ def start_grey(last: nn.Conv2d) -> nn.Conv2d:
 
 
 class ConstantColor(Colorizer):
-    """The same colour everywhere: the baselines *grey* (a = b = 0) and *mean colour*.
+    """The same color everywhere: the baselines *gray* (a = b = 0) and *mean color*.
 
     Many published colorizers score below the first, so it stands in every table of results.
 
@@ -121,6 +121,6 @@ class ConstantColor(Colorizer):
         self.register_buffer("ab", torch.tensor(list(ab), dtype=torch.float32) / color.AB_SCALE)
 
     def predict(self, lightness: Tensor) -> Tensor:
-        """The one colour, at the size of the input."""
+        """The one color, at the size of the input."""
         n, _, height, width = lightness.shape
         return self.ab.to(lightness.dtype).view(1, 2, 1, 1).expand(n, 2, height, width)

@@ -1,4 +1,4 @@
-"""What every discriminator has in common: it is shown a coloured picture and says how real it looks."""
+"""What every discriminator has in common: it is shown a colored image and says how real it looks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Discriminator(nn.Module, ABC):
-    """A network from a picture, as lightness and a and b in network units, to logits: positive for "real".
+    """A network from a image, as lightness and a and b in network units, to logits: positive for "real".
 
     No sigmoid at the end: the objective (:func:`torch.nn.functional.binary_cross_entropy_with_logits`) has its own,
     and two of them squeeze every answer into (0.5, 0.73).
@@ -28,7 +28,7 @@ class Discriminator(nn.Module, ABC):
             ab: ``(N, 2, H, W)``, a and b divided by 110.
 
         Raises:
-            ValueError: pictures smaller than the layers can take.
+            ValueError: images smaller than the layers can take.
         """
         self.check_input(lightness)
         return self.judge(lightness, ab)
@@ -38,8 +38,7 @@ class Discriminator(nn.Module, ABC):
         height, width = lightness.shape[-2:]
         if min(height, width) < self.smallest:
             raise ValueError(
-                f"the discriminator of {self.name} takes pictures from {self.smallest} pixels on; "
-                f"got {height}×{width}"
+                f"the discriminator of {self.name} takes images from {self.smallest} pixels on; got {height}×{width}"
             )
 
     @abstractmethod

@@ -154,7 +154,7 @@ class DistributionColorizer(Colorizer):
 
     def encode(self, lightness: Tensor) -> list[Tensor]:
         """Return the encoder's features at strides 2, 4, 8, 16 and 32."""
-        level = color.gray_level((lightness + 1) * color.LIGHTNESS_CENTRE)
+        level = color.gray_level((lightness + 1) * color.LIGHTNESS_CENTER)
         features: list[Tensor] = self.encoder((level * 255 - 127) / 128)
         return features
 

@@ -1,8 +1,8 @@
 """``resnet``: the first two stages of a ResNet-18 look, six small convolutions paint.
 
-The encoder is the image-classification network of He et al. cut off where it has reduced the picture eightfold
+The encoder is the image-classification network of He et al. cut off where it has reduced the image eightfold
 and knows textures but not yet objects; the head brings its 128 channels back to full size, as in Iizuka et al.,
-doubling three times. There is no path around the bottleneck, so colour edges are soft. Notebook ``03_resnet``
+doubling three times. There is no path around the bottleneck, so color edges are soft. Notebook ``03_resnet``
 walks through it.
 
 References: He et al., *Deep Residual Learning for Image Recognition*, arXiv:1512.03385; Larsson et al.,
@@ -15,14 +15,14 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from colorlab.models.colorizer import Colorizer, start_grey
+from colorlab.models.colorizer import Colorizer, start_gray
 
 
 class ResNetColorizer(Colorizer):
     """954,722 parameters; any size that is a multiple of 8.
 
-    The seed's architecture, trained towards another target: the seed learned (ab + 128)/255, whose grey is 0.5;
-    here grey is 0 (:func:`colorlab.color.split`), where the last layer starts, which lowered the squared error
+    The seed's architecture, trained toward another target: the seed learned (ab + 128)/255, whose gray is 0.5;
+    here gray is 0 (:func:`colorlab.color.split`), where the last layer starts, which lowered the squared error
     by 8 to 10 % after 600 steps on CIFAR-10.
     """
 
@@ -34,7 +34,7 @@ class ResNetColorizer(Colorizer):
         super().__init__()
         trunk = resnet18(weights=None)
         first = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        # A grey picture shown to an RGB network as r = g = b meets the sum of the three kernels.
+        # A gray image shown to an RGB network as r = g = b meets the sum of the three kernels.
         first.weight.data = trunk.conv1.weight.data.sum(dim=1, keepdim=True)
         self.encoder = nn.Sequential(
             first, trunk.bn1, trunk.relu, trunk.maxpool, trunk.layer1, trunk.layer2
@@ -46,7 +46,7 @@ class ResNetColorizer(Colorizer):
             *_convolution(64, 64),
             nn.Upsample(scale_factor=2),
             *_convolution(64, 32),
-            start_grey(nn.Conv2d(32, 2, kernel_size=3, padding=1)),
+            start_gray(nn.Conv2d(32, 2, kernel_size=3, padding=1)),
             nn.Upsample(scale_factor=2),
         )  # → (N, 2, H, W)
 

@@ -1,8 +1,8 @@
 """U-Nets: a contracting and an expanding path, with bridges between layers of equal size.
 
 Ronneberger et al. let each expanding layer see its twin on the way down, so that a small bottleneck decides
-*what* is in the picture while the bridges keep *where* its edges are; Nazeri et al. took it to colorization,
-where the grey picture's edges are the colour's edges. One class builds every U-Net of the project from a
+*what* is in the image while the bridges keep *where* its edges are; Nazeri et al. took it to colorization,
+where the gray image's edges are the color's edges. One class builds every U-Net of the project from a
 :class:`UNetDescription`. Notebook ``04_unet`` walks through it.
 
 References: Ronneberger et al., *U-Net*, arXiv:1505.04597; Nazeri et al., *Image Colorization using Generative
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from colorlab.models.colorizer import Colorizer, start_grey
+from colorlab.models.colorizer import Colorizer, start_gray
 from colorlab.models.layers import Contract, Expand, concatenate
 
 
@@ -57,12 +57,12 @@ class UNetDescription:
 
     @property
     def stride(self) -> int:
-        """Sizes of pictures are multiples of this: each layer of stride 2 must find an even size."""
+        """Sizes of images are multiples of this: each layer of stride 2 must find an even size."""
         return int(2 ** sum(layer.stride == 2 for layer in self.contracting))
 
     @property
     def smallest(self) -> int:
-        """The smallest picture: its bottleneck is one pixel."""
+        """The smallest image: its bottleneck is one pixel."""
         return self.stride * (1 + sum(layer.stride == 1 for layer in self.contracting))
 
 
@@ -90,8 +90,8 @@ class UNet(Colorizer):
     convolution and tanh give a and b. ``unet32`` has 6,297,026 parameters and takes multiples of 16; ``unet224`` has
     41,957,826 and takes multiples of 32, from 96 on.
 
-    The seed's architecture, trained towards another target: the seed asked its tanh, which starts at 0, for
-    (ab + 128)/255, where 0 means the deepest blue-green and grey is 0.5. Here grey is 0
+    The seed's architecture, trained toward another target: the seed asked its tanh, which starts at 0, for
+    (ab + 128)/255, where 0 means the deepest blue-green and gray is 0.5. Here gray is 0
     (:func:`colorlab.color.split`), which lowered the squared error by 35 to 40 % after 500 steps on CIFAR-10.
     """
 
@@ -122,7 +122,7 @@ class UNet(Colorizer):
                 )
             )
             channels = layer.channels + bridge
-        self.to_ab = start_grey(nn.Conv2d(channels, 2, kernel_size=1))
+        self.to_ab = start_gray(nn.Conv2d(channels, 2, kernel_size=1))
 
     def predict(self, lightness: Tensor) -> Tensor:
         """``(N, 1, H, W)`` → ``(N, 2, H, W)``."""

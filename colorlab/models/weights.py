@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 import colorlab
-from colorlab.color import AB_SCALE, LIGHTNESS_CENTRE
+from colorlab.color import AB_SCALE, LIGHTNESS_CENTER
 from colorlab.models.classifiers import Classifier, create_classifier
 from colorlab.models.colorizer import Colorizer
 from colorlab.models.distribution import DEFAULT_STYLE, DistributionColorizer, Style
@@ -28,7 +28,8 @@ from colorlab.models.names import create_colorizer
 Network = TypeVar("Network", Colorizer, Classifier)
 
 _HEADER = "colorlab"
-_RANGES = {"lightness_centre": LIGHTNESS_CENTRE, "ab_scale": AB_SCALE}
+# (The key is spelled as in files of version 0.1.)
+_RANGES = {"lightness_centre": LIGHTNESS_CENTER, "ab_scale": AB_SCALE}
 
 
 def save_weights(

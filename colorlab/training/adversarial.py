@@ -1,7 +1,7 @@
 """The adversarial game: a generator paints, a discriminator tells painted from real, each learns from the other.
 
-Regression is honest about its doubt by painting the average of all plausible colours. The discriminator knows no
-doubt: an average looks like no real picture, so a generator that must please it has to decide. λ·L1 of the colours
+Regression is honest about its doubt by painting the average of all plausible colors. The discriminator knows no
+doubt: an average looks like no real image, so a generator that must please it has to decide. λ·L1 of the colors
 keeps the decision near the truth.
 
 References: Goodfellow et al., arXiv:1406.2661; Isola et al. (λ = 100), arXiv:1611.07004; Salimans et al. (real label
@@ -34,7 +34,7 @@ def verdict_loss(logits: Tensor, label: float) -> Tensor:
 class Adversarial(Learner):
     """Generator and discriminator, an Adam (2e-4, betas 0.5 and 0.999) for each.
 
-    Both learn in one step from the same picture of the other: neither is half-updated when the other one learns, and
+    Both learn in one step from the same image of the other: neither is half-updated when the other one learns, and
     no gradient of one's loss reaches the other's weights.
     """
 
@@ -67,12 +67,12 @@ class Adversarial(Learner):
         return float(self.optimizers[0].param_groups[0]["lr"])
 
     def merit(self, row: Mapping[str, float]) -> float:
-        """The error as a share of grey's, and how far colourfulness is from the truth's: grey has 2, the truth 0.
+        """The error as a share of gray's, and how far colorfulness is from the truth's: gray has 2, the truth 0.
 
         The error alone would keep the dullest epoch, which is what the discriminator is there against.
         """
         missing = abs(1 - row["val_colorfulness"] / max(1e-6, row["val_true_colorfulness"]))
-        return -(row["val_mae"] / max(1e-6, row["val_grey_mae"]) + missing)
+        return -(row["val_mae"] / max(1e-6, row["val_gray_mae"]) + missing)
 
     def train_step(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
         """Both networks learn from a batch.
@@ -80,7 +80,7 @@ class Adversarial(Learner):
         Returns:
             ``loss``, the generator's: its adversarial part plus λ × ``l1``, the mean absolute error of a and b in
             network units; ``d_loss``, the discriminator's; ``d_real`` and ``d_fake``, how probably real it found the
-            real and the painted pictures, in 0…1.
+            real and the painted images, in 0…1.
         """
         for optimizer in self.optimizers:
             optimizer.zero_grad()
@@ -111,7 +111,7 @@ class Adversarial(Learner):
         self.discriminator.requires_grad_(False)
         with self.autocast:
             logits: Tensor = self.discriminator(lightness, fake).float()
-        l1 = F.l1_loss(fake, ab)  # of the colours, not of the verdicts
+        l1 = F.l1_loss(fake, ab)  # of the colors, not of the verdicts
         loss = verdict_loss(logits, REAL) + self.l1_weight * l1
         self.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
         self.discriminator.requires_grad_(True)
@@ -127,8 +127,8 @@ class Adversarial(Learner):
         """Validation means.
 
         Returns:
-            ``loss``, the L1 of a and b in network units; ``mae``, the same in Lab units, and ``grey_mae``, that of
-            grey; ``colorfulness`` and ``true_colorfulness`` of the painted and the real pictures
+            ``loss``, the L1 of a and b in network units; ``mae``, the same in Lab units, and ``gray_mae``, that of
+            gray; ``colorfulness`` and ``true_colorfulness`` of the painted and the real images
             (:func:`colorlab.color.colorfulness`).
         """
         lightness, ab = self.pairs(rgb)
@@ -139,7 +139,7 @@ class Adversarial(Learner):
         return {
             "loss": l1,
             "mae": l1 * color.AB_SCALE,
-            "grey_mae": ab.abs().mean() * color.AB_SCALE,
+            "gray_mae": ab.abs().mean() * color.AB_SCALE,
             "colorfulness": color.colorfulness(painted).mean(),
             "true_colorfulness": color.colorfulness(rgb.to(self.device)).mean(),
         }

@@ -1,4 +1,4 @@
-"""Training a classifier in colour, the judge of semantic interpretability."""
+"""Training a classifier in color, the judge of semantic interpretability."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Classification(Learner):
         return row["val_accuracy"]
 
     def train_step(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """``loss``: cross entropy in nats; ``accuracy``: share of pictures whose likeliest class is the right one."""
+        """``loss``: cross entropy in nats; ``accuracy``: share of images whose likeliest class is the right one."""
         self.optimizer.zero_grad()
         sums = {"loss": torch.zeros((), device=self.device), "accuracy": torch.zeros((), device=self.device)}
         for part, part_labels in zip(self.parts_of(rgb), self.parts_of(labels), strict=True):
@@ -110,7 +110,7 @@ class Classification(Learner):
 def train_classifier(
     options: ClassifierOptions | None = None, *, on_epoch: Callable[[History], None] | None = None
 ) -> ClassifierTraining:
-    """Train a classifier; files and errors as :func:`colorlab.training.train`, without pictures.
+    """Train a classifier; files and errors as :func:`colorlab.training.train`, without images.
 
     ``best.safetensors`` is from the epoch with the highest validation accuracy.
     """

@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from colorlab.data import PictureDataset
-from colorlab.models import Colorizer, ConstantColor, coloured, has_discriminator, save_weights
+from colorlab.data import ImageDataset
+from colorlab.models import Colorizer, ConstantColor, colored, has_discriminator, save_weights
 from colorlab.training.adversarial import Adversarial
 from colorlab.training.checkpoint import write_whole
 from colorlab.training.distributed import processes
@@ -24,11 +24,11 @@ from colorlab.training.options import TrainingOptions
 from colorlab.training.regression import Regression
 
 COLLAPSED = 0.1
-"""Outputs with less than this share of the truth's colourfulness have collapsed to grey."""
+"""Outputs with less than this share of the truth's colorfulness have collapsed to gray."""
 
 
 class CollapseWarning(UserWarning):
-    """A generator has given up colour."""
+    """A generator has given up color."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Training:
 
     Attributes:
         model: the colorizer after the last batch, in ``eval()`` mode.
-        history: losses and pictures by epoch.
+        history: losses and images by epoch.
         folder: where the run's files lie.
         stopped: whether it was interrupted before its last epoch; ``resume`` goes on.
     """
@@ -58,8 +58,8 @@ def train(
     """Train a colorizer and write the run's files.
 
     Networks with a discriminator are trained adversarially, the others by regression. Under ``options.folder``:
-    ``options.json``; ``train_stats.csv``, the history's table; ``epochs/NNN.png``, the watched validation pictures
-    (grey, coloured, true in three rows); ``last.safetensors`` and ``best.safetensors``, the latter from the epoch
+    ``options.json``; ``train_stats.csv``, the history's table; ``epochs/NNN.png``, the watched validation images
+    (gray, colored, true in three rows); ``last.safetensors`` and ``best.safetensors``, the latter from the epoch
     of the highest merit (:meth:`Regression.merit`, the lowest validation loss; :meth:`Adversarial.merit`);
     ``checkpoint.pt``, to resume from.
 
@@ -100,36 +100,36 @@ def train(
             save_weights(cast("Colorizer", learner.model), options.folder / f"{name}.safetensors", facts)
 
         def after_epoch(history: History) -> None:
-            keep_pictures(cast("Colorizer", learner.model), history, options.folder)
+            keep_images(cast("Colorizer", learner.model), history, options.folder)
             _warn_of_collapse(history)
 
         run = Run(options, learner, trainset, valset, history, together, save=save, after_epoch=after_epoch)
         run.start()
-        if together.writes and not history.pictures:
-            keep_pictures(cast("Colorizer", learner.model), history, options.folder)
+        if together.writes and not history.images:
+            keep_images(cast("Colorizer", learner.model), history, options.folder)
         with progress(run, options.model_name, drawn=on_batch is None) as bar:
             run.train(bar, on_epoch, on_batch, stop)
         together.wait()
         return Training(cast("Colorizer", learner.model.eval()), history, options.folder, run.stopped)
 
 
-def keep_pictures(model: Colorizer, history: History, folder: Path) -> None:
-    """Colour the watched pictures as the model now does, for the history and as a file."""
+def keep_images(model: Colorizer, history: History, folder: Path) -> None:
+    """Color the watched images as the model now does, for the history and as a file."""
     truth = history.truth
     if truth is None or len(truth) == 0:
         return
     model.eval()
-    painted = coloured(model, truth.to(next(model.parameters()).device)).cpu()
-    grey = coloured(ConstantColor(), truth)
-    sheet = Image.fromarray(make_grid(torch.cat([grey, painted, truth]), nrow=len(truth)).movedim(0, -1).numpy())
-    path = folder / "epochs" / f"{len(history.pictures):03d}.png"
+    painted = colored(model, truth.to(next(model.parameters()).device)).cpu()
+    gray = colored(ConstantColor(), truth)
+    sheet = Image.fromarray(make_grid(torch.cat([gray, painted, truth]), nrow=len(truth)).movedim(0, -1).numpy())
+    path = folder / "epochs" / f"{len(history.images):03d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda unfinished: sheet.save(unfinished, format="PNG"))
-    history.pictures.append(painted)
+    history.images.append(painted)
 
 
-def _watched(dataset: PictureDataset, count: int) -> Tensor:
-    """``count`` pictures spread evenly over the data set, so over its classes."""
+def _watched(dataset: ImageDataset, count: int) -> Tensor:
+    """``count`` images spread evenly over the data set, so over its classes."""
     count = min(count, len(dataset))
     return dataset.pick([i * len(dataset) // count for i in range(count)])[0]
 
@@ -139,7 +139,7 @@ def _warn_of_collapse(history: History) -> None:
     if "val_colorfulness" not in row or row["val_colorfulness"] >= COLLAPSED * row["val_true_colorfulness"]:
         return
     warnings.warn(
-        f"after epoch {row['epoch']} the outputs are all but grey: colourfulness {row['val_colorfulness']:.1f}, "
+        f"after epoch {row['epoch']} the outputs are all but gray: colorfulness {row['val_colorfulness']:.1f}, "
         f"where the truth has {row['val_true_colorfulness']:.1f}. If it stays so, look at d_real and d_fake: a "
         "discriminator that is always right teaches nothing; lower the learning rate or raise l1_weight",
         CollapseWarning,

@@ -1,7 +1,7 @@
 """Several processes, one training: what changes under ``torchrun``.
 
 Every process holds the networks and computes the gradient of its share of each batch; DistributedDataParallel
-averages the gradients. Batch norm is the one layer that looks across pictures, so its statistics are shared as well
+averages the gradients. Batch norm is the one layer that looks across images, so its statistics are shared as well
 (:class:`GlobalBatchNorm2d`): two processes then learn what one would from the same global batch.
 """
 

@@ -19,22 +19,22 @@ class History:
 
     Attributes:
         rows: one dictionary an epoch; :meth:`table` shows them.
-        truth: ``(n, 3, H, W)`` uint8, the validation pictures that are watched.
-        pictures: by epoch, those pictures as the network then coloured them, each ``(n, 3, H, W)`` uint8.
+        truth: ``(n, 3, H, W)`` uint8, the validation images that are watched.
+        images: by epoch, those images as the network then colored them, each ``(n, 3, H, W)`` uint8.
             Entry 0 is before training.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
     truth: Tensor | None = None
-    pictures: list[Tensor] = field(default_factory=list)
+    images: list[Tensor] = field(default_factory=list)
 
     def table(self) -> pd.DataFrame:
         """One row an epoch.
 
-        ``train_…`` are means over the training pictures while the network changed, ``val_…`` over the validation
-        pictures afterwards; what they are is said by the objective (:meth:`Regression.train_step
+        ``train_…`` are means over the training images while the network changed, ``val_…`` over the validation
+        images afterwards; what they are is said by the objective (:meth:`Regression.train_step
         <colorlab.training.regression.Regression.train_step>` and its like). ``learning_rate`` is that of the next
-        step, ``pictures_per_second`` the speed of training without validation.
+        step, ``images_per_second`` the speed of training without validation.
         """
         import pandas as pd  # for who looks; training itself does without
 

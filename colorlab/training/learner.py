@@ -104,7 +104,7 @@ class Learner(ABC):
         return network.to(self.device).to(memory_format=self.layout)
 
     def check_size(self, size: int) -> None:
-        """Refuse pictures of a size that the networks cannot take, before anything is written.
+        """Refuse images of a size that the networks cannot take, before anything is written.
 
         Raises:
             ValueError: with the sizes that can be taken.
@@ -120,12 +120,12 @@ class Learner(ABC):
         return torch.compile(shared) if self.options.compile else shared  # type: ignore[return-value]
 
     def pairs(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """Network input and target of a batch of uint8 pictures, made on the device."""
+        """Network input and target of a batch of uint8 images, made on the device."""
         lightness, ab = color.split(color.rgb_to_lab(rgb.to(self.device, non_blocking=True)))
         return lightness.contiguous(memory_format=self.layout), ab
 
     def parts_of(self, rgb: Tensor) -> tuple[Tensor, ...]:
-        """The batch cut for gradient accumulation, into equal parts of at least two: batch norm compares pictures."""
+        """The batch cut for gradient accumulation, into equal parts of at least two: batch norm compares images."""
         return rgb.tensor_split(max(1, min(self.options.accumulation_steps, len(rgb) // 2)))
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from colorlab.data import BatchOrder, PictureDataset, create_loader
+from colorlab.data import BatchOrder, ImageDataset, create_loader
 from colorlab.training.checkpoint import load_state, save_state, write_text
 from colorlab.training.distributed import Processes
 from colorlab.training.history import History
@@ -63,8 +63,8 @@ class Progress:
 
     Attributes:
         epoch: the one it is in, from 1.
-        seen: pictures learned from, those of earlier epochs included.
-        total: pictures in all its epochs.
+        seen: images learned from, those of earlier epochs included.
+        total: images in all its epochs.
         statistics: means over the last batch, such as ``loss``.
         history: the run's, which grows with every epoch.
     """
@@ -80,7 +80,7 @@ class Progress:
 class Position:
     """Where a run stands: in ``epoch`` (from 1), after ``batch`` batches of it, with the sums of their statistics.
 
-    ``seen`` counts the pictures of this process, ``seconds`` the time in training steps.
+    ``seen`` counts the images of this process, ``seconds`` the time in training steps.
     """
 
     epoch: int = 1
@@ -96,20 +96,20 @@ class Run:
     Args:
         options: of the run.
         learner: what is trained.
-        trainset: pictures to learn from.
-        valset: pictures to validate on.
-        history: where the epochs are recorded; pictures it holds already are kept.
+        trainset: images to learn from.
+        valset: images to validate on.
+        history: where the epochs are recorded; images it holds already are kept.
         processes: that train together.
         save: writes the learner's model under a name such as ``best`` (first process only).
-        after_epoch: called with the history before files are written, to add pictures to it (first process only).
+        after_epoch: called with the history before files are written, to add images to it (first process only).
     """
 
     def __init__(
         self,
         options: RunOptions,
         learner: Learner,
-        trainset: PictureDataset,
-        valset: PictureDataset,
+        trainset: ImageDataset,
+        valset: ImageDataset,
         history: History,
         processes: Processes,
         *,
@@ -139,12 +139,12 @@ class Run:
 
     @property
     def total(self) -> int:
-        """Pictures in all epochs."""
+        """Images in all epochs."""
         return int(self.options.max_epochs * self.order.length)
 
     @property
     def seen(self) -> int:
-        """Pictures learned from so far, by all processes."""
+        """Images learned from so far, by all processes."""
         return int((self.position.epoch - 1) * self.order.length + self.position.seen * self.processes.count)
 
     def start(self) -> None:
@@ -184,8 +184,8 @@ class Run:
         weights = [file for file in folder.glob("*.safetensors") if re.fullmatch(r"best|last|epoch-\d+", file.stem)]
         if weights:
             print(f"replacing the weights of an earlier run in {folder}", file=sys.stderr)
-        pictures = (file for file in (folder / "epochs").glob("*.png") if file.stem.isdecimal())
-        for left_over in (folder / "checkpoint.pt", folder / "train_stats.csv", *weights, *pictures):
+        images = (file for file in (folder / "epochs").glob("*.png") if file.stem.isdecimal())
+        for left_over in (folder / "checkpoint.pt", folder / "train_stats.csv", *weights, *images):
             left_over.unlink(missing_ok=True)
 
     def train(
@@ -245,9 +245,9 @@ class Run:
     def _read(self, unread: list[tuple[Mapping[str, Tensor], int]]) -> None:
         """Add statistics of batches to those of the epoch; until then the device may be ahead of this process."""
         sums = self.position.sums = dict(self.position.sums or {})
-        for statistics, pictures in unread:
+        for statistics, images in unread:
             for name, value in statistics.items():
-                sums[name] = sums.get(name, 0.0) + float(value) * pictures
+                sums[name] = sums.get(name, 0.0) + float(value) * images
         unread.clear()
         self._check_finite(torch.tensor(value) for value in sums.values())
 
@@ -260,7 +260,7 @@ class Run:
             dataset.report_unreadable()
         self._check_finite(torch.tensor(value) for value in row.values())
         speed = position.seen * self.processes.count / position.seconds
-        row |= {"learning_rate": self.learner.learning_rate, "pictures_per_second": speed}
+        row |= {"learning_rate": self.learner.learning_rate, "images_per_second": speed}
         history.rows.append(row)
         best = max(self.learner.merit(r) for r in history.rows)
         if self.processes.writes:
@@ -288,7 +288,7 @@ class Run:
         return self._means("val", sums, seen)
 
     def _means(self, kind: str, sums: Mapping[str, float], count: int) -> dict[str, float]:
-        """Sums over pictures of this process to means over those of all."""
+        """Sums over images of this process to means over those of all."""
         total = self.processes.total(torch.tensor([*sums.values(), count], dtype=torch.float64)).tolist()
         return {f"{kind}_{name}": value / max(1, total[-1]) for name, value in zip(sums, total, strict=False)}
 
@@ -323,7 +323,7 @@ class Run:
                 "seconds": position.seconds,
                 "sums": position.sums,
                 "rows": self.history.rows,
-                "pictures": self.history.pictures,
+                "images": self.history.images,
                 "random": torch.get_rng_state(),
                 "random_cuda": torch.cuda.get_rng_state_all() if self.learner.device.type == "cuda" else [],
             },
@@ -333,18 +333,18 @@ class Run:
         self.learner.load_state_dict(state["learner"])
         self.position = Position(*(state[name] for name in ("epoch", "batch", "seen", "seconds", "sums")))
         self.history.rows = list(state["rows"])
-        self.history.pictures = list(state["pictures"])
+        self.history.images = list(state["images"])
         torch.set_rng_state(state["random"])
         if state["random_cuda"] and self.learner.device.type == "cuda":
             torch.cuda.set_rng_state_all(state["random_cuda"])
 
 
-def steps_per_epoch(options: RunOptions, pictures: int, processes: Processes) -> int:
+def steps_per_epoch(options: RunOptions, images: int, processes: Processes) -> int:
     """Batches in an epoch, which schedules need to know before a :class:`Run` is made."""
-    return len(BatchOrder(pictures, options.train_batch_size, options.seed, processes=processes.count))
+    return len(BatchOrder(images, options.train_batch_size, options.seed, processes=processes.count))
 
 
 def progress(run: Run, label: str, *, drawn: bool = True) -> tqdm:
     """One bar for the whole run: what is asked while waiting is when it will be done."""
     disable = not (drawn and run.processes.writes)
-    return tqdm(total=run.total, initial=run.seen, unit="picture", desc=label, disable=disable)
+    return tqdm(total=run.total, initial=run.seen, unit="image", desc=label, disable=disable)

@@ -1,6 +1,6 @@
 """What a regression colorizer minimizes, on a and b in network units.
 
-All are least where the answer is one *average* of the plausible colours, which is why regression paints dull: the
+All are least where the answer is one *average* of the plausible colors, which is why regression paints dull: the
 mean for the squared error, the median for the absolute one, something between for Huber's.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional as F
 
-# Where Huber's error turns from square to line: 5.5 Lab units, the size of a colour difference
+# Where Huber's error turns from square to line: 5.5 Lab units, the size of a color difference
 # that is seen at once.
 _HUBER_DELTA = 0.05
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 import torch
 import tyro
 
-from colorlab.data import MIN_AREA, Mixture, PictureDataset, Split, Unreadable, create_dataset
+from colorlab.data import MIN_AREA, ImageDataset, Mixture, Split, Unreadable, create_dataset
 from colorlab.data.names import check_name
 from colorlab.models import COLORIZER_NAMES, ColorizerName, has_discriminator
 
@@ -56,26 +56,26 @@ class RunOptions:
     output_root_path: Path = Path("output")
     """Where the folders of runs lie."""
     max_epochs: int = 5
-    """Passes over the training pictures."""
+    """Passes over the training images."""
     train_batch_size: int = 100
-    """Pictures in a training step, all processes together."""
+    """Images in a training step, all processes together."""
     val_batch_size: int = 100
-    """Pictures in a validation step."""
+    """Images in a validation step."""
     batch_output_frequency: int = 1
     """Batches between two looks at the loss."""
 
     image_size: int = 32
-    """Side of the pictures in pixels."""
+    """Side of the images in pixels."""
     max_shift: int = 0
-    """Move training pictures at random by up to so many pixels."""
+    """Move training images at random by up to so many pixels."""
     min_crop_area: float = MIN_AREA
     """Least share of an image that a random crop takes."""
     unreadable: Unreadable = "skip"
-    """Files that are no readable pictures: skip and count them, or fail."""
+    """Files that are no readable images: skip and count them, or fail."""
     min_colorfulness: float = 0.0
-    """Leave out pictures with less colour; 0 is grey, 15 slightly colourful."""
+    """Leave out images with less color; 0 is gray, 15 slightly colorful."""
     loader_workers: int | None = None
-    """Processes that decode pictures; None: on a GPU, one a core."""
+    """Processes that decode images; None: on a GPU, one a core."""
     precision: Precision = "auto"
     """auto: bfloat16 where the hardware has it."""
     compile: bool = False
@@ -139,14 +139,14 @@ class RunOptions:
         """Where the run writes: ``<output_root_path>/<experiment_name>``."""
         return self.output_root_path / self.experiment_name
 
-    def dataset(self, split: Split) -> PictureDataset:
+    def dataset(self, split: Split) -> ImageDataset:
         """One split of the run's data, at the run's size: all training images, or those to validate on."""
         if split == "train":
             parts = [self._dataset(name, split) for name in (self.dataset_name, *self.also_train_on)]
             return Mixture(parts) if len(parts) > 1 else parts[0]
         return self._dataset(self.validate_on or self.dataset_name, split)
 
-    def _dataset(self, name: str, split: Split) -> PictureDataset:
+    def _dataset(self, name: str, split: Split) -> ImageDataset:
         return create_dataset(
             name,
             split,
@@ -243,11 +243,11 @@ class TrainingOptions(RunOptions):
     model_name: ColorizerName = "resnet"
     """Architecture of the colorizer."""
     max_images: int = 10
-    """Validation pictures kept as coloured after each epoch."""
+    """Validation images kept as colored after each epoch."""
     loss: Loss = "auto"
     """Error of a and b, or cross_entropy of color bins; auto: the model's."""
     l1_weight: float = 100.0
-    """λ: weight of the colours' L1 beside the adversarial loss."""
+    """λ: weight of the colors' L1 beside the adversarial loss."""
     learning_rate: float | None = None
     """Peak of Adam's learning rate; None: 2e-3, GANs 2e-4."""
     schedule: Schedule = "auto"
@@ -279,6 +279,13 @@ class TrainingOptions(RunOptions):
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must lie in [0, 1), got {self.ema}")
-        for name in ("max_images", "l1_weight", "weight_decay", "frozen_stride", "encoder_rate", "recognition_weight"):
+        for name in (
+            "max_images",
+            "l1_weight",
+            "weight_decay",
+            "frozen_stride",
+            "encoder_rate",
+            "recognition_weight",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

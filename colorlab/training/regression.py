@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colorlab import color
-from colorlab.data import PictureDataset
+from colorlab.data import ImageDataset
 from colorlab.models import Colorizer, DistributionColorizer, Style
 from colorlab.training.augmentation import aged
 from colorlab.training.distributed import Processes
@@ -44,7 +44,7 @@ class Regression(Learner):
     """
 
     def __init__(
-        self, options: TrainingOptions, processes: Processes, steps: int, trainset: PictureDataset | None = None
+        self, options: TrainingOptions, processes: Processes, steps: int, trainset: ImageDataset | None = None
     ) -> None:
         super().__init__(options, processes)
         network = begin_colorizer(options)
@@ -152,7 +152,7 @@ def _color_of(network: Colorizer, answer: Tensor | tuple[Tensor, Tensor]) -> Ten
 
 
 @torch.no_grad()
-def _prior(network: DistributionColorizer, trainset: PictureDataset, seed: int) -> Tensor:
+def _prior(network: DistributionColorizer, trainset: ImageDataset, seed: int) -> Tensor:
     """How often each color bin occurs in the training images, from at most 2,000 of them."""
     count = torch.ones(len(network.bins))
     generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What several widgets have in common: a line that says what goes on, and a picture that somebody chooses."""
+"""What several widgets have in common: a line that says what goes on, and a image that somebody chooses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import ipywidgets
 
 from colorlab.data.placeholder import PHOTOGRAPHS, photograph
-from colorlab.pictures import Picture, read_picture
+from colorlab.image import LoadedImage, read_image
 from colorlab.widgets.markup import sentence, status_html
 from colorlab.widgets.subject import read_upload
 
@@ -26,7 +26,7 @@ WRAPPED = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px
 
 
 class Source(NamedTuple):
-    """Where a picture comes from; a sample and an own picture may have the same name."""
+    """Where a image comes from; a sample and an own image may have the same name."""
 
     kind: Literal["sample", "own"]
     name: str
@@ -55,10 +55,10 @@ class StatusBox(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         """Make the controls tell what is there, also after a choice that failed."""
 
 
-class PictureBox(StatusBox):
-    """A widget about one picture, a sample or somebody's own, with the two controls that choose it.
+class ImageBox(StatusBox):
+    """A widget about one image, a sample or somebody's own, with the two controls that choose it.
 
-    A subclass lays out :attr:`picture` and :attr:`upload`, says in :meth:`_put` what is to be done with a picture,
+    A subclass lays out :attr:`image` and :attr:`upload`, says in :meth:`_put` what is to be done with a image,
     and calls :meth:`_open` with the first one.
     """
 
@@ -66,43 +66,43 @@ class PictureBox(StatusBox):
 
     def __init__(self) -> None:
         super().__init__()
-        self._own: tuple[Source, Picture] | None = None
+        self._own: tuple[Source, LoadedImage] | None = None
         # While True the program, not a person, is setting the controls.
         self._settling = False
-        self.picture = ipywidgets.Dropdown(
-            options=self._sources(), description="Picture", style=NARROW, layout={"width": "222px"}
+        self.image = ipywidgets.Dropdown(
+            options=self._sources(), description="Image", style=NARROW, layout={"width": "222px"}
         )
         self.upload = ipywidgets.FileUpload(
-            description="Upload", accept="image/*,.tif,.tiff", tooltip="Upload a picture", layout={"width": "112px"}
+            description="Upload", accept="image/*,.tif,.tiff", tooltip="Upload a image", layout={"width": "112px"}
         )
 
-    def _put(self, source: Source, picture: Picture) -> None:
-        """Show a picture; where that raises, everything must be as it was, but for the status line."""
+    def _put(self, source: Source, image: LoadedImage) -> None:
+        """Show a image; where that raises, everything must be as it was, but for the status line."""
         raise NotImplementedError
 
-    def _open(self, picture: str | Path) -> None:
+    def _open(self, image: str | Path) -> None:
         """Begin with the sample of a name or the file of a path, and from then on listen to the controls."""
-        if picture in PHOTOGRAPHS:
-            self._take(Source("sample", str(picture)), sample(str(picture)))
+        if image in PHOTOGRAPHS:
+            self._take(Source("sample", str(image)), sample(str(image)))
         else:
-            self._take(Source("own", Path(picture).name), read_picture(Path(picture)))
+            self._take(Source("own", Path(image).name), read_image(Path(image)))
         self._settle()
-        self.picture.observe(self._on_picture, "value")
+        self.image.observe(self._on_image, "value")
         self.upload.observe(self._on_upload, "value")
 
-    def _take(self, source: Source, picture: Picture) -> None:
-        self._put(source, picture)
+    def _take(self, source: Source, image: LoadedImage) -> None:
+        self._put(source, image)
         self._source = source
         if source.kind == "own":
-            self._own = source, picture
+            self._own = source, image
 
     def _sources(self) -> list[tuple[str, Source]]:
         samples = [(name, Source("sample", name)) for name in PHOTOGRAPHS]
         own = [] if self._own is None else [(f"{self._own[0].name} (own)", self._own[0])]
         return samples + own
 
-    def _on_picture(self, _: object) -> None:
-        source = self.picture.value
+    def _on_image(self, _: object) -> None:
+        source = self.image.value
         if self._settling or source == self._source:
             return
         with self._told():
@@ -128,13 +128,13 @@ class PictureBox(StatusBox):
 
     def _settle(self) -> None:
         with self._unheard():
-            self.picture.options = self._sources()
-            self.picture.value = self._source
+            self.image.options = self._sources()
+            self.image.value = self._source
             # A file is forgotten once it was read; else it could not be uploaded a second time.
             self.upload.value = ()
 
 
 @functools.cache
-def sample(name: str) -> Picture:
+def sample(name: str) -> LoadedImage:
     """One of the photographs that ship, read once."""
-    return read_picture(photograph(name))
+    return read_image(photograph(name))

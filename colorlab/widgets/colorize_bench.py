@@ -1,6 +1,6 @@
-"""The bench: colour a photograph of one's own, turn the chroma up and down, save the result.
+"""The bench: color a photograph of one's own, turn the chroma up and down, save the result.
 
-The network runs when the picture, the model, the working size or the style changes. The chroma gain only draws again,
+The network runs when the image, the model, the working size or the style changes. The chroma gain only draws again,
 and only *Save* works at full resolution.
 
 Used in notebook ``11_colorize_your_own``.
@@ -22,13 +22,13 @@ from torch import Tensor
 from traitlets import link
 
 from colorlab import color, pretrained
+from colorlab.image import LoadedImage
 from colorlab.inference import choose_style, predict_ab, render
 from colorlab.models import DEFAULT_STYLE, STYLES, Colorizer, DistributionColorizer, Style
-from colorlab.pictures import Picture
-from colorlab.widgets.base import NARROW, WRAPPED, PictureBox, Source
+from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.curtain import Curtain
 from colorlab.widgets.files import OwnFiles, typed_path
-from colorlab.widgets.markup import picture_html, png
+from colorlab.widgets.markup import image_html, png
 from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import PREVIEW_SIZE, Subject, as_tensor, prepare, true_lab
 
@@ -36,16 +36,16 @@ WORKING_SIZES = (32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Working sizes to choose from."""
 
 LARGE_DIFFERENCE = 20.0
-"""CIEDE2000 that is shown as the brightest; two colours so far apart have different names."""
+"""CIEDE2000 that is shown as the brightest; two colors so far apart have different names."""
 
 
 _OWN_SIZE = "model's own"  # to ipywidgets, None is no choice at all
-_ALONE = "colours alone, at L = 50"
+_ALONE = "colors alone, at L = 50"
 _DIFFERENCE = f"CIEDE2000, 0 dark … {LARGE_DIFFERENCE:g} bright"
 
 
 class Choice(NamedTuple):
-    """What a prediction depends on, beside its picture; ``style`` is None where the model predicts a single color."""
+    """What a prediction depends on, beside its image; ``style`` is None where the model predicts a single color."""
 
     model: str
     size: int | str
@@ -54,7 +54,7 @@ class Choice(NamedTuple):
 
 
 def difference(true: Tensor, shown: Image.Image) -> tuple[Image.Image, float]:
-    """The colour difference CIEDE2000 of two pictures, as a map from dark (0) to bright, and its mean.
+    """The color difference CIEDE2000 of two images, as a map from dark (0) to bright, and its mean.
 
     Args:
         true: ``(3, H, W)`` Lab.
@@ -73,15 +73,15 @@ def own_style(model: Colorizer, name: str) -> Style | None:
     return choose_style(model, name) if isinstance(model, DistributionColorizer) else None
 
 
-class ColorizeBench(PictureBox):
-    """Colour a picture in a notebook: ``ColorizeBench()`` as the last line of a cell.
+class ColorizeBench(ImageBox):
+    """Color a image in a notebook: ``ColorizeBench()`` as the last line of a cell.
 
-    A sample or an upload is coloured by the chosen model. An edge between before and after can be moved over the
-    picture; beside it stand the colours alone, or how far they are from the true ones. The result is saved at full
+    A sample or an upload is colored by the chosen model. An edge between before and after can be moved over the
+    image; beside it stand the colors alone, or how far they are from the true ones. The result is saved at full
     resolution, with the lightness of the original. What goes wrong is said in the status line.
 
     Args:
-        picture: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a picture file.
+        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a image file.
             Jupyter servers drop uploads above 10 MB without a word unless set otherwise, as `make lab` does.
         model: the model to begin with; ``None`` is the best that ships.
         models: name → colorizer: models of your own, offered beside :data:`colorlab.pretrained.NAMES`.
@@ -90,13 +90,13 @@ class ColorizeBench(PictureBox):
             seed can be changed on the bench.
 
     Raises:
-        ValueError: a picture that cannot be read, an unknown model or style, a style for a model that predicts a
+        ValueError: a image that cannot be read, an unknown model or style, a style for a model that predicts a
             single color, a size below 1.
     """
 
     def __init__(
         self,
-        picture: str | Path = "astronaut",
+        image: str | Path = "astronaut",
         model: str | None = None,
         *,
         models: Mapping[str, Colorizer] | None = None,
@@ -114,23 +114,21 @@ class ColorizeBench(PictureBox):
         self._files = OwnFiles()
         self._make_controls(model, size, style or DEFAULT_STYLE)
         self._set_style(own_style(network, self.style_name.value))
-        self._open(picture)
+        self._open(image)
         self._watch_controls()
 
     def __repr__(self) -> str:
         # text/plain of the cell: the same on every machine, so that tests of notebooks can compare it.
-        return (
-            f"ColorizeBench(picture={self._subject.name!r}, model={self._shown.model!r}, {self._subject.dimensions})"
-        )
+        return f"ColorizeBench(image={self._subject.name!r}, model={self._shown.model!r}, {self._subject.dimensions})"
 
     def _ipython_display_(self) -> None:
         name, model = self._subject.name, self._shown.model
-        pictures = [("before", self._drawn(0)), (f"after: {model}", self._drawn(1))]
+        images = [("before", self._drawn(0)), (f"after: {model}", self._drawn(1))]
         display_with_still(
             self,
-            contact_sheet(pictures, width=130),
-            alt=f"{name} in grey, and in the colours that {model} predicts.",
-            caption=f"The bench as it opened: {name}, coloured by {model}.",
+            contact_sheet(images, width=130),
+            alt=f"{name} in gray, and in the colors that {model} predicts.",
+            caption=f"The bench as it opened: {name}, colored by {model}.",
         )
 
     def _make_controls(self, model: str, size: int | None, style: str) -> None:
@@ -187,7 +185,7 @@ class ColorizeBench(PictureBox):
         # Of a larger upload the kernel never hears, so that it could not say a word about it.
         hint = ipywidgets.HTML('some servers drop uploads above 10 MB; then: <code>ColorizeBench("photo.tif")</code>')
         self.children = (
-            ipywidgets.HBox([self.picture, self.upload, hint], layout=WRAPPED),
+            ipywidgets.HBox([self.image, self.upload, hint], layout=WRAPPED),
             ipywidgets.HBox(
                 [self.model, self.size, ipywidgets.HBox([self.chroma, self.chroma_number])], layout=WRAPPED
             ),
@@ -233,18 +231,18 @@ class ColorizeBench(PictureBox):
 
     def _on_save(self, _: object) -> None:
         with self._told():
-            path = typed_path(self.target.value, what="the picture", example="colorized/picture.png", kinds=(".png",))
+            path = typed_path(self.target.value, what="the image", example="colorized/image.png", kinds=(".png",))
             self._say(f"Saving {path} …")
-            picture = render(
+            image = render(
                 self._subject.lightness, self._ab, alpha=self._subject.alpha, chroma=float(self.chroma.value)
             )
-            self._files.save({path: png(picture)})
+            self._files.save({path: png(image)})
             self._say(f"Saved {path.resolve()} ({self._subject.dimensions} pixels).")
 
-    def _put(self, source: Source, picture: Picture) -> None:
-        """Another picture on the bench, with a file name of its own for the result."""
-        subject = prepare(source.name, picture)
-        self._show(subject, true_lab(picture, subject))
+    def _put(self, source: Source, image: LoadedImage) -> None:
+        """Another image on the bench, with a file name of its own for the result."""
+        subject = prepare(source.name, image)
+        self._show(subject, true_lab(image, subject))
         self.target.value = f"colorized/{Path(subject.name).stem}.png"
 
     def _network(self, name: str) -> Colorizer:
@@ -274,10 +272,10 @@ class ColorizeBench(PictureBox):
                 self.seed.value = style.seed or 0
 
     def _show(self, subject: Subject, true: Tensor | None) -> None:
-        """Predict colours, then put everything on the bench at once; an error on the way leaves it as it was."""
+        """Predict colors, then put everything on the bench at once; an error on the way leaves it as it was."""
         name = str(self.model.value)
         size = None if self.size.value == _OWN_SIZE else self.size.value
-        self._say(f"Colouring {subject.name} with {name} …")
+        self._say(f"Coloring {subject.name} with {name} …")
         network = self._network(name)
         style = self._chosen_style(network)
         began = perf_counter()
@@ -286,7 +284,7 @@ class ColorizeBench(PictureBox):
         self._subject, self._true, self._ab = subject, true, ab
         self._shown = Choice(name, self.size.value, self.style_name.value, style)
         self._side = network.working_size if size is None else size
-        self.curtain.show_before(self._drawn(0), alt=f"{subject.name} without colour: its lightness")
+        self.curtain.show_before(self._drawn(0), alt=f"{subject.name} without color: its lightness")
         with self._unheard():
             chosen = self.view.value
             self.view.options = [_ALONE] if true is None else [_ALONE, _DIFFERENCE]
@@ -298,26 +296,26 @@ class ColorizeBench(PictureBox):
         return render(subject.small_lightness, self._ab, alpha=subject.small_alpha, chroma=chroma)
 
     def _alone(self, chroma: float) -> Image.Image:
-        """The colours without the picture, all at L = 50."""
+        """The colors without the image, all at L = 50."""
         return render(torch.full_like(self._subject.small_lightness, 50), self._ab, chroma=chroma)
 
     def _draw(self) -> None:
         subject, model, chroma = self._subject, self._shown.model, float(self.chroma.value)
         result = self._drawn(chroma)
         self.curtain.show_after(
-            result, alt=f"{subject.name} in the colours that {model} predicts, chroma gain {chroma:.2f}"
+            result, alt=f"{subject.name} in the colors that {model} predicts, chroma gain {chroma:.2f}"
         )
         text = (
-            f"{subject.name}, {subject.dimensions} pixels, coloured by {model}{self._style_in_words()} "
+            f"{subject.name}, {subject.dimensions} pixels, colored by {model}{self._style_in_words()} "
             f"at working size {self._side} px in {self._seconds:.2f} s, chroma gain {chroma:.2f}."
         )
         if self.view.value == _DIFFERENCE and self._true is not None:
             beside, mean = difference(self._true, result)
-            alt = "Where the colours are far from the true ones: the brighter, the farther"
-            text += f" CIEDE2000 to the true colours: {mean:.1f} in the mean."
+            alt = "Where the colors are far from the true ones: the brighter, the farther"
+            text += f" CIEDE2000 to the true colors: {mean:.1f} in the mean."
         else:
-            beside, alt = self._alone(chroma), f"The colours of {subject.name} alone, all at L = 50"
-        self.beside.value = picture_html(beside, alt=alt, caption="")
+            beside, alt = self._alone(chroma), f"The colors of {subject.name} alone, all at L = 50"
+        self.beside.value = image_html(beside, alt=alt, caption="")
         self._say(text)
 
     def _style_in_words(self) -> str:

@@ -1,4 +1,4 @@
-// Two pictures one upon the other, and a slider over all of them whose thumb is the edge between them: what mouse,
+// Two images one upon the other, and a slider over all of them whose thumb is the edge between them: what mouse,
 // finger and keyboard do to a slider, the browser knows.
 
 function render({ model, el }) {

@@ -1,4 +1,4 @@
-"""Two pictures in one place, and an edge between them that a person moves."""
+"""Two images in one place, and an edge between them that a person moves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from colorlab.widgets.markup import data_url, shown_width
 
 
 class Curtain(anywidget.AnyWidget):
-    """One picture to the left of an edge, another to its right; the edge is a slider over the whole of them.
+    """One image to the left of an edge, another to its right; the edge is a slider over the whole of them.
 
     Args:
         label: of the edge; said by screen readers.
@@ -39,11 +39,11 @@ class Curtain(anywidget.AnyWidget):
         return f"Curtain({self.label!r}, position={self.position:g})"
 
     def show_before(self, image: Image.Image, *, alt: str) -> None:
-        """Another picture to the left; both must have the same shape."""
+        """Another image to the left; both must have the same shape."""
         with self.hold_sync():
             self.before, self.before_alt, self.width = data_url(image), alt, shown_width(image)
 
     def show_after(self, image: Image.Image, *, alt: str) -> None:
-        """Another picture to the right."""
+        """Another image to the right."""
         with self.hold_sync():
             self.after, self.after_alt = data_url(image), alt

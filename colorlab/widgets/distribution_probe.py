@@ -21,12 +21,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color, pretrained
+from colorlab.image import LoadedImage
 from colorlab.inference import render
 from colorlab.models import Colorizer, DistributionColorizer, Style
 from colorlab.models.distribution import BIN_SIZE, mixed
-from colorlab.pictures import Picture
-from colorlab.widgets.base import WRAPPED, PictureBox, Source
-from colorlab.widgets.markup import picture_html
+from colorlab.widgets.base import WRAPPED, ImageBox, Source
+from colorlab.widgets.markup import image_html
 from colorlab.widgets.point_pad import PointPad
 from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import Subject, prepare
@@ -90,7 +90,7 @@ def believe(lightness: Tensor, model: DistributionColorizer) -> Belief:
         lightness[None, None], (rows, columns), mode="bilinear", antialias=True, align_corners=False
     )
     bottom, right = model.accepted_size(rows) - rows, model.accepted_size(columns) - columns
-    padded = F.pad(small / color.LIGHTNESS_CENTRE - 1, (0, right, 0, bottom), mode="replicate")
+    padded = F.pad(small / color.LIGHTNESS_CENTER - 1, (0, right, 0, bottom), mode="replicate")
     was_training = model.training
     model.eval()
     with torch.inference_mode():
@@ -217,7 +217,7 @@ def modes_html(found: Sequence[Mode], lightness: float) -> str:
     )
 
 
-class DistributionProbe(PictureBox):
+class DistributionProbe(ImageBox):
     """Look at the colors a network considers possible: ``DistributionProbe()`` as the last line of a cell.
 
     A click, a drag or the arrow keys move a spot over the image. Beside it are the probabilities of the colors at
@@ -225,14 +225,14 @@ class DistributionProbe(PictureBox):
     the model's own style chooses, or as a map of the entropy: how undecided the network is.
 
     Args:
-        picture: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
+        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
         model: a colorizer that predicts a distribution, or the name of weights that ship; None is the default.
 
     Raises:
         ValueError: an image that cannot be read, an unknown model, or a model that predicts a single color.
     """
 
-    def __init__(self, picture: str | Path = "astronaut", model: Colorizer | str | None = None) -> None:
+    def __init__(self, image: str | Path = "astronaut", model: Colorizer | str | None = None) -> None:
         super().__init__()
         network = pretrained.load(model) if model is None or isinstance(model, str) else model
         if not isinstance(network, DistributionColorizer):
@@ -244,27 +244,27 @@ class DistributionProbe(PictureBox):
         self._bins = network.bins.cpu()
         self._subject: Subject
         self._make_controls()
-        self._open(picture)
+        self._open(image)
         self.view.observe(self._on_view, "value")
 
     def __repr__(self) -> str:
         # text/plain of the cell: the same on every machine and with any weights, so that tests can compare it.
-        return f"DistributionProbe(picture={self._subject.name!r}, {self._subject.dimensions})"
+        return f"DistributionProbe(image={self._subject.name!r}, {self._subject.dimensions})"
 
     def _ipython_display_(self) -> None:
         name, (row, column) = self._subject.name, self.spot
-        image = self._images["colorized"].convert("RGB")
-        scale = image.height / self._belief.lightness.shape[0]
+        drawn = self._images["colorized"].convert("RGB")
+        scale = drawn.height / self._belief.lightness.shape[0]
         place = ((column + 0.5) * scale, (row + 0.5) * scale)
-        ImageDraw.Draw(image).circle(place, 0.03 * image.width, outline="black", width=10)
-        ImageDraw.Draw(image).circle(place, 0.03 * image.width - 2, outline="white", width=6)
+        ImageDraw.Draw(drawn).circle(place, 0.03 * drawn.width, outline="black", width=10)
+        ImageDraw.Draw(drawn).circle(place, 0.03 * drawn.width - 2, outline="white", width=6)
         plot = self._plot()
         paper = Image.new("RGBA", plot.size, "white")
         paper.alpha_composite(plot)
         display_with_still(
             self,
             contact_sheet(
-                [("image", image), ("colors at the spot", paper), ("entropy", self._images["entropy"])], width=160
+                [("image", drawn), ("colors at the spot", paper), ("entropy", self._images["entropy"])], width=160
             ),
             alt=f"{name} in color with a ring around a spot; how likely the colors are there; the entropy as a map.",
             caption=f"{name}: the probe shows the colors that the network considers possible at the spot.",
@@ -295,7 +295,7 @@ class DistributionProbe(PictureBox):
             [self.plot, self.modes], layout={"width": f"{_PLOT_WIDTH + 8}px", "max_width": "100%"}
         )
         self.children = (
-            ipywidgets.HBox([self.picture, self.upload], layout=WRAPPED),
+            ipywidgets.HBox([self.image, self.upload], layout=WRAPPED),
             ipywidgets.HBox([left, right], layout=desk),
             self.status,
         )
@@ -311,9 +311,9 @@ class DistributionProbe(PictureBox):
         with self._told():
             self._draw()
 
-    def _put(self, source: Source, picture: Picture) -> None:
+    def _put(self, source: Source, image: LoadedImage) -> None:
         self._say(f"Colorizing {source.name} …")
-        subject = prepare(source.name, picture)
+        subject = prepare(source.name, image)
         belief = believe(subject.lightness, self._network)
         entropy = entropy_bits(belief.probabilities)
         height, width = subject.small_lightness.shape
@@ -368,7 +368,7 @@ class DistributionProbe(PictureBox):
             }[view]
         )
         chosen = "a = {:z.0f}, b = {:z.0f}".format(*belief.ab[:, row, column].tolist())
-        self.plot.value = picture_html(
+        self.plot.value = image_html(
             self._plot(),
             alt=f"Probabilities of the colors at L = {lightness:.0f}; the color chosen is {chosen}",
             caption=f"Colors at L = {lightness:.0f}: a to the right, b upward; area: probability; ring: chosen",

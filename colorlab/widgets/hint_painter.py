@@ -1,7 +1,7 @@
-"""The hint painter: say what colour a few pixels have, and see the picture follow.
+"""The hint painter: say what color a few pixels have, and see the image follow.
 
-A click on the picture sets a hint, the palette gives it a colour that a screen can show at that pixel's lightness,
-and :mod:`colorlab.hints` spreads it. The network runs, and the matrix is factorised, once for each picture. What a
+A click on the image sets a hint, the palette gives it a color that a screen can show at that pixel's lightness,
+and :mod:`colorlab.hints` spreads it. The network runs, and the matrix is factorized, once for each image. What a
 gesture does to the hints is decided by :class:`colorlab.widgets.sketch.Sketch`, which knows nothing of widgets.
 
 Used in notebook ``11_colorize_your_own``.
@@ -19,10 +19,10 @@ from PIL import Image, ImageDraw
 
 from colorlab import color, pretrained
 from colorlab.hints import Hint, Propagation, from_json, to_json
+from colorlab.image import LoadedImage
 from colorlab.inference import enlarge, predict_ab, render
 from colorlab.models import Colorizer
-from colorlab.pictures import Picture
-from colorlab.widgets.base import NARROW, WRAPPED, PictureBox, Source
+from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.files import OwnFiles, typed_path
 from colorlab.widgets.markup import png
 from colorlab.widgets.point_pad import PointPad
@@ -31,29 +31,29 @@ from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import PREVIEW_SIZE, Subject, prepare, reduce
 
 HINT_SIZE = 256
-"""Longer side, in pixels, at which hints are set and spread; smaller pictures are not enlarged."""
+"""Longer side, in pixels, at which hints are set and spread; smaller images are not enlarged."""
 
 PALETTE_REACH = 110
-"""The palette shows a and b from minus this to this, a pixel a unit: all colours of a screen, grey in the middle."""
+"""The palette shows a and b from minus this to this, a pixel a unit: all colors of a screen, gray in the middle."""
 
 PALETTE_WIDTH = 300
 """The palette's width on the page, in CSS pixels."""
 
 _HELP = (
-    "<b>Mouse:</b> click to set a hint in the palette's colour, drag to move it. "
-    "<b>Keys</b> in picture and palette: arrows move, with Shift by 10; <kbd>Enter</kbd> sets a hint, puts it down "
+    "<b>Mouse:</b> click to set a hint in the palette's color, drag to move it. "
+    "<b>Keys</b> in image and palette: arrows move, with Shift by 10; <kbd>Enter</kbd> sets a hint, puts it down "
     "or takes it up again; <kbd>Delete</kbd> removes it; <kbd>Ctrl</kbd>+<kbd>Z</kbd> undoes."
 )
 
 
-def css_colour(lightness: float, a: float, b: float) -> str:
-    """A Lab colour as ``rgb(…)``."""
+def css_color(lightness: float, a: float, b: float) -> str:
+    """A Lab color as ``rgb(…)``."""
     rgb = color.to_uint8(color.lab_to_rgb(torch.tensor([lightness, a, b]).view(3, 1, 1)))
     return "rgb({}, {}, {})".format(*rgb.flatten().tolist())
 
 
 def palette(lightness: float) -> Image.Image:
-    """The gamut at one L: a to the right, b upward, a pixel a unit; transparent but for axes where no colour is."""
+    """The gamut at one L: a to the right, b upward, a pixel a unit; transparent but for axes where no color is."""
     axis = torch.arange(-PALETTE_REACH, PALETTE_REACH + 1.0)
     a, b = torch.meshgrid(axis, -axis, indexing="xy")
     lab = torch.stack([torch.full_like(a, lightness), a, b])
@@ -64,24 +64,24 @@ def palette(lightness: float) -> Image.Image:
     return Image.fromarray(torch.cat([rgb, opacity[None]]).movedim(0, -1).numpy())
 
 
-class HintPainter(PictureBox):
-    """Correct a network's colours by hints: ``HintPainter()`` as the last line of a cell.
+class HintPainter(ImageBox):
+    """Correct a network's colors by hints: ``HintPainter()`` as the last line of a cell.
 
-    Each picture keeps its hints while the painter lives; *Save* writes the picture at full resolution and its hints,
+    Each image keeps its hints while the painter lives; *Save* writes the image at full resolution and its hints,
     as JSON, beside it. What goes wrong is said in the status line.
 
     Args:
-        picture: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a picture file.
-        model: what predicts the colours that hints correct: a colorizer, or the name of weights that ship; ``None``
+        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a image file.
+        model: what predicts the colors that hints correct: a colorizer, or the name of weights that ship; ``None``
             is the best of them.
-        hints: to begin with, in pixels of the picture reduced to :data:`HINT_SIZE`, as :attr:`hints` gives them.
+        hints: to begin with, in pixels of the image reduced to :data:`HINT_SIZE`, as :attr:`hints` gives them.
 
     Raises:
-        ValueError: a picture that cannot be read, an unknown model, or hints that do not fit the picture.
+        ValueError: a image that cannot be read, an unknown model, or hints that do not fit the image.
     """
 
     def __init__(
-        self, picture: str | Path = "coffee", model: Colorizer | str | None = None, *, hints: Sequence[Hint] = ()
+        self, image: str | Path = "coffee", model: Colorizer | str | None = None, *, hints: Sequence[Hint] = ()
     ) -> None:
         super().__init__()
         self._network = pretrained.load(model) if model is None or isinstance(model, str) else model
@@ -89,51 +89,51 @@ class HintPainter(PictureBox):
         self._sketches: dict[Source, Sketch] = {}
         self._files = OwnFiles()
         self._make_controls()
-        self._open(picture)
+        self._open(image)
         self._sketches[self._source] = self._sketch = Sketch(reduce(self._subject.lightness, HINT_SIZE), hints)
         self._draw()
         self._watch_controls()
 
     def __repr__(self) -> str:
         # text/plain of the cell: the same on every machine, so that tests of notebooks can compare it.
-        return f"HintPainter(picture={self._subject.name!r}, {self._subject.dimensions}, hints={len(self.hints)})"
+        return f"HintPainter(image={self._subject.name!r}, {self._subject.dimensions}, hints={len(self.hints)})"
 
     def _ipython_display_(self) -> None:
         name, sketch = self._subject.name, self._sketch
-        picture = self._preview.convert("RGB")
-        scale = picture.height / sketch.shape[0]
-        draw = ImageDraw.Draw(picture)
+        image = self._preview.convert("RGB")
+        scale = image.height / sketch.shape[0]
+        draw = ImageDraw.Draw(image)
         for row, column, *_ in sketch.hints:
-            draw.circle((column * scale, row * scale), 0.02 * picture.width, fill="white", outline="black", width=2)
-        colours = palette(60)
-        paper = Image.new("RGBA", colours.size, "white")
-        paper.alpha_composite(colours)
+            draw.circle((column * scale, row * scale), 0.02 * image.width, fill="white", outline="black", width=2)
+        slice_ = palette(60)
+        paper = Image.new("RGBA", slice_.size, "white")
+        paper.alpha_composite(slice_)
         display_with_still(
             self,
-            contact_sheet([("picture", picture), ("palette", paper)], width=130),
-            alt=f"{name} in colour, with a dot for each hint, beside the colours of one lightness.",
-            caption=f"{name}: a click on the picture sets a hint, and the palette gives it its colour.",
+            contact_sheet([("image", image), ("palette", paper)], width=130),
+            alt=f"{name} in color, with a dot for each hint, beside the colors of one lightness.",
+            caption=f"{name}: a click on the image sets a hint, and the palette gives it its color.",
         )
 
     @property
     def hints(self) -> tuple[Hint, ...]:
-        """The hints as they are now, in pixels of the picture reduced to :data:`HINT_SIZE`."""
+        """The hints as they are now, in pixels of the image reduced to :data:`HINT_SIZE`."""
         return self._sketch.hints
 
     def _make_controls(self) -> None:
         def button(name: str, icon: str, tooltip: str) -> ipywidgets.Button:
             return ipywidgets.Button(description=name, icon=icon, tooltip=tooltip, layout={"width": "92px"})
 
-        self.canvas = PointPad(self._on_canvas, "Picture: arrows move, Enter sets a hint, Delete removes it")
+        self.canvas = PointPad(self._on_canvas, "Image: arrows move, Enter sets a hint, Delete removes it")
         self.legend = ipywidgets.HTML()
-        self.swatches = PointPad(self._on_palette, "Palette: arrows change the colour")
+        self.swatches = PointPad(self._on_palette, "Palette: arrows change the color")
         self.undo = button("Undo", "undo", "Undo the last change of hints")
         self.remove = button("Remove", "times", "Remove the selected hint")
         self.clear = button("Clear", "trash", "Remove all hints")
         self.target = ipywidgets.Text(
             description="Save as", style=NARROW, layout={"flex": "1 1 240px", "max_width": "460px"}
         )
-        self.save = button("Save", "save", "Save the picture at full resolution, and its hints as JSON beside it")
+        self.save = button("Save", "save", "Save the image at full resolution, and its hints as JSON beside it")
         self.load = ipywidgets.FileUpload(
             description="Load hints",
             accept=".json,application/json",
@@ -141,12 +141,12 @@ class HintPainter(PictureBox):
             layout={"width": "128px"},
         )
         desk = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "8px 16px", "padding": "4px"}
-        # Never wider than the page; a picture that is cut off could not be hit everywhere.
+        # Never wider than the page; a image that is cut off could not be hit everywhere.
         self.canvas.layout.max_width = self.swatches.layout.max_width = "100%"
         buttons = ipywidgets.HBox([self.undo, self.remove, self.clear], layout={"flex_flow": "row wrap"})
         side = ipywidgets.VBox([self.legend, self.swatches, buttons], layout={"max_width": "100%"})
         self.children = (
-            ipywidgets.HBox([self.picture, self.upload], layout=WRAPPED),
+            ipywidgets.HBox([self.image, self.upload], layout=WRAPPED),
             ipywidgets.HBox([self.canvas, side], layout=desk),
             self.status,
             ipywidgets.HBox([self.target, self.save, self.load], layout=WRAPPED),
@@ -185,12 +185,12 @@ class HintPainter(PictureBox):
 
     def _on_save(self, _: object) -> None:
         with self._told():
-            path = typed_path(self.target.value, what="the picture", example="colorized/picture.png", kinds=(".png",))
+            path = typed_path(self.target.value, what="the image", example="colorized/image.png", kinds=(".png",))
             self._say(f"Saving {path} …")
             beside = path.with_suffix(".json")
-            picture = render(self._subject.lightness, self._ab, alpha=self._subject.alpha)
+            image = render(self._subject.lightness, self._ab, alpha=self._subject.alpha)
             hints = to_json(self.hints, self._sketch.shape)
-            self._files.save({path: png(picture), beside: hints.encode()})
+            self._files.save({path: png(image), beside: hints.encode()})
             self._say(f"Saved {path.resolve()} ({self._subject.dimensions} pixels), and the hints in {beside.name}.")
 
     def _do(self, change: Callable[[], None]) -> None:
@@ -199,12 +199,12 @@ class HintPainter(PictureBox):
             change()
             self._draw()
 
-    def _put(self, source: Source, picture: Picture) -> None:
-        """Another picture, with the hints that it had; those of another file of the same name mean nothing on it."""
-        self._say(f"Colouring {source.name} …")
-        subject = prepare(source.name, picture)
+    def _put(self, source: Source, image: LoadedImage) -> None:
+        """Another image, with the hints that it had; those of another file of the same name mean nothing on it."""
+        self._say(f"Coloring {source.name} …")
+        subject = prepare(source.name, image)
         lightness = reduce(subject.lightness, HINT_SIZE)
-        new = source.kind == "own" and (self._own is None or picture is not self._own[1])
+        new = source.kind == "own" and (self._own is None or image is not self._own[1])
         known = None if new else self._sketches.get(source)
         small = predict_ab(subject.lightness, self._network)
         ab = enlarge(small, lightness)
@@ -222,14 +222,14 @@ class HintPainter(PictureBox):
             self._preview = render(subject.small_lightness, self._ab, alpha=subject.small_alpha)
             self._drawn = sketch.hints
         lightness = sketch.lightness_at(*sketch.place)
-        a, b = showable(lightness, *sketch.colour)
+        a, b = showable(lightness, *sketch.chosen)
         height, width = subject.small_lightness.shape
         self.canvas.show(
             self._preview,
-            alt=f"{subject.name} in the network's colours, with {len(sketch.hints)} hints",
+            alt=f"{subject.name} in the network's colors, with {len(sketch.hints)} hints",
             grid=sketch.shape,
             points=[
-                (h.row, h.column, css_colour(sketch.lightness_at(h.row, h.column), h.a, h.b), f"hint {number}")
+                (h.row, h.column, css_color(sketch.lightness_at(h.row, h.column), h.a, h.b), f"hint {number}")
                 for number, h in enumerate(sketch.hints, start=1)
             ],
             selected=sketch.selected,
@@ -238,13 +238,13 @@ class HintPainter(PictureBox):
         side = 2 * PALETTE_REACH + 1
         self.swatches.show(
             palette(lightness),
-            alt=f"The colours that a screen can show at L = {lightness:.0f}",
+            alt=f"The colors that a screen can show at L = {lightness:.0f}",
             grid=(side, side),
-            points=[(PALETTE_REACH - round(b), PALETTE_REACH + round(a), css_colour(lightness, a, b), "the colour")],
+            points=[(PALETTE_REACH - round(b), PALETTE_REACH + round(a), css_color(lightness, a, b), "the color")],
             selected=0,
             width=PALETTE_WIDTH,
         )
-        self.legend.value = f"Colours at L = {lightness:.0f}: a to the right, b upward"
+        self.legend.value = f"Colors at L = {lightness:.0f}: a to the right, b upward"
         self.undo.disabled, self.remove.disabled = not sketch.can_undo, sketch.selected < 0
         self.clear.disabled = not sketch.hints
         self._say(f"{subject.name}, {subject.dimensions} pixels, {self._hints_in_words()}")

@@ -1,7 +1,7 @@
-r"""The Lab explorer: one colour under three sliders, and what a screen makes of it.
+r"""The Lab explorer: one color under three sliders, and what a screen makes of it.
 
 :func:`looks` computes all that is shown; :class:`LabExplorer` ties it to the sliders. Used in notebook
-``01_lab_colour_space``.
+``01_lab_color_space``.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from traitlets import link
 
 from colorlab import color, plots
 from colorlab.widgets.base import StatusBox
-from colorlab.widgets.markup import data_url, picture_html
+from colorlab.widgets.markup import data_url, image_html
 
 REACH = 110
 """How far a and b can be set, to both sides."""
 
 STEP = 10
-"""Lab units from a colour to its neighbour."""
+"""Lab units from a color to its neighbor."""
 
 _SLIDERS = {"L": (0, 100), "a": (-REACH, REACH), "b": (-REACH, REACH)}
 
 
 class Look(NamedTuple):
-    """A colour, and how a screen shows it.
+    """A color, and how a screen shows it.
 
     Attributes:
         lab: L, a, b.
-        rgb: sRGB in 0…255; ``None`` where no screen shows the colour.
+        rgb: sRGB in 0…255; ``None`` where no screen shows the color.
     """
 
     lab: tuple[float, float, float]
@@ -42,21 +42,21 @@ class Look(NamedTuple):
 
     @property
     def hue(self) -> float:
-        """Angle in the a, b plane, in degrees; 0 is towards a."""
+        """Angle in the a, b plane, in degrees; 0 is toward a."""
         return math.degrees(math.atan2(self.lab[2], self.lab[1])) % 360
 
     @property
     def chroma(self) -> float:
-        """Distance from grey."""
+        """Distance from gray."""
         return math.hypot(*self.lab[1:])
 
 
 def looks(lightness: float, a: float, b: float) -> dict[str, Look]:
-    r"""A colour and what may become of it.
+    r"""A color and what may become of it.
 
     Returns:
-        The colour ``chosen``; what clipping RGB (``clipped``) and :func:`colorlab.color.fit_to_gamut` (``fitted``)
-        make of it; and the greys that have the L\* and the luma of the fitted one.
+        The color ``chosen``; what clipping RGB (``clipped``) and :func:`colorlab.color.fit_to_gamut` (``fitted``)
+        make of it; and the grays that have the L\* and the luma of the fitted one.
     """
     chosen = torch.tensor([lightness, a, b], dtype=torch.float64).view(3, 1, 1)
     clipped = color.lab_to_rgb(chosen)
@@ -66,8 +66,8 @@ def looks(lightness: float, a: float, b: float) -> dict[str, Look]:
         "chosen": _look(chosen) if bool(color.in_gamut(chosen)) else Look((lightness, a, b), None),
         "clipped": _look(color.rgb_to_lab(clipped)),
         "fitted": _look(fitted),
-        "grey of its L": _look(torch.cat([chosen[:1], torch.zeros_like(chosen[1:])])),
-        "grey of its luma": _look(color.rgb_to_lab(luma)),
+        "gray of its L": _look(torch.cat([chosen[:1], torch.zeros_like(chosen[1:])])),
+        "gray of its luma": _look(color.rgb_to_lab(luma)),
     }
 
 
@@ -89,28 +89,28 @@ def verdict(seen: Mapping[str, Look]) -> str:
         )
     else:
         first = f"{place} is inside the gamut: clipping and fit_to_gamut leave it as it is."
-    return f"{first} A grey of its luma has L {luma.lab[0]:.1f}, {luma.lab[0] - chosen.lab[0]:+.1f} from its own."
+    return f"{first} A gray of its luma has L {luma.lab[0]:.1f}, {luma.lab[0] - chosen.lab[0]:+.1f} from its own."
 
 
 def slice_html(seen: Mapping[str, Look]) -> str:
-    """The gamut's slice at the colour's L, and on it the way from the colour to what became of it."""
+    """The gamut's slice at the color's L, and on it the way from the color to what became of it."""
     chosen, clipped, fitted = (seen[name] for name in ("chosen", "clipped", "fitted"))
     ((lightness, a, b), _) = chosen
     # As RGBA, which is kept without loss: JPEG would blur the gamut's border.
-    picture = data_url(Image.fromarray(plots.gamut(lightness, extent=REACH, pixels=221)).convert("RGBA"))
+    image = data_url(Image.fromarray(plots.gamut(lightness, extent=REACH, pixels=221)).convert("RGBA"))
     ways = "".join(
         f'<line x1="{a:.1f}" y1="{-b:.1f}" x2="{end.lab[1]:.1f}" y2="{-end.lab[2]:.1f}" stroke-dasharray="{dash}"/>'
         for end, dash in ((clipped, "4 3"), (fitted, "none"))
     )
     x, y = clipped.lab[1], -clipped.lab[2]
     cross = f'<path d="M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"/>'
-    where = f"The slice of the gamut at L {lightness:.0f} with the chosen colour at a {a:.0f}, b {b:.0f}"
+    where = f"The slice of the gamut at L {lightness:.0f} with the chosen color at a {a:.0f}, b {b:.0f}"
     return (
         '<figure style="margin:0"><figcaption style="line-height:1.6">'
         f"The gamut at L = {lightness:.0f}: ○ chosen, × clipped, ● fitted</figcaption>"
         f'<svg role="img" aria-label="{where}" viewBox="-138 -113 252 242" width="340" '
         'style="display:block;max-width:100%;height:auto">'
-        f'<image href="{picture}" x="-110" y="-110" width="220" height="220"/>'
+        f'<image href="{image}" x="-110" y="-110" width="220" height="220"/>'
         '<g stroke="black" stroke-width="0.4"><path d="M-110 0H110M0 -110V110"/></g>'
         f'<g fill="none" stroke="black" stroke-width="1.6">{ways}{cross}'
         f'<circle cx="{a:.1f}" cy="{-b:.1f}" r="5"/></g>'
@@ -123,7 +123,7 @@ def slice_html(seen: Mapping[str, Look]) -> str:
 
 
 def table_html(seen: Mapping[str, Look]) -> str:
-    """A row for each look: the colour itself, and its numbers."""
+    """A row for each look: the color itself, and its numbers."""
     rows = []
     for name, look in seen.items():
         paint = "none" if look.rgb is None else "rgb({},{},{})".format(*look.rgb)
@@ -133,7 +133,7 @@ def table_html(seen: Mapping[str, Look]) -> str:
             f'<tr><td style="background:{paint};border:1px solid currentColor;min-width:24px"></td>'
             f'<th scope="row" style="text-align:left">{name}</th>{numbers}<td>{shown}</td></tr>'
         )
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("colour", "", "L", "a", "b", "R G B"))
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("color", "", "L", "a", "b", "R G B"))
     return (
         '<table style="border-spacing:5px;border-collapse:separate;line-height:1.9;white-space:nowrap">'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -141,10 +141,10 @@ def table_html(seen: Mapping[str, Look]) -> str:
 
 
 class LabExplorer(StatusBox):
-    r"""Look at a colour of Lab in a notebook: ``LabExplorer()`` as the last line of a cell.
+    r"""Look at a color of Lab in a notebook: ``LabExplorer()`` as the last line of a cell.
 
-    Three sliders set L\*, a and b. Shown are the gamut's slice at that L with the colour on it, what clipping and
-    :func:`colorlab.color.fit_to_gamut` make of the colour, the greys of its L\* and of its luma, and its neighbours.
+    Three sliders set L\*, a and b. Shown are the gamut's slice at that L with the color on it, what clipping and
+    :func:`colorlab.color.fit_to_gamut` make of the color, the grays of its L\* and of its luma, and its neighbors.
 
     Args:
         lightness: L to begin with, 0…100.
@@ -176,9 +176,9 @@ class LabExplorer(StatusBox):
             link((slider, "value"), (number, "value"))
             slider.observe(self._draw, "value")
             rows.append(ipywidgets.HBox([slider, number]))
-        self.slice, self.table, self.neighbours = (ipywidgets.HTML(layout={"margin": "2px"}) for _ in range(3))
+        self.slice, self.table, self.neighbors = (ipywidgets.HTML(layout={"margin": "2px"}) for _ in range(3))
         wrapped = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "0 20px"}
-        beside = ipywidgets.VBox([self.table, self.neighbours])
+        beside = ipywidgets.VBox([self.table, self.neighbors])
         self.children = (*rows, self.status, ipywidgets.HBox([self.slice, beside], layout=wrapped))
         self.add_class("colorlab-lab-explorer")
         self._draw()
@@ -192,9 +192,9 @@ class LabExplorer(StatusBox):
         plots.show_widget(
             self,
             plots.looks(seen),
-            alt="A slice of the gamut with a colour on it; what clipping and fitting make of it; its neighbours.",
-            caption="The explorer at L {:g}, a {:g}, b {:g}: the gamut's slice; the colour chosen (○), clipped (×), "
-            "fitted (●); its greys; neighbours of the fitted one.".format(*self.value),
+            alt="A slice of the gamut with a color on it; what clipping and fitting make of it; its neighbors.",
+            caption="The explorer at L {:g}, a {:g}, b {:g}: the gamut's slice; the color chosen (○), clipped (×), "
+            "fitted (●); its grays; neighbors of the fitted one.".format(*self.value),
         )
 
     @property
@@ -208,11 +208,11 @@ class LabExplorer(StatusBox):
         seen = looks(lightness, a, b)
         self.slice.value = slice_html(seen)
         self.table.value = table_html(seen)
-        # Of the fitted colour: those of one far outside would all be outside as well.
-        near = Image.fromarray(plots.gamut(lightness, extent=2 * STEP, pixels=5, centre=seen["fitted"].lab[1:]))
-        self.neighbours.value = picture_html(
+        # Of the fitted color: those of one far outside would all be outside as well.
+        near = Image.fromarray(plots.gamut(lightness, extent=2 * STEP, pixels=5, center=seen["fitted"].lab[1:]))
+        self.neighbors.value = image_html(
             near.resize((160, 160), Image.Resampling.NEAREST).convert("RGBA"),
-            alt=f"Colours of the same L up to {2 * STEP} units away in a and b; light grey where no screen has one",
-            caption=f"Neighbours of the fitted colour, {STEP} units apart",
+            alt=f"Colors of the same L up to {2 * STEP} units away in a and b; light gray where no screen has one",
+            caption=f"Neighbors of the fitted color, {STEP} units apart",
         )
         self._say(verdict(seen))

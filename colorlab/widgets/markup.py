@@ -8,35 +8,35 @@ import io
 
 from PIL import Image
 
-_ENLARGE_BELOW = 256  # pictures as small as CIFAR's are shown with visible pixels, not as stamps
+_ENLARGE_BELOW = 256  # images as small as CIFAR's are shown with visible pixels, not as stamps
 
 
 def png(image: Image.Image) -> bytes:
-    """A picture as a PNG file."""
+    """A image as a PNG file."""
     encoded = io.BytesIO()
     image.save(encoded, format="png")
     return encoded.getvalue()
 
 
 def data_url(image: Image.Image) -> str:
-    """A picture as an address that holds it: RGB as JPEG, RGBA as PNG."""
+    """A image as an address that holds it: RGB as JPEG, RGBA as PNG."""
     if image.mode == "RGBA":
         kind, content = "png", png(image)
     else:
         encoded = io.BytesIO()
-        # Full chroma resolution: colour is what is looked at here.
+        # Full chroma resolution: color is what is looked at here.
         image.save(encoded, format="jpeg", quality=92, subsampling=0)
         kind, content = "jpeg", encoded.getvalue()
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def shown_width(image: Image.Image) -> int:
-    """Width of a picture on the page, in CSS pixels where there is room for them."""
+    """Width of a image on the page, in CSS pixels where there is room for them."""
     return image.width * max(1, _ENLARGE_BELOW // max(image.size))
 
 
-def picture_html(image: Image.Image, *, alt: str, caption: str, width: int | None = None) -> str:
-    """A picture as a ``<figure>`` that needs no file, no server and no network.
+def image_html(image: Image.Image, *, alt: str, caption: str, width: int | None = None) -> str:
+    """A image as a ``<figure>`` that needs no file, no server and no network.
 
     Args:
         image: RGB, or RGBA, which is then shown as transparent.

@@ -22,11 +22,11 @@ from colorlab import color, pretrained
 from colorlab.data.placeholder import PHOTOGRAPHS
 from colorlab.evaluation import PerceptualDistance
 from colorlab.evaluation.leaderboard import heading, reading
+from colorlab.image import read_image
 from colorlab.inference import predict_ab, render
 from colorlab.models import Colorizer
-from colorlab.pictures import read_picture
 from colorlab.widgets.base import StatusBox, sample
-from colorlab.widgets.markup import picture_html
+from colorlab.widgets.markup import image_html
 from colorlab.widgets.scoring import SIDE, reduced, scored
 from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import as_image, as_tensor
@@ -38,13 +38,13 @@ TURN = 40
 """By how many degrees true hues are turned."""
 
 SHIFT = 0.06
-"""By which share of the longer side true colours are displaced."""
+"""By which share of the longer side true colors are displaced."""
 
 LETTERS = "ABCDEF"
 
 
 def six(rgb: Tensor, model: Colorizer) -> dict[str, Tensor]:
-    """Six colorizations of a picture, all with its lightness.
+    """Six colorizations of a image, all with its lightness.
 
     Args:
         rgb: the original, ``(3, H, W)`` uint8.
@@ -61,15 +61,15 @@ def six(rgb: Tensor, model: Colorizer) -> dict[str, Tensor]:
     )
     pixels = round(SHIFT * max(lightness.shape))
     displaced = F.pad(true[None], (pixels, 0, 0, 0), mode="replicate")[0, :, :, : lightness.shape[1]]
-    colours = {
-        "no colour": torch.zeros_like(true),
-        "one colour, the mean of the true ones": true.mean(dim=(1, 2), keepdim=True),
-        "a network's colours": predict_ab(lightness, model),
-        "the true colours, paler": PALE * true,
-        f"the true colours, hues turned by {TURN}°": turned,
-        f"the true colours, {pixels} pixels to the right": displaced,
+    colors = {
+        "no color": torch.zeros_like(true),
+        "one color, the mean of the true ones": true.mean(dim=(1, 2), keepdim=True),
+        "a network's colors": predict_ab(lightness, model),
+        "the true colors, paler": PALE * true,
+        f"the true colors, hues turned by {TURN}°": turned,
+        f"the true colors, {pixels} pixels to the right": displaced,
     }
-    return {name: as_tensor(render(lightness, ab)) for name, ab in colours.items()}
+    return {name: as_tensor(render(lightness, ab)) for name, ab in colors.items()}
 
 
 def agreement(ranking: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
@@ -77,10 +77,10 @@ def agreement(ranking: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         ranking: all rows of ``table``, best first.
-        table: a row for each picture and a column for each score.
+        table: a row for each image and a column for each score.
 
     Returns:
-        A row for each score, the one that agrees most first; for each picture its rank by that score (1 is best,
+        A row for each score, the one that agrees most first; for each image its rank by that score (1 is best,
         equals share the better rank), and ``tau``, Kendall's τ-b between the two rankings, in -1…1; not a number
         where a score finds all equal.
 
@@ -106,30 +106,30 @@ class MetricTrap(StatusBox):
 
     Six colorizations without names and without the original. The buttons are pressed in the order of liking, best
     first; pressed again, they take a choice back. *Compare with the scores* ends the ranking and shows what each
-    picture is, the original, how each score ranks the six, and Kendall's τ between that and the person's ranking.
+    image is, the original, how each score ranks the six, and Kendall's τ between that and the person's ranking.
 
     Args:
-        picture: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a picture file.
-        model: whose colours one of the six has; by default the best that ships.
+        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a image file.
+        model: whose colors one of the six has; by default the best that ships.
         perceptual: adds the distance that it measures to the scores.
         seed: of the order in which the six stand.
 
     Raises:
-        ValueError: a picture that cannot be read or is too small to be scored.
+        ValueError: a image that cannot be read or is too small to be scored.
     """
 
     def __init__(
         self,
-        picture: str | Path = "astronaut",
+        image: str | Path = "astronaut",
         model: Colorizer | None = None,
         *,
         perceptual: PerceptualDistance | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self._name = str(picture) if picture in PHOTOGRAPHS else Path(picture).name
-        source = sample(self._name) if picture in PHOTOGRAPHS else read_picture(Path(picture))
-        self._original = reduced(source, str(picture))
+        self._name = str(image) if image in PHOTOGRAPHS else Path(image).name
+        source = sample(self._name) if image in PHOTOGRAPHS else read_image(Path(image))
+        self._original = reduced(source, str(image))
         made = six(self._original, pretrained.load() if model is None else model)
         shuffled = random.Random(seed).sample(list(made), len(made))  # nothing secret hangs on this chance
         self._what = dict(zip(LETTERS, shuffled, strict=True))
@@ -143,14 +143,14 @@ class MetricTrap(StatusBox):
 
     def __repr__(self) -> str:
         # text/plain of the cell, which tests of notebooks compare.
-        return f"MetricTrap(picture={self._name!r}, ranked={len(self._ranking)} of {len(LETTERS)})"
+        return f"MetricTrap(image={self._name!r}, ranked={len(self._ranking)} of {len(LETTERS)})"
 
     def _ipython_display_(self) -> None:
-        pictures = [(letter, as_image(rgb)) for letter, rgb in self._results.items()]
+        images = [(letter, as_image(rgb)) for letter, rgb in self._results.items()]
         display_with_still(
             self,
-            contact_sheet(pictures, width=170, columns=3),
-            alt=f"Six colorizations of one photograph, {self._name}, called A to F, in quite different colours.",
+            contact_sheet(images, width=170, columns=3),
+            alt=f"Six colorizations of one photograph, {self._name}, called A to F, in quite different colors.",
             caption="Six colorizations of one photograph. Which is best, which is second, … which is worst?",
         )
 
@@ -165,11 +165,11 @@ class MetricTrap(StatusBox):
         return agreement(self._ranking, self._table) if self._revealed else None
 
     def _make_controls(self) -> None:
-        self.pictures = {letter: ipywidgets.HTML() for letter in LETTERS}
+        self.images = {letter: ipywidgets.HTML() for letter in LETTERS}
         self.buttons = {letter: ipywidgets.Button(layout={"width": "auto"}) for letter in LETTERS}
         for letter, button in self.buttons.items():
             button.on_click(lambda _, letter=letter: self._choose(letter))
-        cards = [ipywidgets.VBox([self.pictures[letter], self.buttons[letter]]) for letter in LETTERS]
+        cards = [ipywidgets.VBox([self.images[letter], self.buttons[letter]]) for letter in LETTERS]
         self.compare = ipywidgets.Button(
             description="Compare with the scores", icon="balance-scale", layout={"width": "220px"}
         )
@@ -194,7 +194,7 @@ class MetricTrap(StatusBox):
 
     def _choose(self, letter: str) -> None:
         if self._revealed:
-            self._say("The names are known now; another seed or picture makes a new trap.")
+            self._say("The names are known now; another seed or image makes a new trap.")
             return
         if letter in self._ranking:
             self._ranking.remove(letter)
@@ -213,8 +213,8 @@ class MetricTrap(StatusBox):
 
     def _caption(self, names: Mapping[str, str]) -> None:
         for letter, name in names.items():
-            picture = as_image(self._results[letter])
-            self.pictures[letter].value = picture_html(picture, alt=f"picture {name}", caption=name)
+            image = as_image(self._results[letter])
+            self.images[letter].value = image_html(image, alt=f"image {name}", caption=name)
 
     def _draw(self) -> None:
         for letter in LETTERS:
@@ -225,12 +225,12 @@ class MetricTrap(StatusBox):
         if self._revealed:
             found = agreement(self._ranking, self._table)
             original = as_image(self._original)
-            self.original.value = picture_html(original, alt="the original photograph", caption="The original")
+            self.original.value = image_html(original, alt="the original photograph", caption="The original")
             self.answer.value = _table_html(self._ranking, found)
             self._say(_in_words(found))
         elif len(self._ranking) < len(LETTERS):
             place = ("best", "second", "third", "fourth", "fifth", "last")[len(self._ranking)]
-            self._say(f"Which colours look {place}? Press the button under the picture; once more takes it back.")
+            self._say(f"Which colors look {place}? Press the button under the image; once more takes it back.")
         else:
             self._say("All six are ranked. Compare with the scores.")
 
@@ -242,7 +242,7 @@ def _in_words(found: pd.DataFrame) -> str:
     first, last = known.index[0], known.index[-1]
     return (
         f"Nearest to you is {reading(first)[0]} (τ = {known['tau'].iloc[0]:.2f}), farthest {reading(last)[0]} "
-        f"(τ = {known['tau'].iloc[-1]:.2f}). With six pictures, chance alone seldom exceeds ±0.8."
+        f"(τ = {known['tau'].iloc[-1]:.2f}). With six images, chance alone seldom exceeds ±0.8."
     )
 
 

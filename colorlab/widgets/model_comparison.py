@@ -1,4 +1,4 @@
-"""Model comparison: one picture, what every model makes of it, and what every score says to that.
+"""Model comparison: one image, what every model makes of it, and what every score says to that.
 
 :mod:`colorlab.widgets.scoring` does the work; :class:`ModelComparison` shows it, in the order of a score that can be
 changed. Used in notebook ``10_comparing_models``.
@@ -17,19 +17,19 @@ from torch import Tensor
 
 from colorlab import pretrained
 from colorlab.data import create_dataset
-from colorlab.evaluation import PerceptualDistance, grey, mean_colour
+from colorlab.evaluation import PerceptualDistance, gray, mean_color
 from colorlab.evaluation.leaderboard import heading
+from colorlab.image import LoadedImage
 from colorlab.models import Colorizer
-from colorlab.pictures import Picture
-from colorlab.widgets.base import NARROW, WRAPPED, PictureBox, Source
-from colorlab.widgets.markup import picture_html
-from colorlab.widgets.scoring import FORMULAS, best_first, coloured_by, reduced, scored
+from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
+from colorlab.widgets.markup import image_html
+from colorlab.widgets.scoring import FORMULAS, best_first, colored_by, reduced, scored
 from colorlab.widgets.still import contact_sheet, display_with_still
-from colorlab.widgets.subject import as_image, has_colour
+from colorlab.widgets.subject import as_image, has_color
 
 
 class _Shown(NamedTuple):
-    """A picture and everything about it."""
+    """A image and everything about it."""
 
     name: str
     original: Tensor
@@ -38,53 +38,53 @@ class _Shown(NamedTuple):
     table: pd.DataFrame
 
 
-class ModelComparison(PictureBox):
-    """All models on one picture: ``ModelComparison()`` as the last line of a cell.
+class ModelComparison(ImageBox):
+    """All models on one image: ``ModelComparison()`` as the last line of a cell.
 
-    A sample or an upload, reduced to :data:`SIDE` pixels, is coloured by every model at its own working size. Under
+    A sample or an upload, reduced to :data:`SIDE` pixels, is colored by every model at its own working size. Under
     each result stand its scores against the original; *Sort by* puts the models in the order of one of them.
 
     Args:
-        picture: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a picture file.
-        models: name → colorizer; by default grey, the mean colour of `placeholder`'s training pictures, and all that
+        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a image file.
+        models: name → colorizer; by default gray, the mean color of `placeholder`'s training images, and all that
             ship (:data:`colorlab.pretrained.NAMES`).
         perceptual: adds the distance that it measures to the scores.
 
     Raises:
-        ValueError: no models, or a picture that cannot be read or is too small to be scored.
+        ValueError: no models, or a image that cannot be read or is too small to be scored.
     """
 
     def __init__(
         self,
-        picture: str | Path = "coffee",
+        image: str | Path = "coffee",
         models: Mapping[str, Colorizer] | None = None,
         *,
         perceptual: PerceptualDistance | None = None,
     ) -> None:
         super().__init__()
         if models is None:
-            models = {"grey": grey(), "mean colour": mean_colour(create_dataset("placeholder", "train"))}
+            models = {"gray": gray(), "mean color": mean_color(create_dataset("placeholder", "train"))}
             models |= {name: pretrained.load(name) for name in pretrained.NAMES}
         if not models:
-            raise ValueError("models is empty; give at least one, such as {'grey': colorlab.evaluation.grey()}")
+            raise ValueError("models is empty; give at least one, such as {'gray': colorlab.evaluation.gray()}")
         self._models, self._perceptual = dict(models), perceptual
         self._make_controls()
-        self._open(picture)
+        self._open(image)
         self.score.observe(lambda _: self._draw(), "value")
 
     def __repr__(self) -> str:
         # text/plain of the cell: the same on every machine, so that tests of notebooks can compare it.
-        return f"ModelComparison(picture={self._shown.name!r}, {self._dimensions})"
+        return f"ModelComparison(image={self._shown.name!r}, {self._dimensions})"
 
     def _ipython_display_(self) -> None:
         score, name = self.score.value, self._shown.name
         values = best_first(self.table, score)[score]
         ranks = [f"{rank} {model} {value:.3g}" for rank, (model, value) in enumerate(values.items(), start=1)]
         results = [(f"{rank} {model}", self._shown.results[str(model)]) for rank, model in enumerate(values.index, 1)]
-        pictures = [(title, as_image(rgb)) for title, rgb in (("original", self._shown.original), *results)]
+        images = [(title, as_image(rgb)) for title, rgb in (("original", self._shown.original), *results)]
         display_with_still(
             self,
-            contact_sheet(pictures, width=150),
+            contact_sheet(images, width=150),
             alt=f"{name}: the original, and what each model makes of it, the best by {heading(score)} first.",
             caption=f"{name}, the models in the order of {heading(score)}: {', '.join(ranks)}.",
         )
@@ -114,18 +114,18 @@ class ModelComparison(PictureBox):
         )
         self.gallery = ipywidgets.HTML(layout={"width": "auto", "margin": "4px 2px"})
         self.children = (
-            ipywidgets.HBox([self.picture, self.upload, self.score], layout=WRAPPED),
+            ipywidgets.HBox([self.image, self.upload, self.score], layout=WRAPPED),
             self.status,
             self.gallery,
         )
         self.add_class("colorlab-model-comparison")
 
-    def _put(self, source: Source, picture: Picture) -> None:
-        self._say(f"Colouring {source.name} …")
-        original = reduced(picture, source.name)
-        results = {name: coloured_by(model, original) for name, model in self._models.items()}
+    def _put(self, source: Source, image: LoadedImage) -> None:
+        self._say(f"Coloring {source.name} …")
+        original = reduced(image, source.name)
+        results = {name: colored_by(model, original) for name, model in self._models.items()}
         figures = {
-            name: picture_html(as_image(result), alt=f"{source.name}, coloured by {name}", caption=name)
+            name: image_html(as_image(result), alt=f"{source.name}, colored by {name}", caption=name)
             for name, result in results.items()
         }
         table = scored(original, results, self._perceptual)
@@ -135,7 +135,7 @@ class ModelComparison(PictureBox):
     def _draw(self) -> None:
         score, (name, original, _, figures, table) = self.score.value, self._shown
         ordered = best_first(table, score)
-        first = picture_html(as_image(original), alt=f"{name}, the original", caption="original")
+        first = image_html(as_image(original), alt=f"{name}, the original", caption="original")
         cards = [first, *(figures[str(model)] + _scores_html(row, score) for model, row in ordered.iterrows())]
         self.gallery.value = (
             '<div style="display:grid;grid-template-columns:repeat(auto-fill,minmax(160px,1fr));gap:16px">'
@@ -143,13 +143,13 @@ class ModelComparison(PictureBox):
             + "</div>"
         )
         text = f"{name} at {self._dimensions} pixels, sorted by {heading(score)}: {ordered.index[0]} is first."
-        if not has_colour(original):
-            text += " The picture has no colour of its own, so the scores only say who adds least."
+        if not has_color(original):
+            text += " The image has no color of its own, so the scores only say who adds least."
         self._say(text)
 
 
 def _scores_html(row: pd.Series[float], chosen: str) -> str:
-    """The scores under a picture; the one that decides the order stands out."""
+    """The scores under a image; the one that decides the order stands out."""
     lines = []
     for name, value in row.items():
         number = "∞" if math.isinf(value) else f"{value:.3g}"

@@ -1,4 +1,4 @@
-// A picture with points on it, for mouse, finger and keyboard. It decides nothing: it tells Python what
+// A image with points on it, for mouse, finger and keyboard. It decides nothing: it tells Python what
 // somebody did, and shows what Python answers. Moves that Python is too slow for are left out, never queued.
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -63,7 +63,7 @@ function render({ model, el }) {
       ...points.map((point, index) => {
         const mark = document.createElement("div");
         mark.className = index === selected() ? "mark selected" : "mark";
-        mark.style.background = point.colour;
+        mark.style.background = point.color;
         mark.title = point.title;
         put(mark, point);
         return mark;

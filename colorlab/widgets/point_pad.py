@@ -1,4 +1,4 @@
-"""A picture with points on it that a person sets and moves; ipywidgets' own pictures do not say where one clicks."""
+"""A image with points on it that a person sets and moves; ipywidgets' own images do not say where one clicks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from colorlab.widgets.markup import data_url
 
 
 class PointPad(anywidget.AnyWidget):
-    """A picture that reports clicks, drags and keys; what they mean is decided by ``act``.
+    """A image that reports clicks, drags and keys; what they mean is decided by ``act``.
 
     It is told of one gesture at a time, as a mapping with a ``kind``: ``press`` (at column ``x`` and row ``y``, on
     the point ``index`` or, if that is -1, beside all points), ``move`` (of the selected point, to x and y),
@@ -56,20 +56,20 @@ class PointPad(anywidget.AnyWidget):
         selected: int,
         width: int,
     ) -> None:
-        """Show a picture and its points, all in one message to the browser.
+        """Show a image and its points, all in one message to the browser.
 
         Args:
             image: RGB or RGBA.
             alt: what one would tell somebody on the telephone.
             grid: rows and columns that points are counted in; not those of ``image``, which may be larger.
-            points: row, column, colour (as in CSS) and description of each.
+            points: row, column, color (as in CSS) and description of each.
             selected: the number of the point that is being worked on, or -1.
             width: in CSS pixels, where the page has room for it.
         """
         with self.hold_sync():
             self.image, self.alt, self.width = data_url(image), alt, width
             self.rows, self.columns = grid
-            self.points = [{"x": x, "y": y, "colour": colour, "title": title} for y, x, colour, title in points]
+            self.points = [{"x": x, "y": y, "color": color, "title": title} for y, x, color, title in points]
             self.selected = selected
 
     def _on_gesture(self, _: object, gesture: Mapping[str, Any], __: object) -> None:

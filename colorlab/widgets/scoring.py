@@ -1,4 +1,4 @@
-"""Colorizations of one picture against the original, by every score: what two widgets of notebook 10 look at."""
+"""Colorizations of one image against the original, by every score: what two widgets of notebook 10 look at."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from colorlab.evaluation import PerceptualDistance, score_pictures
+from colorlab.evaluation import PerceptualDistance, score_images
 from colorlab.evaluation.leaderboard import reading
+from colorlab.image import LoadedImage
 from colorlab.inference import colorize
 from colorlab.models import Colorizer
-from colorlab.pictures import Picture
 from colorlab.widgets.subject import as_tensor, eight_bit
 
 SIDE = 256
-"""Longer side, in pixels, of the pictures that are compared: scores depend on it, and it is the papers' usual one."""
+"""Longer side, in pixels, of the images that are compared: scores depend on it, and it is the papers' usual one."""
 
 SMALLEST = 32
-"""Shorter side, in pixels, that a picture needs for all scores."""
+"""Shorter side, in pixels, that a image needs for all scores."""
 
 FORMULAS = ("mae", "psnr", "ssim", "ciede2000", "epsilon_5", "auc_rebalanced", "colorfulness_difference")
 """The scores shown: of those that only differ in their unit or in a weight, one each."""
 
 
-def reduced(picture: Picture, name: str) -> Tensor:
-    """A picture made smaller until its longer side is :data:`SIDE`; never larger; opacity is ignored.
+def reduced(image: LoadedImage, name: str) -> Tensor:
+    """A image made smaller until its longer side is :data:`SIDE`; never larger; opacity is ignored.
 
     Args:
-        picture: 8 or 16 bits.
+        image: 8 or 16 bits.
         name: what to call it in an error.
 
     Returns:
@@ -38,18 +38,18 @@ def reduced(picture: Picture, name: str) -> Tensor:
     Raises:
         ValueError: its shorter side is then below :data:`SMALLEST`.
     """
-    image = eight_bit(picture)
-    image.thumbnail((SIDE, SIDE))
-    if min(image.size) < SMALLEST:
+    small = eight_bit(image)
+    small.thumbnail((SIDE, SIDE))
+    if min(small.size) < SMALLEST:
         raise ValueError(
             f"{name} is too small or too narrow: scores need {SMALLEST} pixels on the shorter side, and with at most "
-            f"{SIDE} on the longer one it has {image.width}×{image.height}"
+            f"{SIDE} on the longer one it has {small.width}×{small.height}"
         )
-    return as_tensor(image)
+    return as_tensor(small)
 
 
-def coloured_by(model: Colorizer, rgb: Tensor) -> Tensor:
-    """What :func:`colorlab.colorize` makes of a picture at the model's own working size; both ``(3, H, W)`` uint8."""
+def colored_by(model: Colorizer, rgb: Tensor) -> Tensor:
+    """What :func:`colorlab.colorize` makes of a image at the model's own working size; both ``(3, H, W)`` uint8."""
     return as_tensor(colorize(rgb, model))
 
 
@@ -68,7 +68,7 @@ def scored(
     """
     batch = torch.stack(list(results.values()))
     originals = original.expand_as(batch).contiguous()
-    columns = {name: score_pictures(originals, batch, [name])[name] for name in FORMULAS}
+    columns = {name: score_images(originals, batch, [name])[name] for name in FORMULAS}
     if perceptual is not None:
         columns[perceptual.label] = perceptual.distances(original[None], [result[None] for result in batch])[:, 0]
     return pd.DataFrame({name: values.numpy() for name, values in columns.items()}, index=list(results))

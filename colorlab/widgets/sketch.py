@@ -1,4 +1,4 @@
-"""What somebody does to the hints of a picture, by mouse or keyboard, with a way back; without any widget."""
+"""What somebody does to the hints of a image, by mouse or keyboard, with a way back; without any widget."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 from colorlab import color
 from colorlab.hints import Hint, check_hints
 
-FIRST_COLOUR = (35.0, 30.0)
-"""a and b of a first hint: an orange, which is seen at once on any picture."""
+FIRST_COLOR = (35.0, 30.0)
+"""a and b of a first hint: an orange, which is seen at once on any image."""
 
-COLOURFUL = 60.0
-"""A lightness at which a screen shows many colours."""
+COLORFUL = 60.0
+"""A lightness at which a screen shows many colors."""
 
 
 def showable(lightness: float, a: float, b: float) -> tuple[float, float]:
@@ -25,29 +25,29 @@ def showable(lightness: float, a: float, b: float) -> tuple[float, float]:
 
 
 class Sketch:
-    """Hints on a picture while somebody works on them, every colour kept inside the gamut.
+    """Hints on a image while somebody works on them, every color kept inside the gamut.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
         hints: to begin with.
 
     Raises:
-        ValueError: hints that do not fit the picture.
+        ValueError: hints that do not fit the image.
 
     Attributes:
         hints: as they are now.
         selected: the number of the hint being worked on, or -1.
         place: row and column of what was last touched.
-        colour: a and b that were last chosen; a hint is given as much of them as its lightness allows.
+        chosen: a and b that were last chosen; a hint is given as much of them as its lightness allows.
     """
 
     def __init__(self, lightness: Tensor, hints: Sequence[Hint] = ()) -> None:
         self.shape: tuple[int, int] = (lightness.shape[0], lightness.shape[1])
         self._lightness = lightness
-        # Where colours are many; at black or white the palette would be all but empty.
-        row, column = divmod(int((lightness - COLOURFUL).abs().argmin()), self.shape[1])
+        # Where colors are many; at black or white the palette would be all but empty.
+        row, column = divmod(int((lightness - COLORFUL).abs().argmin()), self.shape[1])
         self.place = row, column
-        self.colour = FIRST_COLOUR
+        self.chosen = FIRST_COLOR
         self.selected = -1
         self.hints: tuple[Hint, ...] = ()
         self._past: list[tuple[Hint, ...]] = []
@@ -80,8 +80,8 @@ class Sketch:
             self.place = row, column
 
     def choose(self, a: float, b: float) -> None:
-        """A colour for the selected hint, and for those to come."""
-        self.colour = showable(self.lightness_at(*self.place), a, b)
+        """A color for the selected hint, and for those to come."""
+        self.chosen = showable(self.lightness_at(*self.place), a, b)
         if self.selected >= 0:
             self._change_selected(self._fitted(*self.place), "choose")
 
@@ -112,12 +112,12 @@ class Sketch:
             self.hints = self._past.pop()
 
     def _fitted(self, row: int, column: int) -> Hint:
-        return Hint(row, column, *showable(self.lightness_at(row, column), *self.colour))
+        return Hint(row, column, *showable(self.lightness_at(row, column), *self.chosen))
 
     def _select(self, index: int) -> None:
         self.selected = index
-        row, column, *colour = self.hints[index]
-        self.place, self.colour = (row, column), (colour[0], colour[1])
+        row, column, *chosen = self.hints[index]
+        self.place, self.chosen = (row, column), (chosen[0], chosen[1])
 
     def _change_selected(self, hint: Hint, how: str) -> None:
         hints = list(self.hints)

@@ -1,4 +1,4 @@
-"""A widget of photographs on display, with a still picture of it for notebooks that are read without being run."""
+"""A widget of photographs on display, with a still image of it for notebooks that are read without being run."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-_GAP, _TITLE = 6, 17  # pixels between pictures, and above each
+_GAP, _TITLE = 6, 17  # pixels between images, and above each
 
 
-def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], *, width: int, columns: int = 4) -> Image.Image:
-    """Pictures in a grid, each below its title.
+def contact_sheet(images: Sequence[tuple[str, Image.Image]], *, width: int, columns: int = 4) -> Image.Image:
+    """Images in a grid, each below its title.
 
     Args:
-        pictures: title and picture; all are made as high as the first.
-        width: of each picture in pixels.
-        columns: pictures in a row, at most.
+        images: title and image; all are made as high as the first.
+        width: of each image in pixels.
+        columns: images in a row, at most.
     """
-    height = round(width * pictures[0][1].height / pictures[0][1].width)
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
+    height = round(width * images[0][1].height / images[0][1].width)
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
     size = columns * (width + _GAP) - _GAP, rows * (height + _TITLE + _GAP) - _GAP
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(13)
-    longest = max(font.getlength(title) for title, _ in pictures)
+    longest = max(font.getlength(title) for title, _ in images)
     font = ImageFont.load_default(13 * min(1, width / longest))
-    for i, (title, picture) in enumerate(pictures):
+    for i, (title, image) in enumerate(images):
         left, top = i % columns * (width + _GAP), i // columns * (height + _TITLE + _GAP)
         draw.text((left + width / 2, top), title, fill="black", font=font, anchor="ma")
-        sheet.paste(picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS), (left, top + _TITLE))
+        sheet.paste(image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS), (left, top + _TITLE))
     return sheet
 
 
 def display_with_still(widget: Any, still: Image.Image, *, alt: str, caption: str) -> None:  # noqa: ANN401  no types
-    """Display a widget, and its picture where it cannot live: in a stored notebook, which keeps no widgets.
+    """Display a widget, and its image where it cannot live: in a stored notebook, which keeps no widgets.
 
     Args:
         widget: of ipywidgets.
         still: what it looks like; stored as JPEG, since notebooks must stay small.
-        alt: what one would tell somebody on the telephone; stored with the picture.
+        alt: what one would tell somebody on the telephone; stored with the image.
         caption: the line under it.
     """
     from IPython.display import display

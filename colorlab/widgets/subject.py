@@ -1,4 +1,4 @@
-"""A picture on its way into a widget: from a file or an upload to lightness, whole and for the preview."""
+"""A image on its way into a widget: from a file or an upload to lightness, whole and for the preview."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color
+from colorlab.image import SUFFIXES, LoadedImage, read_image
 from colorlab.inference import full_lightness
-from colorlab.pictures import SUFFIXES, Picture, read_picture
 
 PREVIEW_SIZE = 512
 """Longer side, in pixels, that a preview has at most."""
 
-COLOURLESS = 2.0
-"""Colourfulness below which a picture counts as grey; JPEG and scanners leave a little even where there is none."""
+COLORLESS = 2.0
+"""Colorfulness below which a image counts as gray; JPEG and scanners leave a little even where there is none."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A picture on the bench.
+    """A image on the bench.
 
     Attributes:
         name: what its owner calls it, such as ``holiday.jpg``.
@@ -49,32 +49,32 @@ class Subject:
         return f"{width}×{height}"
 
 
-def prepare(name: str, picture: Picture) -> Subject:
-    """All that the bench needs of a picture: its lightness and opacity, whole and for the preview."""
-    lightness = full_lightness(picture)
+def prepare(name: str, image: LoadedImage) -> Subject:
+    """All that the bench needs of a image: its lightness and opacity, whole and for the preview."""
+    lightness = full_lightness(image)
     small = reduce(lightness)
     small_alpha = None
-    if picture.alpha is not None:
+    if image.alpha is not None:
         height, width = small.shape
-        small_alpha = np.asarray(Image.fromarray(picture.alpha).resize((width, height)))
-    return Subject(name, lightness, picture.alpha, small, small_alpha)
+        small_alpha = np.asarray(Image.fromarray(image.alpha).resize((width, height)))
+    return Subject(name, lightness, image.alpha, small, small_alpha)
 
 
-def true_lab(picture: Picture, subject: Subject) -> Tensor | None:
-    """Lab of a picture at the size of its preview, ``(3, h, w)``; ``None`` if it has no colour of its own."""
+def true_lab(image: LoadedImage, subject: Subject) -> Tensor | None:
+    """Lab of a image at the size of its preview, ``(3, h, w)``; ``None`` if it has no color of its own."""
     height, width = subject.small_lightness.shape
-    rgb = as_tensor(eight_bit(picture).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2))
-    return color.rgb_to_lab(rgb) if has_colour(rgb) else None
+    rgb = as_tensor(eight_bit(image).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2))
+    return color.rgb_to_lab(rgb) if has_color(rgb) else None
 
 
-def has_colour(rgb: Tensor) -> bool:
-    """Whether ``(3, H, W)`` uint8 is more colourful than what counts as grey."""
-    return float(color.colorfulness(rgb[None])) >= COLOURLESS
+def has_color(rgb: Tensor) -> bool:
+    """Whether ``(3, H, W)`` uint8 is more colorful than what counts as gray."""
+    return float(color.colorfulness(rgb[None])) >= COLORLESS
 
 
-def eight_bit(picture: Picture) -> Image.Image:
+def eight_bit(image: LoadedImage) -> Image.Image:
     """RGB with 8 bits, without opacity."""
-    pixels = picture.rgb if picture.rgb.dtype == np.uint8 else picture.rgb // 257
+    pixels = image.rgb if image.rgb.dtype == np.uint8 else image.rgb // 257
     return Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8))
 
 
@@ -98,15 +98,15 @@ def reduce(lightness: Tensor, longest: int = PREVIEW_SIZE) -> Tensor:
     return F.interpolate(lightness[None, None], size, mode="bilinear", antialias=True, align_corners=False)[0, 0]
 
 
-def read_upload(name: str, content: bytes) -> Picture:
-    """A picture from the bytes of a file that exists only in a browser.
+def read_upload(name: str, content: bytes) -> LoadedImage:
+    """A image from the bytes of a file that exists only in a browser.
 
     Args:
         name: the file's name there; it appears in messages and is never used as a path.
         content: the file's bytes.
 
     Raises:
-        ValueError: not a picture, or a damaged one; the sentence names the file.
+        ValueError: not a image, or a damaged one; the sentence names the file.
     """
     suffix = Path(name).suffix.lower()
     with tempfile.TemporaryDirectory() as folder:
@@ -114,7 +114,7 @@ def read_upload(name: str, content: bytes) -> Picture:
         path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
         path.write_bytes(content)
         try:
-            return read_picture(path)
+            return read_image(path)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), name)) from error
         except Exception as error:  # bytes from anywhere: decoders raise what they like, and this is the last gate

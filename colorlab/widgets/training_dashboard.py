@@ -1,4 +1,4 @@
-"""The training dashboard: watch a run, look back at its pictures, stop it without losing what it learned.
+"""The training dashboard: watch a run, look back at its images, stop it without losing what it learned.
 
 A kernel hears of a button only while it runs no cell. So the run has a thread of its own: the cell ends at once, the
 kernel is free, and *Stop* sets the wish that the training loop looks at between two batches.
@@ -28,7 +28,7 @@ from traitlets import link
 from colorlab import color, plots
 from colorlab.training import History, Progress, StopRequest, Training, TrainingOptions, train
 from colorlab.widgets.base import SHOWN_ERRORS, WRAPPED, StatusBox
-from colorlab.widgets.markup import picture_html, sentence
+from colorlab.widgets.markup import image_html, sentence
 
 POINTS = 400
 """Points of the curve within epochs; in a longer run each is a mean over several batches."""
@@ -58,16 +58,16 @@ class BatchMeans:
 
 
 def sheet(history: History, epoch: int, *, step: int = 1) -> Image.Image:
-    """Each ``step``-th of the watched pictures: grey, as coloured after an epoch, true, in three rows.
+    """Each ``step``-th of the watched images: gray, as colored after an epoch, true, in three rows.
 
     Raises:
-        ValueError: the history holds no pictures.
+        ValueError: the history holds no images.
     """
-    if history.truth is None or not history.pictures:
-        raise ValueError("this history holds no pictures; train with max_images above 0")
+    if history.truth is None or not history.images:
+        raise ValueError("this history holds no images; train with max_images above 0")
     truth = history.truth[::step]
-    grey = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(truth) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)))
-    rows: Tensor = make_grid(torch.cat([grey, history.pictures[epoch][::step], truth]), nrow=len(truth))
+    gray = color.to_uint8(color.lab_to_rgb(color.rgb_to_lab(truth) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)))
+    rows: Tensor = make_grid(torch.cat([gray, history.images[epoch][::step], truth]), nrow=len(truth))
     small = Image.fromarray(rows.movedim(0, -1).numpy())
     factor = max(1, _SHEET_WIDTH // small.width)
     return small.resize((small.width * factor, small.height * factor), Image.Resampling.NEAREST)
@@ -82,10 +82,10 @@ def duration(seconds: float) -> str:
 
 
 def curves_html(figure: Figure, *, alt: str) -> str:
-    """Curves as an SVG whose text and axes have the colour of the page's text: it suits light and dark pages.
+    """Curves as an SVG whose text and axes have the color of the page's text: it suits light and dark pages.
 
     Args:
-        figure: as in :mod:`colorlab.plots`, black on white with curves in colours that are seen on both.
+        figure: as in :mod:`colorlab.plots`, black on white with curves in colors that are seen on both.
         alt: what one would tell somebody on the telephone.
     """
     figure.set_facecolor("none")
@@ -142,13 +142,13 @@ class TrainingDashboard(StatusBox):
 
     def _ipython_display_(self) -> None:
         history, epochs = self._history, len(self._history.rows)
-        still = sheet(history, len(history.pictures) - 1, step=2) if history.pictures else None
+        still = sheet(history, len(history.images) - 1, step=2) if history.images else None
         plots.show_widget(
             self,
             plots.training(history, self._table(), sheet=still),
-            alt="The dashboard: losses by epoch, and below them validation pictures in grey, as coloured, and true.",
+            alt="The dashboard: losses by epoch, and below them validation images in gray, as colored, and true.",
             caption=f"The dashboard as it opened, after {epochs} {'epoch' if epochs == 1 else 'epochs'}: losses, and "
-            "some of the validation pictures: input, coloured, true.",
+            "some of the validation images: input, colored, true.",
         )
 
     def _make_controls(self) -> None:
@@ -170,9 +170,9 @@ class TrainingDashboard(StatusBox):
         )
         # The slider of ipywidgets has no name that a screen reader could say; the number beside it has.
         self.epoch_number = ipywidgets.BoundedIntText(max=0, tooltip="Epoch", layout={"width": "70px"})
-        self.pictures = ipywidgets.HTML(layout={"max_width": "800px"})
+        self.images = ipywidgets.HTML(layout={"max_width": "800px"})
         link((self.epoch, "value"), (self.epoch_number, "value"))
-        self.epoch.observe(self._draw_pictures, "value")
+        self.epoch.observe(self._draw_images, "value")
         self.start.on_click(lambda _: self.run())
         self.halt.on_click(lambda _: self.stop())
         self.children = (
@@ -180,7 +180,7 @@ class TrainingDashboard(StatusBox):
             self.status,
             self.curves,
             ipywidgets.HBox([self.epoch, self.epoch_number]),
-            self.pictures,
+            self.images,
         )
         self.add_class("colorlab-training-dashboard")
 
@@ -198,7 +198,7 @@ class TrainingDashboard(StatusBox):
             raise RuntimeError("this dashboard is training already; stop() it first")
         self.running, self._wish, self._began, self._next_look = True, StopRequest(), None, 0.0
         self.start.disabled, self.halt.disabled = True, False
-        self._say("Reading the pictures …")
+        self._say("Reading the images …")
         if wait:
             self._train()
         else:
@@ -262,7 +262,7 @@ class TrainingDashboard(StatusBox):
         self.pace.value = f"epoch {progress.epoch} of {self.options.max_epochs}"
         if progress.seen > seen:
             speed = (progress.seen - seen) / (now - began)
-            self.pace.value += f", {speed:.0f} pictures/s"
+            self.pace.value += f", {speed:.0f} images/s"
             self.left.value = f"about {duration((progress.total - progress.seen) / speed)} left"
         self._draw_curves()
         self._next_look = now + (time.perf_counter() - now) / _DRAWING_SHARE
@@ -275,23 +275,23 @@ class TrainingDashboard(StatusBox):
         """Another history, or more of the same; the slider stays on the last epoch if it was there."""
         follow = self.epoch.value == self.epoch.max
         self._history = history
-        last = max(0, len(history.pictures) - 1)
+        last = max(0, len(history.images) - 1)
         self.epoch.max = last
         self.epoch_number.max = last
         if follow:
             self.epoch.value = last
-        self._draw_pictures()
+        self._draw_images()
 
-    def _draw_pictures(self, _: object = None) -> None:
+    def _draw_images(self, _: object = None) -> None:
         epoch = int(self.epoch.value)
         # Between two histories, the slider may for a moment stand beyond the end.
-        if epoch >= len(self._history.pictures):
+        if epoch >= len(self._history.images):
             return
         when = f"After epoch {epoch}" if epoch else "Before training"
-        self.pictures.value = picture_html(
+        self.images.value = image_html(
             sheet(self._history, epoch),
-            alt=f"Validation pictures in three rows: input, coloured, true. {when}.",
-            caption=f"{when}: input, coloured, true",
+            alt=f"Validation images in three rows: input, colored, true. {when}.",
+            caption=f"{when}: input, colored, true",
         )
 
     def _table(self) -> pd.DataFrame:

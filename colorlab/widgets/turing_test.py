@@ -1,13 +1,13 @@
-"""The colour Turing test: two pictures for a moment, one of them with its true colours; which one?
+"""The color Turing test: two images for a moment, one of them with its true colors; which one?
 
 After Zhang, Isola and Efros (arXiv:1603.08511, section 3.1): a photograph and its colorization, 256 pixels large, are
 shown for one second each, then there is unlimited time to answer, and nobody is told whether the answer was right.
-Every tenth pair is one that nobody should get wrong, there against random colours, here against grey. Different here:
+Every tenth pair is one that nobody should get wrong, there against random colors, here against gray. Different here:
 the question is which one is real (there, which one is fake), and there are no practice pairs.
 
-:mod:`colorlab.widgets.trials` has the order and the result, :class:`TuringTest` asks. The pictures are shown and
+:mod:`colorlab.widgets.trials` has the order and the result, :class:`TuringTest` asks. The images are shown and
 hidden by the page's own clock, an animation in CSS. A page that is left and looked at again begins its animations
-again; so the kernel takes the pictures away as well, a little later. Used in notebook ``10_comparing_models``.
+again; so the kernel takes the images away as well, a little later. Used in notebook ``10_comparing_models``.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from PIL import Image
 from torch import Tensor
 
 from colorlab import pretrained
-from colorlab.data import PictureDataset
-from colorlab.evaluation import grey
+from colorlab.data import ImageDataset
+from colorlab.evaluation import gray
 from colorlab.models import Colorizer
 from colorlab.widgets.base import NARROW, WRAPPED, StatusBox
 from colorlab.widgets.files import OwnFiles, typed_path
-from colorlab.widgets.markup import picture_html
-from colorlab.widgets.scoring import coloured_by
+from colorlab.widgets.markup import image_html
+from colorlab.widgets.scoring import colored_by
 from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import as_image
 from colorlab.widgets.trials import CHECK, SIZE, Trial, familiar_things, fooled, schedule
 
 BLANK = 0.5
-"""Seconds before each picture in which there is nothing to see."""
+"""Seconds before each image in which there is nothing to see."""
 
 GRACE = 1.0
-"""Seconds by which a slow page may lag behind, before the pictures of a pair are taken away."""
+"""Seconds by which a slow page may lag behind, before the images of a pair are taken away."""
 
-COLUMNS = ("pair", "picture", "label", "model", "real", "answer", "fooled", "seconds")
+COLUMNS = ("pair", "image", "label", "model", "real", "answer", "fooled", "seconds")
 
 
 class TuringTest(StatusBox):
@@ -52,21 +52,21 @@ class TuringTest(StatusBox):
 
     Args:
         models: name → colorizer; by default the best that ships.
-        dataset: the true pictures, of any size; by default :func:`familiar_things`, which are parts of only five
+        dataset: the true images, of any size; by default :func:`familiar_things`, which are parts of only five
             photographs, so that one soon knows them. Better are many:
             ``create_dataset("my/photographs", "test", size=256)``.
         pairs: how many, checks included.
-        seconds: how long each picture is shown.
+        seconds: how long each image is shown.
         seed: of the order.
 
     Raises:
-        ValueError: no models, no more than 0 seconds, no pairs, or more pairs than pictures.
+        ValueError: no models, no more than 0 seconds, no pairs, or more pairs than images.
     """
 
     def __init__(
         self,
         models: Mapping[str, Colorizer] | None = None,
-        dataset: PictureDataset | None = None,
+        dataset: ImageDataset | None = None,
         *,
         pairs: int = 20,
         seconds: float = 1.0,
@@ -79,7 +79,7 @@ class TuringTest(StatusBox):
             models = {pretrained.NAMES[0]: pretrained.load()}
         self._dataset = familiar_things() if dataset is None else dataset
         self.trials = schedule(len(self._dataset), list(models), pairs, seed)
-        self._models = {**models, CHECK: grey()}
+        self._models = {**models, CHECK: gray()}
         self._seconds, self._seed = float(seconds), seed
         self._answers: list[dict[str, object]] = []
         self._shown_at: float | None = None
@@ -96,13 +96,13 @@ class TuringTest(StatusBox):
         display_with_still(
             self,
             contact_sheet([*pair], width=200),
-            alt="Twice the same picture, left and right, in different colours.",
-            caption="One picture of each pair is as it was photographed, the other was coloured by a machine.",
+            alt="Twice the same image, left and right, in different colors.",
+            caption="One image of each pair is as it was photographed, the other was colored by a machine.",
         )
 
     @property
     def answers(self) -> pd.DataFrame:
-        """The answers so far, a row each: pair, picture, label, model, the real side, the answer, fooled, seconds."""
+        """The answers so far, a row each: pair, image, label, model, the real side, the answer, fooled, seconds."""
         return pd.DataFrame(self._answers, columns=list(COLUMNS))
 
     @property
@@ -116,8 +116,8 @@ class TuringTest(StatusBox):
 
         # No button is ever disabled: a disabled one loses the keyboard's focus.
         self.start = button("Start", "play", "Show the first pair")
-        self.left = button("Left is real", "arrow-left", "The left picture has the true colours")
-        self.right = button("Right is real", "arrow-right", "The right picture has the true colours")
+        self.left = button("Left is real", "arrow-left", "The left image has the true colors")
+        self.right = button("Right is real", "arrow-right", "The right image has the true colors")
         self.start.on_click(lambda _: self._start())
         self.left.on_click(lambda _: self._answer("left"))
         self.right.on_click(lambda _: self._answer("right"))
@@ -140,14 +140,14 @@ class TuringTest(StatusBox):
         )
         self.add_class("colorlab-turing-test")
         self._say(
-            f"{len(self.trials)} pairs. You see the left picture for {self._seconds:g} s, then the right one. Which "
-            "of them has the colours that were photographed? Press Start when you are ready."
+            f"{len(self.trials)} pairs. You see the left image for {self._seconds:g} s, then the right one. Which "
+            "of them has the colors that were photographed? Press Start when you are ready."
         )
 
     def _pair(self, trial: Trial) -> tuple[Tensor, Tensor]:
-        """The pictures of a trial, left and right, ``(3, H, W)`` uint8."""
-        true = self._dataset.pick([trial.picture])[0][0]
-        painted = coloured_by(self._models[trial.model], true)
+        """The images of a trial, left and right, ``(3, H, W)`` uint8."""
+        true = self._dataset.pick([trial.image])[0][0]
+        painted = colored_by(self._models[trial.model], true)
         return (true, painted) if trial.real == "left" else (painted, true)
 
     def _start(self) -> None:
@@ -187,8 +187,8 @@ class TuringTest(StatusBox):
             self._say(f"Pair {number + 1} of {len(self.trials)}: too soon, look at both first.")
             return
         trial = self.trials[number]
-        label = self._dataset.classes[int(self._dataset.labels[trial.picture])]
-        row = (number + 1, trial.picture, label, trial.model, trial.real, side, side != trial.real, round(seconds, 3))
+        label = self._dataset.classes[int(self._dataset.labels[trial.image])]
+        row = (number + 1, trial.image, label, trial.model, trial.real, side, side != trial.real, round(seconds, 3))
         self._answers.append(dict(zip(COLUMNS, row, strict=True)))
         self._show()
 
@@ -205,12 +205,12 @@ class TuringTest(StatusBox):
 
     def _as_json(self) -> str:
         rates = fooled(self.answers).reset_index().to_dict(orient="records")
-        whole = {"seed": self._seed, "seconds_a_picture": self._seconds, "pairs": len(self.trials)}
+        whole = {"seed": self._seed, "seconds_a_image": self._seconds, "pairs": len(self.trials)}
         return json.dumps({**whole, "answers": self._answers, "fooled": rates}, indent=1)
 
 
 def stage_html(pair: Sequence[Image.Image], number: int, seconds: float | None) -> str:
-    """Two frames in which the pictures of a pair appear one after the other, and disappear.
+    """Two frames in which the images of a pair appear one after the other, and disappear.
 
     Args:
         pair: left and right.
@@ -218,15 +218,15 @@ def stage_html(pair: Sequence[Image.Image], number: int, seconds: float | None) 
         seconds: how long each is to be seen; ``None`` leaves both hidden.
     """
     frames = []
-    for i, (side, image) in enumerate(zip(("left", "right"), pair, strict=True)):
+    for i, (side, shown) in enumerate(zip(("left", "right"), pair, strict=True)):
         # Hidden before and after the animation, visible during it.
         timed = "visibility:hidden"
         if seconds is not None:
             timed += f";animation:colorlab-glance {seconds:g}s linear {BLANK + i * (seconds + BLANK):g}s"
-        picture = picture_html(image, alt=f"pair {number}, {side}", caption="")
+        image = image_html(shown, alt=f"pair {number}, {side}", caption="")
         frames.append(
             f'<div style="flex:0 1 {SIZE}px"><div style="line-height:1.6">{side}</div>'
-            f'<div style="border:1px solid"><div style="{timed}">{picture}</div></div></div>'
+            f'<div style="border:1px solid"><div style="{timed}">{image}</div></div></div>'
         )
     return (
         "<style>@keyframes colorlab-glance{from,to{visibility:visible}}</style>"
@@ -235,9 +235,7 @@ def stage_html(pair: Sequence[Image.Image], number: int, seconds: float | None) 
 
 
 def _result_html(found: pd.DataFrame) -> str:
-    heads = "".join(
-        f'<th scope="col">{head}</th>' for head in ("colours by", "fooled", "of", "rate", "95 % interval")
-    )
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("colors by", "fooled", "of", "rate", "95 % interval"))
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left;font-weight:normal">{html.escape(str(model))}</th>'
         f"<td>{row['fooled']:.0f}</td><td>{row['n']:.0f}</td><td>{row['rate']:.0%}</td>"

@@ -1,10 +1,10 @@
-"""Resident memory of a process that reads batches from a tar, by the number of pictures in it.
+"""Resident memory of a process that reads batches from a tar, by the number of images in it.
 
 Each size in a process of its own, with an archive of small JPEGs written for it: first without an index, as on the
 first use, then with the one that was kept. "resident" is what the process holds after 50 random batches of 100 beyond
 what it held before it opened the archive, "peak" the most that it ever held beyond that.
 
-    .venv/bin/python tests/benchmarks/archive.py [PICTURES …]
+    .venv/bin/python tests/benchmarks/archive.py [IMAGES …]
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def write_archive(path: Path, count: int) -> None:
         contents.append(file.getvalue())
     with tarfile.open(path, "w") as tar:
         for number in range(count):
-            member = tarfile.TarInfo(f"pictures/train/class{number % 10}/{number:08d}.jpg")
+            member = tarfile.TarInfo(f"images/train/class{number % 10}/{number:08d}.jpg")
             content = contents[number % len(contents)]
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
@@ -79,11 +79,11 @@ def measure(path: Path) -> dict[str, float]:
 def main(counts: tuple[int, ...]) -> None:
     """Print a table."""
     print(
-        f"{'pictures':>9} {'index':6}{'archive MiB':>12}{'open s':>9}{'resident MiB':>14}{'peak MiB':>10}{'pictures/s':>12}"
+        f"{'images':>9} {'index':6}{'archive MiB':>12}{'open s':>9}{'resident MiB':>14}{'peak MiB':>10}{'images/s':>12}"
     )
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "pictures.tar")
+            path = Path(folder, "images.tar")
             write_archive(path, count)
             for index in ("new", "kept"):
                 command = [sys.executable, __file__, "--measure", str(path)]

@@ -1,4 +1,4 @@
-"""Pictures per second of ``colorize``, with ``--jobs 1`` and one thread beside ``--jobs 2``, by the clock on the wall.
+"""Images per second of ``colorize``, with ``--jobs 1`` and one thread beside ``--jobs 2``, by the clock on the wall.
 
 All in one process, from files to files, so that what a command needs to start is not in it, and loading the model is.
 The target is 1.7, on a machine of two cores that has nothing else to do.
@@ -34,16 +34,16 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        pictures = Path(folder, "pictures")
-        pictures.mkdir()
+        images = Path(folder, "images")
+        images.mkdir()
         for number, content in enumerate(jpegs("photos.tar", options.files, SIZE)):
-            (pictures / f"{number:04}.jpg").write_bytes(content)
+            (images / f"{number:04}.jpg").write_bytes(content)
         numbers = itertools.count()
 
         def colorize(jobs: int) -> None:
             output = Path(folder, f"{next(numbers)}")
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                status = run_colorize(ColorizeOptions(pictures=(pictures,), output=output, jobs=jobs))
+                status = run_colorize(ColorizeOptions(images=(images,), output=output, jobs=jobs))
             assert status == 0
 
         title = f"colorize {options.files} photographs, on {os.cpu_count()} cores"

@@ -1,11 +1,11 @@
-"""Seconds from a gesture to the new picture in the hint painter, on one thread, and what hints are worth.
+"""Seconds from a gesture to the new image in the hint painter, on one thread, and what hints are worth.
 
-"picture" is all that happens once: the network, and the factorization of Levin's matrix at 256 pixels. "new" sets a
-hint, "move" takes one to another pixel, "colour" only changes its colour: each with 10 hints set, and each ending with
-the rendered and encoded preview at 512 pixels. "spread alone" is a move without the picture. The target is 0.5 s.
+"image" is all that happens once: the network, and the factorization of Levin's matrix at 256 pixels. "new" sets a
+hint, "move" takes one to another pixel, "color" only changes its color: each with 10 hints set, and each ending with
+the rendered and encoded preview at 512 pixels. "spread alone" is a move without the image. The target is 0.5 s.
 
 The second table is the mean distance from a photograph's a and b, at 128 pixels, by the number of hints that tell the
-true colour of a pixel drawn at random, over the photographs of ``placeholder`` and eight draws.
+true color of a pixel drawn at random, over the photographs of ``placeholder`` and eight draws.
 
     make bench BENCH=hints, or: OMP_NUM_THREADS=1 .venv/bin/python tests/benchmarks/hints.py
 """
@@ -42,8 +42,8 @@ def seconds(act: Callable[[], object]) -> float:
 def latency() -> None:
     """Print the first table."""
     print(f"seconds, median (min … max) of {ROUNDS} gestures with {HINTS} hints, on astronaut")
-    picture = [seconds(lambda: HintPainter("astronaut")) for _ in range(4)][1:]
-    print(f"  {'picture':14}{statistics.median(picture):8.3f} ({min(picture):.3f} … {max(picture):.3f})")
+    image = [seconds(lambda: HintPainter("astronaut")) for _ in range(4)][1:]
+    print(f"  {'image':14}{statistics.median(image):8.3f} ({min(image):.3f} … {max(image):.3f})")
     painter = HintPainter("astronaut")
     height, width = painter.canvas.rows, painter.canvas.columns
     places = iter(np.random.default_rng(0).permutation(height * width).tolist())
@@ -56,7 +56,7 @@ def latency() -> None:
         y, x = divmod(next(places), width)
         painter._on_canvas({"kind": "move", "x": x, "y": y})
 
-    def colour() -> None:
+    def color() -> None:
         a, b = divmod(next(places) % 120**2, 120)
         painter._on_palette({"kind": "move", "x": 50 + a, "y": 50 + b})
 
@@ -69,7 +69,7 @@ def latency() -> None:
     for name, act, before in [
         ("new", press, lambda: painter._on_canvas({"kind": "undo"})),
         ("move", move, lambda: None),
-        ("colour", colour, lambda: None),
+        ("color", color, lambda: None),
         ("spread alone", spread, lambda: None),
     ]:
         if name == "move":
@@ -86,9 +86,9 @@ def worth() -> None:
     model = pretrained.load()
     totals = np.zeros(len(COUNTS))
     for name in PHOTOGRAPHS:
-        picture = photograph(name)
-        picture.thumbnail((128, 128))
-        lab = color.rgb_to_lab(torch.from_numpy(np.array(picture)).movedim(-1, 0))
+        image = photograph(name)
+        image.thumbnail((128, 128))
+        lab = color.rgb_to_lab(torch.from_numpy(np.array(image)).movedim(-1, 0))
         height, width = lab.shape[1:]
         small = predict_ab(lab[0], model)
         ab = F.interpolate(small[None], (height, width), mode="bilinear", align_corners=False)[0]

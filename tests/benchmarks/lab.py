@@ -1,6 +1,6 @@
-"""Pictures per second from uint8 RGB to Lab, and from Lab to RGB in 0…1, on one thread.
+"""Images per second from uint8 RGB to Lab, and from Lab to RGB in 0…1, on one thread.
 
-"seed" calls scikit-image on each picture, as the seed does. kornia takes floats, so its way to Lab includes the
+"seed" calls scikit-image on each image, as the seed does. kornia takes floats, so its way to Lab includes the
 division by 255; colorlab takes uint8. Both of kornia and colorlab get whole batches. "compiled" is ``torch.compile``
 of the same function, without the time that compiling takes; kornia is measured as it comes, not compiled.
 

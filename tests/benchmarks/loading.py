@@ -1,11 +1,11 @@
-"""Pictures per second from a data set to batches, on one thread, beside the seed's way, on the same pictures.
+"""Images per second from a data set to batches, on one thread, beside the seed's way, on the same images.
 
-"seed" is a data set that makes of each picture a PIL image, flips (and at 224 pixels crops) it, calls
+"seed" is a data set that makes of each image a PIL image, flips (and at 224 pixels crops) it, calls
 ``skimage.color.rgb2lab`` and ``rgb2gray`` on it, and makes tensors; written anew from the seed's description. Its files
 are bytes in memory, while colorlab reads its own from disk. "decoding and cropping alone" is a loop over colorlab's
 :func:`random_crop`, with the same crops as the loader's.
 
-With ``COLORLAB_REAL_DATA`` the pictures come from its ``cifar10.tar`` and ``photos.tar``, else they are JPEGs cut from
+With ``COLORLAB_REAL_DATA`` the images come from its ``cifar10.tar`` and ``photos.tar``, else they are JPEGs cut from
 scikit-image's photographs.
 
     COLORLAB_REAL_DATA=… .venv/bin/python tests/benchmarks/loading.py
@@ -29,12 +29,12 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from colorlab import color
-from colorlab.data import PictureDataset, create_dataset, create_loader
+from colorlab.data import ImageDataset, create_dataset, create_loader
 from colorlab.data.crops import random_crop
 from colorlab.data.decode import decode
 from colorlab.data.names import open_files
 from colorlab.data.placeholder import PHOTOGRAPHS, photograph
-from colorlab.pictures import read_picture
+from colorlab.image import read_image
 
 ROUNDS = 9
 SMALL, SMALL_BATCH = 2000, 100
@@ -42,7 +42,7 @@ LARGE, LARGE_BATCH = 96, 16
 
 
 class SeedsWay(Dataset[tuple[Tensor, Tensor]]):
-    """Grey and scaled a, b of one picture after the other."""
+    """Gray and scaled a, b of one image after the other."""
 
     def __init__(self, images: Sequence[Callable[[], Image.Image]], augment: Callable[[Image.Image], Image.Image]):
         self.images, self.augment = images, augment
@@ -53,8 +53,8 @@ class SeedsWay(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         rgb = np.asarray(self.augment(self.images[index]()))
         ab = (skimage.color.rgb2lab(rgb)[..., 1:] + 128) / 255
-        grey = skimage.color.rgb2gray(rgb)
-        return torch.from_numpy(grey).float()[None], torch.from_numpy(ab).permute(2, 0, 1).float()
+        gray = skimage.color.rgb2gray(rgb)
+        return torch.from_numpy(gray).float()[None], torch.from_numpy(ab).permute(2, 0, 1).float()
 
 
 def to_network(rgb: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,13 +87,13 @@ def jpegs(archive: str, count: int, size: tuple[int, int]) -> list[bytes]:
 
 
 def decoding(name: str, contents: list[bytes]) -> None:
-    """The decoder by itself, beside the reader of single pictures, which is Pillow's."""
+    """The decoder by itself, beside the reader of single images, which is Pillow's."""
     ways = {
-        "read_picture": lambda: drain(read_picture(Image.open(io.BytesIO(content))) for content in contents),
+        "read_image": lambda: drain(read_image(Image.open(io.BytesIO(content))) for content in contents),
         "decode": lambda: drain(decode(content) for content in contents),
         "decode, 128 or more pixels": lambda: drain(decode(content, 128) for content in contents),
     }
-    compare(f"decoding {len(contents)} JPEGs, {name}", len(contents), ways, ["read_picture"], ROUNDS)
+    compare(f"decoding {len(contents)} JPEGs, {name}", len(contents), ways, ["read_image"], ROUNDS)
 
 
 def thumbnails(contents: list[bytes]) -> None:
@@ -101,7 +101,7 @@ def thumbnails(contents: list[bytes]) -> None:
     arrays = [decode(content) for content in contents]
     images = [lambda array=array: Image.fromarray(array) for array in arrays]
     seed = DataLoader(SeedsWay(images, v2.RandomHorizontalFlip()), batch_size=SMALL_BATCH, shuffle=True)
-    dataset = PictureDataset(
+    dataset = ImageDataset(
         torch.from_numpy(np.stack(arrays)).movedim(-1, 1).contiguous(), torch.zeros(SMALL, dtype=torch.int64), ["any"]
     )
     loader, _ = create_loader(dataset, SMALL_BATCH, seed=0)
@@ -113,7 +113,7 @@ def thumbnails(contents: list[bytes]) -> None:
         "colorlab, to the network's units": lambda: drain(to_network(rgb) for rgb, _ in loader),
         "colorlab, the same, compiled": lambda: drain(compiled(rgb) for rgb, _ in loader),
     }
-    title = f"{SMALL} pictures of 32×32 in memory: flipped, in batches of {SMALL_BATCH}"
+    title = f"{SMALL} images of 32×32 in memory: flipped, in batches of {SMALL_BATCH}"
     compare(title, SMALL, ways, ["seed, to Lab"], ROUNDS)
 
 
@@ -145,7 +145,7 @@ def photographs(contents: list[bytes]) -> None:
 
 
 def main() -> None:
-    """Print a table for each kind of pictures."""
+    """Print a table for each kind of images."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     small = jpegs("cifar10.tar", SMALL, (32, 32))

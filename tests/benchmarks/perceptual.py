@@ -1,8 +1,8 @@
-"""Pairs of pictures per second of perceptual distance, in batches and one pair at a time as the seed did.
+"""Pairs of images per second of perceptual distance, in batches and one pair at a time as the seed did.
 
     make bench, or: OMP_NUM_THREADS=1 .venv/bin/python tests/benchmarks/perceptual.py [alex squeeze …]
 
-All ways take the same uint8 pictures and run in turn, several rounds; the medians are compared. "seed": the package
+All ways take the same uint8 images and run in turn, several rounds; the medians are compared. "seed": the package
 lpips on one pair after the other, building a graph. "batches": one model. "4 models": the results of four models for
 the same originals, which are looked at once. Weights are random: they do not matter for speed.
 """

@@ -1,6 +1,6 @@
-"""What the project's recipe learns from as many steps as the seed's: errors on pictures that neither has seen.
+"""What the project's recipe learns from as many steps as the seed's: errors on images that neither has seen.
 
-The same architecture, pictures, batches, numerical precision and pictures to test on; both predictions are joined with
+The same architecture, images, batches, numerical precision and images to test on; both predictions are joined with
 the true L. The seed's recipe: luma in 0…1 as input, (a + 128)/255 and (b + 128)/255 as target of the squared error,
 layers that start as torch starts them, Adam at a constant 1e-3. The project's: what ``make weights`` trains with.
 
@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color
-from colorlab.data import PictureDataset, create_dataset, create_loader
-from colorlab.evaluation import grey, mean_colour, paired_bootstrap, score_pictures
+from colorlab.data import ImageDataset, create_dataset, create_loader
+from colorlab.evaluation import gray, mean_color, paired_bootstrap, score_images
 from colorlab.models import Colorizer, ColorizerName
 from colorlab.training import TrainingOptions
 from colorlab.training.distributed import Processes
@@ -68,7 +68,7 @@ class OurWay(Regression):
             return self.network(lightness).float() * color.AB_SCALE
 
 
-def learn(kind: type[SeedsWay | OurWay], model_name: ColorizerName, trainset: PictureDataset) -> Predict:
+def learn(kind: type[SeedsWay | OurWay], model_name: ColorizerName, trainset: ImageDataset) -> Predict:
     """Train for ``STEPS`` steps; what came of it."""
     torch.manual_seed(0)
     learner = kind(TrainingOptions(model_name=model_name, loss="huber"), Processes(), STEPS)
@@ -92,26 +92,26 @@ def constant(model: Colorizer) -> Predict:
 
 
 @torch.no_grad()
-def measure(predict: Predict, testset: PictureDataset) -> dict[str, Tensor]:
-    """Scores by picture, of what a screen would show."""
+def measure(predict: Predict, testset: ImageDataset) -> dict[str, Tensor]:
+    """Scores by image, of what a screen would show."""
     parts = []
     for rgb, _ in testset.batches(BATCH):
         lab = torch.cat([color.rgb_to_lab(rgb)[:, :1], predict(rgb)], dim=1)
-        parts.append(score_pictures(rgb, color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(lab))), SCORES))
+        parts.append(score_images(rgb, color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(lab))), SCORES))
     return {name: torch.cat([part[name] for part in parts]) for name in SCORES}
 
 
 def main(models: list[str]) -> None:
-    """Print a table for each model, and by how much the project's recipe is better, picture by picture."""
+    """Print a table for each model, and by how much the project's recipe is better, image by image."""
     if "COLORLAB_REAL_DATA" not in os.environ:
         sys.exit("recipes: skipped, since COLORLAB_REAL_DATA does not say where the archive of CIFAR-10 is")
     archive = str(Path(os.environ["COLORLAB_REAL_DATA"], "cifar10.tar"))
     trainset = create_dataset(archive, "train", size=32)
     test = create_dataset(archive, "test", size=32)
-    testset = PictureDataset(test.rgb[::5], test.labels[::5], test.classes)
-    baselines = {"grey": grey(), "mean colour": mean_colour(trainset)}
+    testset = ImageDataset(test.rgb[::5], test.labels[::5], test.classes)
+    baselines = {"gray": gray(), "mean color": mean_color(trainset)}
     tables = {name: measure(constant(model), testset) for name, model in baselines.items()}
-    print(f"CIFAR-10, {len(testset)} test pictures; {STEPS} steps of {BATCH} pictures; means over pictures")
+    print(f"CIFAR-10, {len(testset)} test images; {STEPS} steps of {BATCH} images; means over images")
     for model in models:
         ways = {f"{model}, seed": SeedsWay, f"{model}, colorlab": OurWay}
         tables |= {name: measure(learn(kind, model, trainset), testset) for name, kind in ways.items()}  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Several ways to the same end, measured in turn in one process, as pictures per second, of the CPU if not told else.
+"""Several ways to the same end, measured in turn in one process, as images per second, of the CPU if not told else.
 
 What runs on one thread is measured in CPU-seconds, which are seconds, except on a machine with more to do, where they
 are the fairer measure.
@@ -15,7 +15,7 @@ Way = Callable[[], object]
 
 def compare(
     title: str,
-    pictures: int,
+    images: int,
     ways: Mapping[str, Way],
     against: Sequence[str],
     rounds: int,
@@ -28,7 +28,7 @@ def compare(
 
     Args:
         title: printed above.
-        pictures: that one call of a way converts or loads.
+        images: that one call of a way converts or loads.
         ways: by name.
         against: the ways that all others are compared with.
         rounds: that count.
@@ -41,9 +41,9 @@ def compare(
             way()
             seconds[name].append(clock() - began)
     print(f"{title}; {rounds} rounds")
-    print(f"  {'':34}{'pictures/s (min … max)':>28}" + "".join(f"{f'× {name}':>20}" for name in against))
+    print(f"  {'':34}{'images/s (min … max)':>28}" + "".join(f"{f'× {name}':>20}" for name in against))
     for name in ways:
-        rates = sorted(pictures / s for s in seconds[name][1:])
+        rates = sorted(images / s for s in seconds[name][1:])
         spread = f"{statistics.median(rates):,.0f} ({rates[0]:,.0f} … {rates[-1]:,.0f})"
         ratios = [
             statistics.median(

@@ -1,9 +1,9 @@
-"""Pictures per second and peak memory of every model, trained as by default and as the seed did.
+"""Images per second and peak memory of every model, trained as by default and as the seed did.
 
 One process for each measurement, so that the peak memory is that of the one model. Both ways take turns in one run, on
 the same batches, since the speed of a shared machine changes by the minute; what is compared is the ratio of medians.
 "seed": float32, eager, contiguous, with torch's own layers. "default": what ``precision="auto"`` chooses here. Loader
-and Lab conversion included; random pictures, since their content does not matter to the time.
+and Lab conversion included; random images, since their content does not matter to the time.
 
     make bench BENCH=training [ARGS="resnet unet32"]
 """
@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from colorlab.data import PictureDataset, create_loader
+from colorlab.data import ImageDataset, create_loader
 from colorlab.models import COLORIZER_NAMES, has_discriminator, layers, unet
 from colorlab.training import TrainingOptions
 from colorlab.training.adversarial import Adversarial
@@ -46,8 +46,8 @@ def measure(model: str, size: int, batch_size: int, way: str) -> dict[str, objec
     kind = Adversarial if has_discriminator(model) else Regression
     learner = kind(options, Processes(), steps=100)
     count = batch_size * (STEPS + WARM_UP)
-    pictures = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8)
-    dataset = PictureDataset(pictures, torch.zeros(count, dtype=torch.int64), ["any"])
+    images = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8)
+    dataset = ImageDataset(images, torch.zeros(count, dtype=torch.int64), ["any"])
     loader, _ = create_loader(dataset, batch_size, seed=0)
     learner.train()
     seconds = []
@@ -64,7 +64,7 @@ def main(models: list[str]) -> None:
     """Print a table."""
     threads = os.environ.get("OMP_NUM_THREADS", "all")
     print(f"threads: {threads}; {ROUNDS} turns of each way, {STEPS} steps each, after {WARM_UP} to warm up\n")
-    print(f"{'model':14}{'size':>5}{'batch':>7}  {'way':9}{'pictures/s (min … max)':>26}{'ratio':>8}{'peak MiB':>10}")
+    print(f"{'model':14}{'size':>5}{'batch':>7}  {'way':9}{'images/s (min … max)':>26}{'ratio':>8}{'peak MiB':>10}")
     for size, batch_size in ((32, 100), (224, 16)):
         for model in models:
             if (model, size) in NOT_MADE_FOR:

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-SIZE = (100, 80)  # width and height of the picture of two halves; its working size is the same
+SIZE = (100, 80)  # width and height of the image of two halves; its working size is the same
 
 CODE = '''
 import torch

@@ -13,12 +13,12 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-SIZE = (200, 160)  # width and height of the picture of two halves; it is not enlarged to set hints on
+SIZE = (200, 160)  # width and height of the image of two halves; it is not enlarged to set hints on
 
 
 @pytest.fixture
 def painter(watched, lab):
-    """A painter on a picture of two halves, dark and bright, with a network that sees no colour in anything."""
+    """A painter on a image of two halves, dark and bright, with a network that sees no color in anything."""
     pixels = np.full((SIZE[1], SIZE[0], 3), 70, dtype=np.uint8)
     pixels[:, SIZE[0] // 2 :] = 180
     Image.fromarray(pixels).save(lab.folder / "halves.png")
@@ -36,36 +36,36 @@ def painter(watched, lab):
     return found
 
 
-def picture(painter):
+def image(painter):
     """What the painter shows, without the marks on it."""
-    source = painter.get_by_role("img", name="in the network's colours").get_attribute("src")
+    source = painter.get_by_role("img", name="in the network's colors").get_attribute("src")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))).astype(int)
 
 
 def redness(pixels, x, y):
-    """Red minus green about a pixel of the picture."""
+    """Red minus green about a pixel of the image."""
     part = pixels[y - 3 : y + 4, x - 3 : x + 4]
     return (part[..., 0] - part[..., 1]).mean()
 
 
 def spot(painter, x, y):
-    """Where a pixel of the picture is on the page."""
-    box = painter.get_by_role("img", name="in the network's colours").bounding_box()
+    """Where a pixel of the image is on the page."""
+    box = painter.get_by_role("img", name="in the network's colors").bounding_box()
     return box["x"] + (x + 0.5) * box["width"] / SIZE[0], box["y"] + (y + 0.5) * box["height"] / SIZE[1]
 
 
 def test_by_mouse(watched, painter, lab):
     page, status = watched.page, painter.get_by_role("status")
     painter.scroll_into_view_if_needed()
-    assert abs(redness(picture(painter), 50, 80)) < 3
+    assert abs(redness(image(painter), 50, 80)) < 3
 
-    # A click sets a hint: colour near it and none behind the edge.
+    # A click sets a hint: color near it and none behind the edge.
     page.mouse.click(*spot(painter, 50, 80))
     expect(status).to_contain_text("1 hint. Hint 1, row 80, column 50: L = 30, a = 35, b = 30.")
-    coloured = picture(painter)
-    assert redness(coloured, 50, 80) > 30
-    assert redness(coloured, 70, 80) > 15
-    assert abs(redness(coloured, 110, 80)) < 3
+    colored = image(painter)
+    assert redness(colored, 50, 80) > 30
+    assert redness(colored, 70, 80) > 15
+    assert abs(redness(colored, 110, 80)) < 3
 
     # A drag takes it to the other half, in one step of undo.
     page.mouse.move(*spot(painter, 50, 80))
@@ -74,33 +74,33 @@ def test_by_mouse(watched, painter, lab):
     page.mouse.move(*spot(painter, 150, 60), steps=8)
     page.mouse.up()
     expect(status).to_contain_text("1 hint. Hint 1, row 60, column 150: L = 73, a = 35, b = 30.")
-    dragged = picture(painter)
+    dragged = image(painter)
     assert redness(dragged, 150, 60) > 30
     assert abs(redness(dragged, 50, 80)) < 3
     painter.get_by_role("button", name="Undo").click()
     expect(status).to_have_text(re.compile(r"1 hint\.$"))
-    assert np.array_equal(picture(painter), coloured)
+    assert np.array_equal(image(painter), colored)
 
-    # The palette changes the colour of the hint that is taken up; what no screen shows is brought inside.
+    # The palette changes the color of the hint that is taken up; what no screen shows is brought inside.
     page.mouse.click(*spot(painter, 50, 80))
     expect(status).to_contain_text("Hint 1, row 80, column 50")
-    slice_ = painter.get_by_role("img", name="colours that a screen can show at L = 30")
+    slice_ = painter.get_by_role("img", name="colors that a screen can show at L = 30")
     box = slice_.bounding_box()
     page.mouse.click(box["x"] + 20, box["y"] + box["height"] / 2)  # far outside the gamut, at b = 0
     expect(status).to_contain_text("L = 30, a = -24, b = 0.")
-    assert redness(picture(painter), 50, 80) < -15
+    assert redness(image(painter), 50, 80) < -15
 
     # A second hint, then nothing, then both again.
     page.mouse.click(*spot(painter, 150, 100))
     expect(status).to_contain_text("2 hints. Hint 2, row 100, column 150")
-    two = picture(painter)
+    two = image(painter)
     painter.get_by_role("button", name="Clear").click()
     expect(status).to_contain_text("no hints yet")
-    assert abs(redness(picture(painter), 50, 80)) < 3
+    assert abs(redness(image(painter), 50, 80)) < 3
     expect(painter.get_by_role("button", name="Clear")).to_be_disabled()
     painter.get_by_role("button", name="Undo").click()
     expect(status).to_have_text(re.compile(r"2 hints\.$"))
-    assert np.array_equal(picture(painter), two)
+    assert np.array_equal(image(painter), two)
 
     # Saved, cleared, loaded; a broken file is a sentence.
     painter.get_by_role("textbox", name="Save as").fill("results/painted.png")
@@ -119,7 +119,7 @@ def test_by_mouse(watched, painter, lab):
     expect(status).to_contain_text("the file holds no hints: it is not JSON")
     load(page, painter, saved)
     expect(status).to_have_text(re.compile(r"2 hints\.$"))
-    assert np.array_equal(picture(painter), two)
+    assert np.array_equal(image(painter), two)
 
     assert watched.problems == []
     assert watched.offsite == []
@@ -134,14 +134,14 @@ def load(page, painter, path):
 
 def test_by_keyboard(watched, painter):
     page, status = watched.page, painter.get_by_role("status")
-    pad = painter.get_by_role("application", name="Picture")
+    pad = painter.get_by_role("application", name="Image")
     pad.focus()
     # From the middle, where the crosshair is at first.
     for key in ["Shift+ArrowLeft"] * 5 + ["ArrowUp"] * 3:
         page.keyboard.press(key)
     page.keyboard.press("Enter")
     expect(status).to_contain_text("1 hint. Hint 1, row 77, column 50: L = 30, a = 35, b = 30.")
-    assert redness(picture(painter), 50, 77) > 30
+    assert redness(image(painter), 50, 77) > 30
 
     # It is taken up, and moves with the arrows; Enter puts it down.
     page.keyboard.press("Shift+ArrowUp")
@@ -154,7 +154,7 @@ def test_by_keyboard(watched, painter):
     page.keyboard.press("Enter")
     expect(status).to_contain_text("2 hints. Hint 2, row 87, column 51")
 
-    # Tab leads to the palette, whose arrows change the colour.
+    # Tab leads to the palette, whose arrows change the color.
     page.keyboard.press("Tab")
     expect(painter.get_by_role("application", name="Palette")).to_be_focused()
     page.keyboard.press("Shift+ArrowLeft")
@@ -163,7 +163,7 @@ def test_by_keyboard(watched, painter):
     page.keyboard.press("Control+z")
     expect(status).to_have_text(re.compile(r"2 hints\.$"))
 
-    # Back in the picture, Enter takes up the hint under the crosshair, and Delete removes it.
+    # Back in the image, Enter takes up the hint under the crosshair, and Delete removes it.
     page.keyboard.press("Shift+Tab")
     expect(pad).to_be_focused()
     page.keyboard.press("Enter")
@@ -182,14 +182,14 @@ def test_in_notebook_11(watched, lab):
     watched.open_and_run(lab, "11_colorize_your_own.ipynb")
     page, painter = watched.page, watched.page.locator(".colorlab-hint-painter")
     status = painter.get_by_role("status")
-    shown = painter.get_by_role("img", name="in the network's colours")
+    shown = painter.get_by_role("img", name="in the network's colors")
     shown.scroll_into_view_if_needed()
     source, box = shown.get_attribute("src"), shown.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 3)
     expect(status).to_contain_text("Hint 1, ")
     expect(shown).not_to_have_attribute("src", source)
 
-    # On a narrow page the picture is smaller, and a click means the same.
+    # On a narrow page the image is smaller, and a click means the same.
     page.set_viewport_size({"width": 800, "height": 900})
     shown.scroll_into_view_if_needed()
     box = shown.bounding_box()

@@ -15,29 +15,29 @@ def test_a_training_is_watched_stopped_and_gone_on_with(watched, lab):
     train = dashboard.get_by_role("button", name="Train")
     stop = dashboard.get_by_role("button", name="Stop")
     curves = dashboard.get_by_role("img", name="Losses by epoch")
-    pictures = dashboard.get_by_role("img", name="Validation pictures")
+    images = dashboard.get_by_role("img", name="Validation images")
     slider = dashboard.get_by_role("slider")
     number = dashboard.get_by_role("spinbutton", name="Epoch")
 
-    # The widget, and not its stored picture: the run of the cells above, whose pictures can be looked through.
+    # The widget, and not its stored image: the run of the cells above, whose images can be looked through.
     expect(dashboard).to_have_count(1)
     expect(status).to_have_text(re.compile("Ready; what is shown is an earlier run"))
     expect(stop).to_be_disabled()
-    assert pictures.evaluate("async image => { await image.decode(); return image.naturalWidth; }") > 600
+    assert images.evaluate("async image => { await image.decode(); return image.naturalWidth; }") > 600
     expect(number).to_have_value("4")
     slider.focus()
     slider.press("Home")
-    expect(dashboard).to_contain_text("Before training: input, coloured, true")
+    expect(dashboard).to_contain_text("Before training: input, colored, true")
     slider.press("End")
-    expect(dashboard).to_contain_text("After epoch 4: input, coloured, true")
+    expect(dashboard).to_contain_text("After epoch 4: input, colored, true")
 
-    # In the dark theme, too, text and axes have the colour of the page's text.
+    # In the dark theme, too, text and axes have the color of the page's text.
     text = curves.locator("text").first
-    colour = text.evaluate("element => getComputedStyle(element).fill")
+    color = text.evaluate("element => getComputedStyle(element).fill")
     watched.page.evaluate(
         "async () => { await window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'}); }"
     )
-    expect(text).not_to_have_css("fill", colour)
+    expect(text).not_to_have_css("fill", color)
 
     # Start by keyboard. Curves move while it trains, and the kernel is free to answer the slider.
     drawn = curves.evaluate("element => element.innerHTML")
@@ -45,14 +45,14 @@ def test_a_training_is_watched_stopped_and_gone_on_with(watched, lab):
     train.press("Enter")
     expect(train).to_be_disabled()
     expect(status).to_contain_text("Training …")
-    expect(dashboard).to_contain_text(re.compile(r"epoch \d+ of 20, \d+ pictures/s\s*about .* left"))
+    expect(dashboard).to_contain_text(re.compile(r"epoch \d+ of 20, \d+ images/s\s*about .* left"))
     expect(curves).not_to_have_js_property("innerHTML", drawn)
     # An epoch has ended, and the slider went with it.
     expect(number).to_have_value(re.compile(r"^[1-9]\d*$"), timeout=600_000)
-    expect(dashboard).to_contain_text(re.compile(r"After epoch \d+: input, coloured, true"))
+    expect(dashboard).to_contain_text(re.compile(r"After epoch \d+: input, colored, true"))
     slider.focus()
     slider.press("Home")
-    expect(dashboard).to_contain_text("Before training: input, coloured, true")
+    expect(dashboard).to_contain_text("Before training: input, colored, true")
     expect(status).to_contain_text("Training …")
 
     # Stopped: what was learned is kept.
@@ -62,12 +62,12 @@ def test_a_training_is_watched_stopped_and_gone_on_with(watched, lab):
     expect(stop).to_be_disabled()
     epoch = int(re.search(r"epoch (\d+) of 20", status.inner_text())[1])
     slider.press("End")
-    expect(dashboard).to_contain_text(f"After epoch {epoch}: input, coloured, true")
+    expect(dashboard).to_contain_text(f"After epoch {epoch}: input, colored, true")
 
     # And gone on with from there, not from the beginning; then stopped again.
     dashboard.get_by_role("button", name="Go on").click()
     expect(status).to_contain_text("Training …")
-    expect(dashboard).to_contain_text(re.compile(r"epoch \d+ of 20, \d+ pictures/s"))
+    expect(dashboard).to_contain_text(re.compile(r"epoch \d+ of 20, \d+ images/s"))
     stop.click()
     expect(status).to_contain_text(re.compile(r"Stopped in epoch \d+ of 20\."))
     assert int(re.search(r"epoch (\d+) of 20", status.inner_text())[1]) >= epoch

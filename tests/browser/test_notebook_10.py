@@ -12,14 +12,14 @@ from colorlab.data.placeholder import photograph
 pytestmark = pytest.mark.browser
 
 LIBRARY = """
-from colorlab.evaluation import grey
+from colorlab.evaluation import gray
 from colorlab.models import ConstantColor
 from colorlab.widgets import MetricTrap, ModelComparison, TuringTest
 
-models = {"grey": grey(), "brown": ConstantColor((16, 20)), "blue": ConstantColor((0, -60))}
+models = {"gray": gray(), "brown": ConstantColor((16, 20)), "blue": ConstantColor((0, -60))}
 """
 
-# Which of the two pictures is visible at which time: their animations are held as soon as they are there, looked at
+# Which of the two images is visible at which time: their animations are held as soon as they are there, looked at
 # at moments within and between them, and then let go from the beginning. No frame can be missed on a busy machine.
 WATCH = """() => {
     const widget = document.querySelector('.colorlab-turing-test');
@@ -32,8 +32,8 @@ WATCH = """() => {
         for (const time of [250, 1000, 1750, 2500, 3250]) {
             animations.forEach(animation => { animation.currentTime = time; });
             const visible = [...widget.querySelectorAll('img')]
-                .filter(picture => getComputedStyle(picture).visibility === 'visible')
-                .map(picture => picture.alt.split(', ')[1]);
+                .filter(image => getComputedStyle(image).visibility === 'visible')
+                .map(image => image.alt.split(', ')[1]);
             window.seen.push(visible.join(' and ') || 'nothing');
         }
         for (const animation of animations) {
@@ -82,24 +82,24 @@ def test_comparing_models(watched, open_cell, tmp_path):
     photograph("cat").crop((0, 0, 200, 120)).save(mine, quality=95)
     broken.write_bytes(mine.read_bytes()[:2000])
     found = open_cell('ModelComparison("coffee", models)', "model-comparison")
-    status, pictures = found.get_by_role("status"), found.get_by_role("figure")
+    status, images = found.get_by_role("status"), found.get_by_role("figure")
     expect(status).to_contain_text("coffee at 256×171 pixels, sorted by MAE of a, b (Lab, ↓): brown is first.")
-    expect(pictures).to_have_text(["original", "brown", "grey", "blue"])
-    for picture in found.get_by_role("img").all():
-        assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth; }") == 256
+    expect(images).to_have_text(["original", "brown", "gray", "blue"])
+    for image in found.get_by_role("img").all():
+        assert image.evaluate("async image => { await image.decode(); return image.naturalWidth; }") == 256
 
     # Sorted by another score, by keyboard: another order, and that score in bold.
     sort_by = found.get_by_role("combobox", name="Sort by")
     sort_by.focus()
     sort_by.press("End")
-    expect(status).to_contain_text("sorted by |Δ colourfulness| (↓)")
-    expect(pictures).not_to_have_text(["original", "brown", "grey", "blue"])
-    bold = found.get_by_role("row", name="|Δ colourfulness|").first
+    expect(status).to_contain_text("sorted by |Δ colorfulness| (↓)")
+    expect(images).not_to_have_text(["original", "brown", "gray", "blue"])
+    bold = found.get_by_role("row", name="|Δ colorfulness|").first
     assert int(bold.evaluate("row => getComputedStyle(row).fontWeight")) >= 600
 
-    # A picture of one's own, then one that is broken, which changes nothing.
+    # A image of one's own, then one that is broken, which changes nothing.
     upload(watched.page, found, mine)
-    expect(status).to_contain_text("mine.jpg at 200×120 pixels, sorted by |Δ colourfulness|")
+    expect(status).to_contain_text("mine.jpg at 200×120 pixels, sorted by |Δ colorfulness|")
     expect(found.get_by_role("img", name="mine.jpg, the original")).to_be_visible()
     upload(watched.page, found, broken)
     expect(status).to_contain_text(re.compile(r"broken\.jpg is damaged.*Nothing was changed\."))
@@ -111,7 +111,7 @@ def test_falling_into_the_trap(watched, open_cell):
     found = open_cell('MetricTrap("coffee", models["brown"])', "metric-trap")
     page, status = watched.page, found.get_by_role("status")
     compare = found.get_by_role("button", name="Compare with the scores")
-    expect(status).to_contain_text("Which colours look best?")
+    expect(status).to_contain_text("Which colors look best?")
     expect(found.get_by_role("figure")).to_have_text(list("ABCDEF"))
 
     # By mouse, with a change of mind and too early a look.
@@ -137,7 +137,7 @@ def test_falling_into_the_trap(watched, open_cell):
     expect(found.get_by_role("row", name="you 6 2 1 3 4 5")).to_be_visible()
     expect(found.get_by_role("row", name=re.compile(r"^CIEDE2000 .*( \d){6} [−\d]"))).to_be_visible()
     expect(found.get_by_role("img", name="the original photograph")).to_be_visible()
-    expect(found.get_by_role("figure", name="no colour")).to_have_count(1)
+    expect(found.get_by_role("figure", name="no color")).to_have_count(1)
     assert quiet(watched)
 
 
@@ -148,7 +148,7 @@ def test_being_tested(watched, open_cell, lab):
     left.click()
     expect(status).to_have_text("Press Start first.")
 
-    # The page notes which picture is to be seen when.
+    # The page notes which image is to be seen when.
     page.evaluate(WATCH)
     found.get_by_role("button", name="Start").focus()
     page.keyboard.press("Space")
@@ -157,7 +157,7 @@ def test_being_tested(watched, open_cell, lab):
     assert page.evaluate("() => window.seen") == ["nothing", "left", "nothing", "right", "nothing"]
     page.wait_for_function(HIDDEN)
 
-    # Somebody looks at another tab and comes back: browsers begin animations again, but the pictures are gone.
+    # Somebody looks at another tab and comes back: browsers begin animations again, but the images are gone.
     page.wait_for_function(EMPTY)
     page.evaluate(ELSEWHERE_AND_BACK)
     expect(found).to_be_visible()
@@ -199,7 +199,7 @@ def test_in_notebook_10(watched, lab):
         page.locator(f".colorlab-{name}") for name in ("metric-trap", "model-comparison", "turing-test")
     )
     trap.get_by_role("button", name="E: choose").click()
-    expect(trap.get_by_role("status")).to_contain_text("Which colours look second?")
+    expect(trap.get_by_role("status")).to_contain_text("Which colors look second?")
     comparison.get_by_role("combobox", name="Sort by").select_option(label="SSIM (↑)")
     expect(comparison.get_by_role("status")).to_contain_text("sorted by SSIM (↑)")
     test.get_by_role("button", name="Start").click()
@@ -208,8 +208,8 @@ def test_in_notebook_10(watched, lab):
     # Narrow pages show all of it, too.
     page.set_viewport_size({"width": 800, "height": 900})
     for widget in (trap, comparison, test):
-        for picture in widget.locator("img").all():
-            box = picture.bounding_box()
+        for image in widget.locator("img").all():
+            box = image.bounding_box()
             assert box["x"] + box["width"] <= 800
             assert box["width"] > 80
     assert quiet(watched)

@@ -1,4 +1,4 @@
-"""Somebody opens notebook 11 in a browser and colours a picture of their own, mostly by keyboard."""
+"""Somebody opens notebook 11 in a browser and colors a image of their own, mostly by keyboard."""
 
 import re
 
@@ -9,13 +9,13 @@ from playwright.sync_api import expect
 
 from colorlab import pretrained
 from colorlab.data.placeholder import photograph
+from colorlab.image import read_image
 from colorlab.inference import full_lightness
-from colorlab.pictures import read_picture
 
 pytestmark = pytest.mark.browser
 
 
-def test_colouring_a_picture_of_ones_own(watched, lab, tmp_path):
+def test_coloring_a_image_of_ones_own(watched, lab, tmp_path):
     original = photograph("coffee").crop((40, 0, 440, 300))
     photo = tmp_path / "my breakfast.jpg"
     original.save(photo, quality=95)
@@ -26,14 +26,14 @@ def test_colouring_a_picture_of_ones_own(watched, lab, tmp_path):
     watched.open_and_run(lab, "11_colorize_your_own.ipynb")
     bench = page.locator(".colorlab-colorize-bench")
     status = bench.get_by_role("status")
-    before = bench.get_by_role("img", name="without colour")
-    after = bench.get_by_role("img", name="in the colours that")
+    before = bench.get_by_role("img", name="without color")
+    after = bench.get_by_role("img", name="in the colors that")
 
     # The first state: a sample, before and after, both really decoded by the browser.
-    expect(status).to_contain_text("astronaut, 512×512 pixels, coloured by")
-    for picture in (before, after):
-        expect(picture).to_be_visible()
-        assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth; }") == 512
+    expect(status).to_contain_text("astronaut, 512×512 pixels, colored by")
+    for image in (before, after):
+        expect(image).to_be_visible()
+        assert image.evaluate("async image => { await image.decode(); return image.naturalWidth; }") == 512
 
     # The edge between them: before to its left, after to its right; by keyboard and by mouse.
     edge = bench.get_by_role("slider", name="Edge between before and after")
@@ -51,23 +51,23 @@ def test_colouring_a_picture_of_ones_own(watched, lab, tmp_path):
     expect(edge).to_have_value("25")
     expect(before).to_have_css("clip-path", "inset(0px 75% 0px 0px)")
 
-    # Beside it the colours alone, or how far they are from the true ones.
-    expect(bench.get_by_role("img", name="The colours of astronaut alone")).to_be_visible()
+    # Beside it the colors alone, or how far they are from the true ones.
+    expect(bench.get_by_role("img", name="The colors of astronaut alone")).to_be_visible()
     view = bench.get_by_role("combobox", name="Beside it")
     view.focus()
     view.press("End")
-    expect(status).to_contain_text(re.compile(r"CIEDE2000 to the true colours: \d+\.\d in the mean"))
-    expect(bench.get_by_role("img", name="Where the colours are far from the true ones")).to_be_visible()
+    expect(status).to_contain_text(re.compile(r"CIEDE2000 to the true colors: \d+\.\d in the mean"))
+    expect(bench.get_by_role("img", name="Where the colors are far from the true ones")).to_be_visible()
 
     # Another sample, another model.
     src = after.get_attribute("src")
-    bench.get_by_role("combobox", name="Picture").select_option(label="rocket")
+    bench.get_by_role("combobox", name="Image").select_option(label="rocket")
     expect(status).to_contain_text("rocket, 640×427 pixels")
     expect(after).not_to_have_attribute("src", src)
     src = after.get_attribute("src")
     other = pretrained.NAMES[-1]
     bench.get_by_role("combobox", name="Model").select_option(label=other)
-    expect(status).to_contain_text(f"coloured by {other}")
+    expect(status).to_contain_text(f"colored by {other}")
     expect(after).not_to_have_attribute("src", src)
 
     # The chroma gain, by keyboard on the slider and in the number beside it.
@@ -86,11 +86,11 @@ def test_colouring_a_picture_of_ones_own(watched, lab, tmp_path):
     expect(status).to_contain_text("chroma gain 1.40")
     expect(slider).to_have_attribute("aria-valuenow", re.compile(r"^1\.40?$"))
 
-    # A picture of one's own.
+    # A image of one's own.
     upload(page, bench, photo)
     expect(status).to_contain_text("my breakfast.jpg, 400×300 pixels")
-    expect(after).to_have_attribute("alt", re.compile(r"^my breakfast\.jpg in the colours that"))
-    expect(bench.get_by_role("combobox", name="Picture").locator("option:checked")).to_have_text(
+    expect(after).to_have_attribute("alt", re.compile(r"^my breakfast\.jpg in the colors that"))
+    expect(bench.get_by_role("combobox", name="Image").locator("option:checked")).to_have_text(
         "my breakfast.jpg (own)"
     )
 
@@ -111,7 +111,7 @@ def test_colouring_a_picture_of_ones_own(watched, lab, tmp_path):
     with Image.open(target) as saved:
         assert saved.size == (400, 300)
         assert np.ptp(np.asarray(saved).astype(int), axis=2).mean() > 3
-        difference = full_lightness(read_picture(saved)) - full_lightness(read_picture(photo))
+        difference = full_lightness(read_image(saved)) - full_lightness(read_image(photo))
     assert float(difference.abs().max()) < 0.3
 
     assert watched.problems == []

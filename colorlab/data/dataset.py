@@ -1,4 +1,4 @@
-"""What a data set is here: labelled uint8 pictures of one size."""
+"""What a data set is here: labeled uint8 images of one size."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Sample = tuple[Tensor, int]
 Batch = tuple[Tensor, Tensor]
 
 
-class PictureDataset(Dataset[Sample]):
-    """Labelled pictures of one size, held in memory as uint8.
+class ImageDataset(Dataset[Sample]):
+    """Labeled images of one size, held in memory as uint8.
 
     A batch is gathered by one indexing operation (``__getitems__``, which a DataLoader calls with the indices
-    of a whole batch), not picture by picture. :class:`colorlab.data.stored.StoredDataset` has the same interface and
-    reads its pictures from files when they are asked for.
+    of a whole batch), not image by image. :class:`colorlab.data.stored.StoredDataset` has the same interface and
+    reads its images from files when they are asked for.
 
     Args:
         rgb: ``(N, 3, H, W)`` uint8.
@@ -28,20 +28,20 @@ class PictureDataset(Dataset[Sample]):
     """
 
     streamed = False
-    """Whether pictures are read and decoded when they are asked for, so that loader workers have something to do."""
+    """Whether images are read and decoded when they are asked for, so that loader workers have something to do."""
 
     def __init__(self, rgb: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
         if rgb.dtype != torch.uint8 or rgb.dim() != 4 or rgb.shape[1] != 3:
             raise ValueError(f"rgb must be uint8 (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}")
         if labels.shape != rgb.shape[:1]:
-            raise ValueError(f"labels must be ({len(rgb)},), one for each picture, got {tuple(labels.shape)}")
+            raise ValueError(f"labels must be ({len(rgb)},), one for each image, got {tuple(labels.shape)}")
         self._rgb = rgb
         self.labels = labels
         self.classes = tuple(classes)
 
     @property
     def rgb(self) -> Tensor:
-        """All pictures, ``(N, 3, H, W)`` uint8."""
+        """All images, ``(N, 3, H, W)`` uint8."""
         return self._rgb
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class PictureDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         if not -len(self) <= index < len(self):
-            raise IndexError(f"picture {index} of {len(self)}")
+            raise IndexError(f"image {index} of {len(self)}")
         rgb, labels = self.pick([index % len(self)])
         return rgb[0], int(labels[0])
 
@@ -57,13 +57,13 @@ class PictureDataset(Dataset[Sample]):
         return self.pick(indices)
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Some pictures, ``(n, 3, H, W)`` uint8, and their classes, ``(n,)``."""
+        """Some images, ``(n, 3, H, W)`` uint8, and their classes, ``(n,)``."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        # Pictures as wholes; `self._rgb[chosen]` takes 15 times as long.
+        # Images as wholes; `self._rgb[chosen]` takes 15 times as long.
         return self._rgb.index_select(0, chosen), self.labels[chosen]
 
     def pick_for_training(self, indices: list[int], seeds: list[int]) -> Batch:
-        """The same pictures as training sees them; each seed decides what chance decides about its picture.
+        """The same images as training sees them; each seed decides what chance decides about its image.
 
         In memory there are finished squares, of which nothing is left to be drawn. (Left and right are exchanged by
         the loader, for all data sets.)
@@ -71,7 +71,7 @@ class PictureDataset(Dataset[Sample]):
         return self.__getitems__(indices)
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """All pictures in their order, ``size`` at a time, never more of them in memory than those."""
+        """All images in their order, ``size`` at a time, never more of them in memory than those."""
         for start in range(0, len(self), size):
             yield self.pick(range(start, min(start + size, len(self))))
 

@@ -1,4 +1,4 @@
-"""Reading a picture of any kind: file, PIL image, array or tensor; 8 or 16 bits; with or without colour."""
+"""Reading a image of any kind: file, PIL image, array or tensor; 8 or 16 bits; with or without color."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from colorlab import profiles, tiff
 
-PictureSource = str | Path | Image.Image | npt.NDArray[np.generic] | Tensor
+ImageSource = str | Path | Image.Image | npt.NDArray[np.generic] | Tensor
 
 RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"})
 """Those of cameras' raw data, which the extra `files` reads."""
@@ -32,7 +32,7 @@ _USUAL = (
     ".heic .heif .hif .jp2 .j2k .jpf .jpx .tga .qoi .psd"
 )
 SUFFIXES = frozenset(_USUAL.split()) | RAW_SUFFIXES
-"""Endings of pictures' files. A file without one of them may be a picture too, which its content tells."""
+"""Endings of images' files. A file without one of them may be a image too, which its content tells."""
 
 _ORIENTATION = 274  # the tag's number in EXIF and TIFF
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
@@ -46,7 +46,7 @@ _SIGNS = {
     b"qoif": "QOI",
     b"8BPS": "PSD",
 }
-# Pillow keeps the upper byte of 16-bit colour. Told the other order of bytes, it keeps the lower one.
+# Pillow keeps the upper byte of 16-bit color. Told the other order of bytes, it keeps the lower one.
 _OTHER_ORDER = {
     f"{channels};16{order}": f"{channels};16{other}"
     for channels in ("RGB", "RGBA")
@@ -55,13 +55,13 @@ _OTHER_ORDER = {
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as read.
+class LoadedImage:
+    """A image as read.
 
     Attributes:
-        rgb: ``(H, W, 3)`` sRGB, uint8, or uint16 where the source had more than 8 bits. A grey source is a view
+        rgb: ``(H, W, 3)`` sRGB, uint8, or uint16 where the source had more than 8 bits. A gray source is a view
             with three equal channels, which takes no more memory than one.
-        alpha: ``(H, W)`` opacity, uint8, or ``None`` for an opaque picture.
+        alpha: ``(H, W)`` opacity, uint8, or ``None`` for an opaque image.
     """
 
     rgb: npt.NDArray[np.unsignedinteger[Any]]
@@ -76,11 +76,11 @@ class Picture:
         return torch.from_numpy(part)
 
 
-def read_picture(source: PictureSource) -> Picture:
-    """Read a picture of any kind; see :func:`colorlab.colorize` for what that includes.
+def read_image(source: ImageSource) -> LoadedImage:
+    """Read a image of any kind; see :func:`colorlab.colorize` for what that includes.
 
     Raises:
-        ValueError: what was given is not a picture; the sentence names the file or the shape. ``FileNotFoundError``
+        ValueError: what was given is not a image; the sentence names the file or the shape. ``FileNotFoundError``
             and other ``OSError`` are turned into it as well, so that one ``except`` serves a list of files.
         TypeError: neither path, image, array nor tensor.
     """
@@ -97,10 +97,10 @@ def read_picture(source: PictureSource) -> Picture:
         return _from_array(array, f"a tensor of shape {tuple(source.shape)}")
     if isinstance(source, np.ndarray):
         return _from_array(source, f"an array of shape {source.shape}")
-    raise TypeError(f"a picture is a path, a PIL image, an array or a tensor, not {type(source).__name__}")
+    raise TypeError(f"a image is a path, a PIL image, an array or a tensor, not {type(source).__name__}")
 
 
-def _read_path(path: Path) -> Picture:
+def _read_path(path: Path) -> LoadedImage:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError as error:
@@ -108,7 +108,7 @@ def _read_path(path: Path) -> Picture:
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
     if stat.S_ISDIR(mode):
-        raise ValueError(f"{path} is a folder, not a picture")
+        raise ValueError(f"{path} is a folder, not a image")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} is a pipe or a device, not a file")
     try:
@@ -118,8 +118,8 @@ def _read_path(path: Path) -> Picture:
         raise ValueError(f"{path} cannot be opened: {error.strerror or error}") from error
 
 
-def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> Picture:
-    """Read an open file. What it is, its content decides; everything that reads pictures comes through here.
+def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> LoadedImage:
+    """Read an open file. What it is, its content decides; everything that reads images comes through here.
 
     Args:
         file: open, at any place in it.
@@ -127,7 +127,7 @@ def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> Picture
         smallest: if given, a JPEG may come reduced, as long as its shorter side keeps at least so many pixels.
 
     Raises:
-        ValueError: it is not a picture, is damaged, or needs what is not installed; one sentence.
+        ValueError: it is not a image, is damaged, or needs what is not installed; one sentence.
     """
     with warnings.catch_warnings():
         # What Pillow warns about (odd EXIF data, many pixels) either does not matter or fails below.
@@ -137,9 +137,7 @@ def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> Picture
         except _FinalError:
             raise
         except UnidentifiedImageError as error:
-            raise ValueError(
-                f"{what} is not a picture that can be read (its contents are of no known kind)"
-            ) from error
+            raise ValueError(f"{what} is not a image that can be read (its contents are of no known kind)") from error
         except Image.DecompressionBombError as error:
             raise ValueError(f"{what} is too large to be opened safely: {error}") from error
         except MemoryError as error:
@@ -154,7 +152,7 @@ class _FinalError(ValueError):
 
 
 def kind_of(start: bytes) -> str | None:
-    """What kind of picture a file is that begins like this; ``None`` for what is none, or has no sign.
+    """What kind of image a file is that begins like this; ``None`` for what is none, or has no sign.
 
     64 bytes tell. ``raw`` is a camera's, ``heif`` one that Pillow does not read by itself, ``tiff`` may be either;
     others are named as Pillow names them.
@@ -183,7 +181,7 @@ def kind_of(start: bytes) -> str | None:
     return None
 
 
-def _read(file: BinaryIO, what: str, smallest: int | None) -> Picture:
+def _read(file: BinaryIO, what: str, smallest: int | None) -> LoadedImage:
     file.seek(0)
     start = file.read(64)
     file.seek(0)
@@ -195,7 +193,7 @@ def _read(file: BinaryIO, what: str, smallest: int | None) -> Picture:
     if kind == "tiff":
         return _read_tiff(file, what)
     if kind == "heif":
-        _extra("pillow_heif", f"{what} is a HEIC picture").register_heif_opener()
+        _extra("pillow_heif", f"{what} is a HEIC image").register_heif_opener()
     with Image.open(file) as image:
         if smallest is not None:
             image.draft(None, (smallest, smallest))
@@ -209,7 +207,7 @@ def _read(file: BinaryIO, what: str, smallest: int | None) -> Picture:
         return _finished(deep[..., :3], alpha, _orientation(image), profile, encoding)
 
 
-def _read_tiff(file: BinaryIO, what: str) -> Picture:
+def _read_tiff(file: BinaryIO, what: str) -> LoadedImage:
     page = tiff.find_page(file)
     if page.is_raw:
         return _developed(file, what)
@@ -253,13 +251,13 @@ def _opacity(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
     return alpha if alpha.dtype == np.uint8 else (alpha / 257).round().astype(np.uint8)
 
 
-def _developed(file: BinaryIO, what: str) -> Picture:
+def _developed(file: BinaryIO, what: str) -> LoadedImage:
     """A camera's raw data, developed as LibRaw does without being told more, 16 bits a channel."""
     rawpy = _extra("rawpy", f"{what} holds a camera's raw data")
     file.seek(0)
     try:
         with rawpy.imread(file) as raw:
-            return Picture(raw.postprocess(use_camera_wb=True, output_bps=16, gamma=(2.4, 12.92)))
+            return LoadedImage(raw.postprocess(use_camera_wb=True, output_bps=16, gamma=(2.4, 12.92)))
     except Exception as error:  # of rawpy's own kinds
         raise _FinalError(f"{what} holds a camera's raw data that cannot be developed: {error}") from error
 
@@ -272,7 +270,7 @@ def _extra(module: str, what: str) -> Any:  # noqa: ANN401  a module that may no
 
 
 def _deep_color(file: BinaryIO, image: Image.Image) -> npt.NDArray[np.uint16] | None:
-    """RGB or RGBA with 16 bits a channel, all of them, not turned; ``None`` for every other picture."""
+    """RGB or RGBA with 16 bits a channel, all of them, not turned; ``None`` for every other image."""
     tiles = getattr(image, "tile", [])
     arguments = [tile.args if isinstance(tile.args, tuple) else (tile.args,) for tile in tiles]
     if image.mode not in {"RGB", "RGBA"} or not arguments:
@@ -344,13 +342,13 @@ def _finished(
     orientation: int,
     profile: bytes | None,
     encoding: profiles.Encoding | None = None,
-) -> Picture:
-    """A picture of values ``H×W×1|3``, uint8 or uint16, as they are stored."""
+) -> LoadedImage:
+    """A image of values ``H×W×1|3``, uint8 or uint16, as they are stored."""
     values = encoding.to_srgb(values) if encoding is not None else profiles.array_to_srgb(values, profile)
     values = _upright(values, orientation)
     if alpha is not None:
         alpha = None if alpha.size and int(alpha.min()) == 255 else _upright(alpha, orientation)
-    return Picture(np.broadcast_to(values, (*values.shape[:2], 3)), alpha)
+    return LoadedImage(np.broadcast_to(values, (*values.shape[:2], 3)), alpha)
 
 
 def _upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
@@ -366,17 +364,17 @@ def _upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
 
 def _from_pil(
     image: Image.Image, what: str, *, orientation: int | None = None, chunks: Mapping[bytes, bytes] | None = None
-) -> Picture:
+) -> LoadedImage:
     chunks = chunks or {}
     # 16-bit grays of a TIFF in which 0 is white, which Pillow inverts for 8 bits only.
     negative = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
-    # Not ImageOps.exif_transpose: it writes the EXIF data anew, and raises on damaged ones of a sound picture.
+    # Not ImageOps.exif_transpose: it writes the EXIF data anew, and raises on damaged ones of a sound image.
     orientation = _orientation(image) if orientation is None else orientation
     if image.width < 1 or image.height < 1:
         raise _FinalError(f"{what} has no pixels: it is {image.width}×{image.height}")
     profile, encoding = image.info.get("icc_profile"), _png(image, chunks, what)
     if image.mode.startswith("I") or image.mode == "F":
-        values = _to_integers(_deep_grey(image, what)[..., None], what)
+        values = _to_integers(_deep_gray(image, what)[..., None], what)
         if negative and values.dtype == np.uint16:
             values = 65535 - values
         return _finished(values, _keyed(values, image, chunks), orientation, profile, encoding)
@@ -395,8 +393,8 @@ def _from_pil(
     return _finished(np.asarray(profiles.image_to_srgb(image, profile)), alpha, orientation, None)
 
 
-def _deep_grey(image: Image.Image, what: str) -> npt.NDArray[Any]:
-    """Modes with more than 8 bits: I;16 and I hold 16-bit greys, F anything."""
+def _deep_gray(image: Image.Image, what: str) -> npt.NDArray[Any]:
+    """Modes with more than 8 bits: I;16 and I hold 16-bit grays, F anything."""
     values = np.asarray(image)
     return values.astype(np.float32) if image.mode == "F" else _sixteen_bits(values, what)
 
@@ -411,15 +409,15 @@ def _sixteen_bits(values: npt.NDArray[Any], what: str) -> npt.NDArray[np.uint16]
     return values.astype(np.uint16)
 
 
-def _from_array(array: npt.NDArray[np.generic], what: str) -> Picture:
-    """``H×W`` or ``H×W×C``, C = 1 grey, 3 RGB, 4 RGBA."""
+def _from_array(array: npt.NDArray[np.generic], what: str) -> LoadedImage:
+    """``H×W`` or ``H×W×C``, C = 1 gray, 3 RGB, 4 RGBA."""
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
         raise ValueError(
-            f"{what} is not a picture: expected height × width, with 1, 3 or 4 channels last in an array and "
+            f"{what} is not a image: expected height × width, with 1, 3 or 4 channels last in an array and "
             "first in a tensor"
         )
     values = _to_integers(array, what)
@@ -427,7 +425,7 @@ def _from_array(array: npt.NDArray[np.generic], what: str) -> Picture:
     if values.shape[2] == 4:
         alpha = _opacity(values[..., 3:])
         values = values[..., :3]
-    return Picture(np.broadcast_to(values, (*values.shape[:2], 3)), alpha)
+    return LoadedImage(np.broadcast_to(values, (*values.shape[:2], 3)), alpha)
 
 
 def _to_integers(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
@@ -440,6 +438,6 @@ def _to_integers(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
         low, high = float(array.min()), float(array.max())
         # Written so that NaN fails it too.
         if not (low >= -1e-3 and high <= 1 + 1e-3):
-            raise _FinalError(f"{what} holds floats from {low:g} to {high:g}; a picture of floats lies in 0…1")
+            raise _FinalError(f"{what} holds floats from {low:g} to {high:g}; a image of floats lies in 0…1")
         return (array.astype(np.float32).clip(0, 1) * 65535).round().astype(np.uint16)
-    raise _FinalError(f"{what} has values of type {array.dtype}; pictures are uint8, uint16, bool or float")
+    raise _FinalError(f"{what} has values of type {array.dtype}; images are uint8, uint16, bool or float")

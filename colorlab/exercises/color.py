@@ -1,4 +1,4 @@
-"""Exercises on colour and on whole photographs: notebooks 1, 2 and 11."""
+"""Exercises on color and on whole photographs: notebooks 1, 2 and 11."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from colorlab import color
 from colorlab.data import create_dataset
 from colorlab.data.placeholder import photograph
-from colorlab.evaluation import grey
+from colorlab.evaluation import gray
 from colorlab.exercises.checking import WrongAnswer, compare, exercise, function, number, require, tensor
 from colorlab.hints import Hint, Propagation
 from colorlab.inference import predict_ab
@@ -24,8 +24,8 @@ ENOUGH = 0.6
 
 
 @exercise("01.1")
-def middle_grey(answer: object) -> str:
-    """Which of the 256 greys has the lightness nearest to 50?"""
+def middle_gray(answer: object) -> str:
+    """Which of the 256 grays has the lightness nearest to 50?"""
     level = number(answer, "the level")
     require(level == int(level) and 0 <= level <= 255, f"a level is a whole number from 0 to 255, not {level:g}.")
     lightness = color.rgb_to_lab(torch.arange(256, dtype=torch.uint8).expand(3, 1, 256))[0, 0]
@@ -45,7 +45,7 @@ def middle_grey(answer: object) -> str:
 
 @exercise("01.2")
 def halved(answer: object) -> str:
-    """A function that halves a picture by averaging the light of 2 × 2 pixels."""
+    """A function that halves a image by averaging the light of 2 × 2 pixels."""
     halve = function(answer, "(3, H, W) uint8 to (3, H/2, W/2) uint8")
     generator = torch.Generator().manual_seed(0)
     stripes = torch.tensor([60, 200], dtype=torch.uint8).repeat(3, 8, 4)
@@ -67,7 +67,7 @@ def halved(answer: object) -> str:
         compare(found, right, says, mistakes, "what adds up is light, so average that", rtol=0, atol=1.01)
         kind = getattr(given, "dtype", type(given).__name__)
         require(kind == torch.uint8, f"the values are right, but their type is {kind} in place of torch.uint8.")
-    return "what is averaged is light, so the small picture looks like the large one from afar."
+    return "what is averaged is light, so the small image looks like the large one from afar."
 
 
 def _xyz_averaged(rgb: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -83,7 +83,7 @@ def _light_averaged(rgb: Tensor) -> Tensor:
 
 @exercise("02.1")
 def odd_class(answer: object) -> str:
-    """Whose test pictures have mean colours farthest from those of its training pictures?"""
+    """Whose test images have mean colors farthest from those of its training images?"""
     trainset, testset = create_dataset("placeholder", "train"), create_dataset("placeholder", "test")
     classes = trainset.classes
     require(
@@ -101,7 +101,7 @@ def odd_class(answer: object) -> str:
         f"the mean a and b of {answer} differ by {apart[str(answer)]:.1f} Lab units between training and test, and "
         "there is a class with more. Compare distances in (a, b), not in RGB.",
     )
-    return f"the mean colours of {most} lie {apart[most]:.1f} Lab units apart: a split by place can change the task."
+    return f"the mean colors of {most} lie {apart[most]:.1f} Lab units apart: a split by place can change the task."
 
 
 @exercise("02.2")
@@ -126,10 +126,10 @@ def chroma_left(answer: object) -> str:
 
 @exercise("11.1")
 def working_shape(answer: object) -> str:
-    """On how many pixels is colour predicted, for a picture of any shape?"""
+    """On how many pixels is color predicted, for a image of any shape?"""
     shape = function(answer, "(height, width, size) to (height, width)")
     for height, width, size in ((400, 300, 64), (512, 512, 128), (90, 900, 64), (40, 30, 64)):
-        right = tuple(predict_ab(torch.zeros(height, width), grey(), size=size).shape[1:])
+        right = tuple(predict_ab(torch.zeros(height, width), gray(), size=size).shape[1:])
         found = tensor(shape(height, width, size), (2,), "what your function gives")
         says = f"{height} × {width} at size {size} becomes {right[0]} × {right[1]}, not {found[0]:g} × {found[1]:g}"
         mistakes = {
@@ -139,8 +139,8 @@ def working_shape(answer: object) -> str:
             "the shorter side is not `size`; the number of *pixels* is its square": _scaled(
                 height, width, size / min(height, width)
             ),
-            "small pictures are not enlarged": _scaled(height, width, size / math.sqrt(height * width)),
-            "it keeps the picture's shape": torch.tensor([size, size]),
+            "small images are not enlarged": _scaled(height, width, size / math.sqrt(height * width)),
+            "it keeps the image's shape": torch.tensor([size, size]),
         }
         compare(found, torch.tensor(right), says, mistakes, "mind the rounding, to whole pixels", rtol=0, atol=0)
     return "the working size fixes how many pixels the network sees, size² at most, whatever the shape."
@@ -152,7 +152,7 @@ def _scaled(height: int, width: int, scale: float) -> Tensor:
 
 @exercise("11.2")
 def three_hints(answer: object) -> str:
-    """At which three pixels of the grey portrait do true colours help most?"""
+    """At which three pixels of the gray portrait do true colors help most?"""
     lab = color.rgb_to_lab(torch.from_numpy(np.array(photograph("astronaut").resize((64, 64)))).movedim(-1, 0))
     pixels = _pixels(answer, 64)
     propagation = Propagation(lab[0])
@@ -173,7 +173,7 @@ def three_hints(answer: object) -> str:
             f"your hints leave {share:.0%} of the error, and {ENOUGH:.0%} is possible. That at row {idle[0]}, "
             f"column {idle[1]} helps least: without it {without[idle]:.0%} is left. Large vivid things help most."
         )
-    return f"{share:.0%} of the error is left: each hint colours a large thing that lightness sets apart."
+    return f"{share:.0%} of the error is left: each hint colors a large thing that lightness sets apart."
 
 
 def _pixels(answer: object, side: int) -> list[tuple[int, int]]:
