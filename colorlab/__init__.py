@@ -1,6 +1,6 @@
 """colorlab: learn automatic image colorization, and do it.
 
-``colorlab.colorize(image)`` colors a image; the rooms of the package are ``color``, ``data``, ``models``,
+``colorlab.colorize(image)`` colors an image; the rooms of the package are ``color``, ``data``, ``models``,
 ``pretrained``, ``training``, ``evaluation``, ``inference``, ``hints``, ``plots``, ``widgets`` and ``exercises``.
 Nothing is imported before it is used.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "colorize"]
 
 _ROOMS = {
-    "color", "data", "evaluation", "exercises", "hints", "inference", "models", "images", "plots", "pretrained",
+    "color", "data", "evaluation", "exercises", "hints", "image", "inference", "models", "plots", "pretrained",
     "training", "widgets",
 }  # fmt: skip
 

@@ -437,7 +437,7 @@ def _shared_cores(jobs: int) -> Iterator[None]:
 
 
 def _label(options: ColorizeOptions, model: Colorizer | None, style: Style | None) -> str:
-    """What colored a image, such that it can be done again."""
+    """What colored an image, such that it can be done again."""
     name = options.model_path.stem if options.model_path else options.model_name or pretrained.NAMES[0]
     if not isinstance(model, DistributionColorizer):
         return name

@@ -189,7 +189,7 @@ def fit_to_gamut(lab: Tensor) -> Tensor:
     if not bool(outside.any()):
         return lab
     with torch.no_grad():
-        # Only the colors concerned, as a image of one row: (3, 1, n).
+        # Only the colors concerned, as an image of one row: (3, 1, n).
         colors = lab.movedim(-3, -1)[outside].T.unsqueeze(1)
         fits = torch.zeros_like(colors[0])
         too_much = torch.ones_like(fits)

@@ -60,7 +60,7 @@ class Hint(NamedTuple):
 
 
 class Propagation:
-    """What a image's lightness says about how color spreads in it; made once for a image.
+    """What an image's lightness says about how color spreads in it; made once for an image.
 
     Args:
         lightness: ``(H, W)`` L in 0…100. At 256 × 256 the factorization takes about a second.
@@ -68,7 +68,7 @@ class Propagation:
             default a quarter of the longer side.
 
     Raises:
-        ValueError: ``lightness`` is not a image of finite values, or ``reach`` is not 0.1 to 1000.
+        ValueError: ``lightness`` is not an image of finite values, or ``reach`` is not 0.1 to 1000.
     """
 
     def __init__(self, lightness: Tensor, *, reach: float | None = None) -> None:
@@ -157,7 +157,7 @@ def system(lightness: _Array, reach: float) -> sparse.csc_array:
 
 
 def check_hints(hints: Sequence[Hint], shape: tuple[int, int]) -> None:
-    """Nothing, if all hints are of a image of ``shape`` (H, W).
+    """Nothing, if all hints are of an image of ``shape`` (H, W).
 
     Raises:
         ValueError: a hint that lies outside or is not finite, or two on one pixel.
@@ -166,7 +166,7 @@ def check_hints(hints: Sequence[Hint], shape: tuple[int, int]) -> None:
     for number, hint in enumerate(hints, start=1):
         if not (0 <= hint.row < shape[0] and 0 <= hint.column < shape[1]):
             raise ValueError(
-                f"hint {number} is at row {hint.row}, column {hint.column}, outside a image of "
+                f"hint {number} is at row {hint.row}, column {hint.column}, outside an image of "
                 f"{shape[1]}×{shape[0]} pixels"
             )
         if not (math.isfinite(hint.a) and math.isfinite(hint.b)):
@@ -202,7 +202,7 @@ def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
         shape: H and W of the lightness that they shall be used on.
 
     Raises:
-        ValueError: not such a file, a damaged one, or hints for a image of another size.
+        ValueError: not such a file, a damaged one, or hints for an image of another size.
     """
     try:
         content = json.loads(text)
@@ -213,7 +213,7 @@ def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
     size = content.get("height"), content.get("width")
     if size != shape:
         raise ValueError(
-            f"the hints are for a image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}"
+            f"the hints are for an image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}"
         )
     entries = content.get("hints")
     if not isinstance(entries, list):

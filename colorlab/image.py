@@ -1,4 +1,4 @@
-"""Reading a image of any kind: file, PIL image, array or tensor; 8 or 16 bits; with or without color."""
+"""Reading an image of any kind: file, PIL image, array or tensor; 8 or 16 bits; with or without color."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _USUAL = (
     ".heic .heif .hif .jp2 .j2k .jpf .jpx .tga .qoi .psd"
 )
 SUFFIXES = frozenset(_USUAL.split()) | RAW_SUFFIXES
-"""Endings of images' files. A file without one of them may be a image too, which its content tells."""
+"""Endings of images' files. A file without one of them may be an image too, which its content tells."""
 
 _ORIENTATION = 274  # the tag's number in EXIF and TIFF
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
@@ -56,7 +56,7 @@ _OTHER_ORDER = {
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """A image as read.
+    """An image as read.
 
     Attributes:
         rgb: ``(H, W, 3)`` sRGB, uint8, or uint16 where the source had more than 8 bits. A gray source is a view
@@ -77,10 +77,10 @@ class LoadedImage:
 
 
 def read_image(source: ImageSource) -> LoadedImage:
-    """Read a image of any kind; see :func:`colorlab.colorize` for what that includes.
+    """Read an image of any kind; see :func:`colorlab.colorize` for what that includes.
 
     Raises:
-        ValueError: what was given is not a image; the sentence names the file or the shape. ``FileNotFoundError``
+        ValueError: what was given is not an image; the sentence names the file or the shape. ``FileNotFoundError``
             and other ``OSError`` are turned into it as well, so that one ``except`` serves a list of files.
         TypeError: neither path, image, array nor tensor.
     """
@@ -97,7 +97,7 @@ def read_image(source: ImageSource) -> LoadedImage:
         return _from_array(array, f"a tensor of shape {tuple(source.shape)}")
     if isinstance(source, np.ndarray):
         return _from_array(source, f"an array of shape {source.shape}")
-    raise TypeError(f"a image is a path, a PIL image, an array or a tensor, not {type(source).__name__}")
+    raise TypeError(f"an image is a path, a PIL image, an array or a tensor, not {type(source).__name__}")
 
 
 def _read_path(path: Path) -> LoadedImage:
@@ -108,7 +108,7 @@ def _read_path(path: Path) -> LoadedImage:
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
     if stat.S_ISDIR(mode):
-        raise ValueError(f"{path} is a folder, not a image")
+        raise ValueError(f"{path} is a folder, not an image")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} is a pipe or a device, not a file")
     try:
@@ -127,7 +127,7 @@ def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> LoadedI
         smallest: if given, a JPEG may come reduced, as long as its shorter side keeps at least so many pixels.
 
     Raises:
-        ValueError: it is not a image, is damaged, or needs what is not installed; one sentence.
+        ValueError: it is not an image, is damaged, or needs what is not installed; one sentence.
     """
     with warnings.catch_warnings():
         # What Pillow warns about (odd EXIF data, many pixels) either does not matter or fails below.
@@ -137,7 +137,9 @@ def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> LoadedI
         except _FinalError:
             raise
         except UnidentifiedImageError as error:
-            raise ValueError(f"{what} is not a image that can be read (its contents are of no known kind)") from error
+            raise ValueError(
+                f"{what} is not an image that can be read (its contents are of no known kind)"
+            ) from error
         except Image.DecompressionBombError as error:
             raise ValueError(f"{what} is too large to be opened safely: {error}") from error
         except MemoryError as error:
@@ -343,7 +345,7 @@ def _finished(
     profile: bytes | None,
     encoding: profiles.Encoding | None = None,
 ) -> LoadedImage:
-    """A image of values ``H×W×1|3``, uint8 or uint16, as they are stored."""
+    """An image of values ``H×W×1|3``, uint8 or uint16, as they are stored."""
     values = encoding.to_srgb(values) if encoding is not None else profiles.array_to_srgb(values, profile)
     values = _upright(values, orientation)
     if alpha is not None:
@@ -417,7 +419,7 @@ def _from_array(array: npt.NDArray[np.generic], what: str) -> LoadedImage:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
         raise ValueError(
-            f"{what} is not a image: expected height × width, with 1, 3 or 4 channels last in an array and "
+            f"{what} is not an image: expected height × width, with 1, 3 or 4 channels last in an array and "
             "first in a tensor"
         )
     values = _to_integers(array, what)
@@ -438,6 +440,6 @@ def _to_integers(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
         low, high = float(array.min()), float(array.max())
         # Written so that NaN fails it too.
         if not (low >= -1e-3 and high <= 1 + 1e-3):
-            raise _FinalError(f"{what} holds floats from {low:g} to {high:g}; a image of floats lies in 0…1")
+            raise _FinalError(f"{what} holds floats from {low:g} to {high:g}; an image of floats lies in 0…1")
         return (array.astype(np.float32).clip(0, 1) * 65535).round().astype(np.uint16)
     raise _FinalError(f"{what} has values of type {array.dtype}; images are uint8, uint16, bool or float")

@@ -1,4 +1,4 @@
-"""Color for a image of any size and kind: predicted small, joined with the full-resolution lightness.
+"""Color for an image of any size and kind: predicted small, joined with the full-resolution lightness.
 
 Color needs far less resolution than lightness (television and JPEG have lived from that for decades), so a and b
 are predicted at the model's working size, enlarged along the outlines (:func:`enlarge`) and joined with the
@@ -38,7 +38,7 @@ def colorize(
     seed: int | None = None,
     size: int | None = None,
 ) -> Image.Image:
-    """Color a image; if it has color already, only its lightness is looked at.
+    """Color an image; if it has color already, only its lightness is looked at.
 
     Args:
         image: a path; a PIL image of any mode; an array ``H×W``, ``H×W×1|3|4``; or a tensor ``H×W``,
@@ -108,7 +108,7 @@ def full_lightness(image: LoadedImage) -> Tensor:
 
 
 def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, style: Style | None = None) -> Tensor:
-    """The model's colors for a image, at working size.
+    """The model's colors for an image, at working size.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
@@ -144,7 +144,7 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, 
 def render(
     lightness: Tensor, ab: Tensor, *, alpha: npt.NDArray[np.uint8] | None = None, chroma: float = 1.0
 ) -> Image.Image:
-    """Full-resolution lightness and small colors, as a image.
+    """Full-resolution lightness and small colors, as an image.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.

@@ -174,7 +174,7 @@ def epochs(history: History, *, count: int = 6, width: float = 6.0) -> Figure:
 def gamut(
     lightness: float, *, extent: float = 110, pixels: int = 221, center: tuple[float, float] = (0, 0)
 ) -> npt.NDArray[np.uint8]:
-    r"""The slice of the sRGB gamut at one L\*, as a image ``pixels × pixels × 3``.
+    r"""The slice of the sRGB gamut at one L\*, as an image ``pixels × pixels × 3``.
 
     a runs from left to right and b from bottom to top, both from ``-extent`` to ``extent`` around ``center``. Colors
     that no screen shows are a light gray.
@@ -414,7 +414,7 @@ def training(history: History, batches: pd.DataFrame | None = None, *, sheet: Dr
     Args:
         history: of the epochs so far, as dots.
         batches: statistics within epochs, as pale lines; indexed by the time in epochs.
-        sheet: a image to draw beneath.
+        sheet: an image to draw beneath.
     """
     batches = pd.DataFrame() if batches is None else batches
     table = history.table()

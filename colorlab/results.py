@@ -37,7 +37,7 @@ _ABOUT = frozenset(
     {269, _DESCRIPTION, 271, 272, 282, 283, 285, 296, _SOFTWARE, _DATE, _ARTIST, 316, 18246, 18249, _COPYRIGHT}
     | set(range(40091, 40096))
 )
-"""Tags of EXIF and TIFF that say something about a image, and not how its file is laid out."""
+"""Tags of EXIF and TIFF that say something about an image, and not how its file is laid out."""
 _SIZES = (40962, 40963)  # of the original, which may have been turned
 _SEVERAL = frozenset({"GIF", "WEBP", "PNG", "AVIF", "MPO", "HEIF"})
 _XMP_KEY = "XML:com.adobe.xmp"
@@ -46,7 +46,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class About:
-    """What a image's file says beside its pixels.
+    """What an image's file says beside its pixels.
 
     Attributes:
         images: how many the file holds.
@@ -65,7 +65,7 @@ class About:
 
 def read_about(path: Path) -> About:
     """What a file says about its image; of what is damaged, nothing."""
-    with warnings.catch_warnings(), contextlib.suppress(Exception):  # it never keeps a image from being colored
+    with warnings.catch_warnings(), contextlib.suppress(Exception):  # it never keeps an image from being colored
         warnings.simplefilter("ignore")
         with open(path, "rb") as file:
             start = file.read(64)
@@ -169,7 +169,7 @@ class Writer:
     model: str = "colorlab"
 
     def write(self, pixels: npt.NDArray[Any], target: Path, about: About) -> bool:
-        """Write ``H×W×3|4`` of uint8 or uint16. Under its final name a image is always whole.
+        """Write ``H×W×3|4`` of uint8 or uint16. Under its final name an image is always whole.
 
         Returns:
             Whether what is known about the original went along; where that is damaged, the result goes without.

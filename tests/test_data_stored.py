@@ -266,7 +266,7 @@ def spoiled(folder, tmp_path):
     files = sorted((tmp_path / "spoiled" / "train").rglob("*.jpg"))
     files[2].write_bytes(b"")
     files[3].write_bytes(files[3].read_bytes()[:900])
-    files[17].write_text("not a image")
+    files[17].write_text("not an image")
     return tmp_path / "spoiled"
 
 

@@ -238,7 +238,7 @@ def test_a_reach_that_is_none_is_refused(reach):
 @pytest.mark.parametrize(
     ("hints", "message"),
     [
-        ([Hint(4, 0, 1, 1)], "hint 1 is at row 4, column 0, outside a image of 5×4 pixels"),
+        ([Hint(4, 0, 1, 1)], "hint 1 is at row 4, column 0, outside an image of 5×4 pixels"),
         ([Hint(0, 0, 1, 1), Hint(0, -1, 1, 1)], "hint 2 is at row 0, column -1, outside"),
         ([Hint(0, 0, float("nan"), 1)], "hint 1 has a = nan"),
         ([Hint(1, 1, 1, 1), Hint(1, 1, 2, 2)], "hint 2 is on the same pixel as another: row 1, column 1"),
@@ -308,8 +308,8 @@ def one(**changes):
         ("[]", 'does not say "format"'),
         ('{"hints": []}', 'does not say "format"'),
         (file(format="colorlab hints 2"), 'does not say "format"'),
-        (file(height=60, width=80), "for a image of 80×60 pixels, but this one has 40×30"),
-        (file(height=None), "for a image of 40×None pixels"),
+        (file(height=60, width=80), "for an image of 80×60 pixels, but this one has 40×30"),
+        (file(height=None), "for an image of 40×None pixels"),
         (file(hints=None), '"hints" is not a list'),
         (file(hints=[3]), "hint 1 must have row, column, a, b"),
         (file(hints=[{"row": 1, "column": 2, "a": 3}]), "hint 1 must have row, column, a, b"),

@@ -356,8 +356,8 @@ def test_unreadable_files_are_named(tmp_path):
     assert "does not exist" in one_sentence_about(tmp_path / "missing.jpg")
     assert "is a folder" in one_sentence_about(tmp_path)
     assert "0 bytes" in one_sentence_about(file("empty.jpg", b""))
-    assert "not a image" in one_sentence_about(file("letter.jpg", b"Dear reader"))
-    assert "not a image" in one_sentence_about(file("letter.tif", b"Dear reader"))
+    assert "not an image" in one_sentence_about(file("letter.jpg", b"Dear reader"))
+    assert "not an image" in one_sentence_about(file("letter.tif", b"Dear reader"))
     assert "damaged" in one_sentence_about(file("cut.jpg", whole[: len(whole) // 2]))
     assert "cannot be opened" in one_sentence_about(tmp_path / ("long" * 100))
 

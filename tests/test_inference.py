@@ -1,4 +1,4 @@
-"""Color for a image of any size and kind: the lightness is the input's, the colors are the model's."""
+"""Color for an image of any size and kind: the lightness is the input's, the colors are the model's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every colorizer × every kind of data set: trains, is cut off, goes on, is loaded and colors a image."""
+"""Every colorizer × every kind of data set: trains, is cut off, goes on, is loaded and colors an image."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def of_lab(*colors):
 
 
 def of_rgb(*colors, size=(2, 2)):
-    """A image striped in these colors, ``(1, 3, H, W)`` uint8."""
+    """An image striped in these colors, ``(1, 3, H, W)`` uint8."""
     row = torch.tensor(colors, dtype=torch.uint8).T.repeat_interleave(size[1] // len(colors), dim=1)
     return row[None, :, None].expand(1, 3, size[0], -1).contiguous()
 

@@ -49,7 +49,7 @@ def runs(monkeypatch):
 
 
 def encoded(image, kind="JPEG", **options):
-    """The bytes of a image file."""
+    """The bytes of an image file."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -177,11 +177,11 @@ def test_back_to_a_sample_and_to_the_upload_again(bench):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("notes.txt", b"no image at all", "notes.txt is not a image"),
+        ("notes.txt", b"no image at all", "notes.txt is not an image"),
         ("empty.png", b"", "empty.png is empty"),
         ("cut.jpg", encoded(photograph("cat"))[:2000], "cut.jpg is damaged"),
         ("cut.tif", b"II*\x00\x08\x00", "cut.tif "),
-        ("", b"nothing", "upload is not a image"),
+        ("", b"nothing", "upload is not an image"),
     ],
 )
 def test_an_upload_that_is_no_image_is_a_sentence_and_changes_nothing(bench, runs, name, content, sentence):
@@ -414,7 +414,7 @@ def test_beside_it_the_difference_from_the_true_colors(bench, runs):
         bench.chroma.value = gain
         means.append(float(re.search(r"CIEDE2000 to the true colors: ([\d.]+) in the mean", said(bench))[1]))
     assert means[0] != means[1]
-    # The bench on a image of its own making: nearly nothing is left but what JPEG does.
+    # The bench on an image of its own making: nearly nothing is left but what JPEG does.
     true = color.rgb_to_lab(torch.from_numpy(np.array(photograph("cat"))).movedim(-1, 0))
     black, none = difference(true, photograph("cat"))
     assert none < 1e-3

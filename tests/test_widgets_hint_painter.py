@@ -38,7 +38,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def painter(tmp_path, monkeypatch, quick):
-    """A painter in an empty folder, on a image of two halves, with a network that gives them a little green."""
+    """A painter in an empty folder, on an image of two halves, with a network that gives them a little green."""
     monkeypatch.chdir(tmp_path)
     halves().save("halves.png")
     return HintPainter("halves.png", ConstantColor((-10, 0)))
@@ -255,7 +255,7 @@ def test_a_broken_upload_is_a_sentence_and_changes_nothing(painter):
     click(painter.canvas, 10, 12)
     state = painter.hints, painter.canvas.image, repr(painter)
     upload(painter.upload, "notes.txt", b"no image at all")
-    assert said(painter).startswith("notes.txt is not a image")
+    assert said(painter).startswith("notes.txt is not an image")
     assert said(painter).endswith("Nothing was changed.")
     assert (painter.hints, painter.canvas.image, repr(painter)) == state
 
@@ -347,7 +347,7 @@ def test_a_name_that_cannot_be_written_is_a_sentence(painter):
         (b"\x89PNG", "the file holds no hints: it is not JSON"),
         (
             to_json([], (1000, 1000)).encode(),
-            "the hints are for a image of 1000×1000 pixels, but this one has 40×30",
+            "the hints are for an image of 1000×1000 pixels, but this one has 40×30",
         ),
     ],
 )

@@ -135,7 +135,7 @@ def test_an_upload_the_same_one_twice_and_its_order_is_kept(comparison, cup):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("notes.txt", b"no image", "notes.txt is not a image"),
+        ("notes.txt", b"no image", "notes.txt is not an image"),
         ("cut.png", "cup", "cut.png is damaged"),
         ("stamp.png", (20, 20), "stamp.png is too small or too narrow"),
         ("panorama.png", (1600, 100), "panorama.png is too small or too narrow"),

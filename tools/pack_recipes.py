@@ -45,7 +45,7 @@ def needs(names: list[str]) -> dict[str, int]:
 
 
 def shrunk(content: bytes, size: int) -> bytes:
-    """A image's file as WebP, as large as training at ``size`` needs it: for random crops, a quarter larger."""
+    """An image's file as WebP, as large as training at ``size`` needs it: for random crops, a quarter larger."""
     with Image.open(io.BytesIO(content)) as file:
         image = ImageOps.exif_transpose(file).convert("RGB")
     side = size if size <= THUMBNAIL else size * 5 // 4

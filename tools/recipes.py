@@ -88,7 +88,7 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
     ),
 }
 
-# Networks that judge: of what is shown in a image, and, as ``trunk``, of how alike two images look.
+# Networks that judge: of what is shown in an image, and, as ``trunk``, of how alike two images look.
 JUDGES: dict[str, ClassifierOptions] = {
     "classifier-cifar10": ClassifierOptions(
         experiment_name="weights-classifier-cifar10",

@@ -137,7 +137,7 @@ def agreement() -> None:
         everywhere = _interval(lambda some, d=distances: _rank(d[:, some], lpips[:, some]), len(rgb))
         each = [_rank(distances[:, [i]], lpips[:, [i]]) for i in range(len(rgb))]
         within = _interval(lambda some, e=each: float(np.nanmean(np.array(e)[some])), len(rgb))
-        print(f"{name:30} over all pairs {everywhere}; within a image {within}")
+        print(f"{name:30} over all pairs {everywhere}; within an image {within}")
 
 
 def _rank(a: Table, b: Table) -> float:

@@ -57,7 +57,7 @@ class _Index(NamedTuple):
 class TarFiles(ImageFiles):
     """The images in a tar, by their endings, or else by their content.
 
-    Memory holds the index, some 100 bytes a image, never the images. A folder that all members lie in, as in the
+    Memory holds the index, some 100 bytes an image, never the images. A folder that all members lie in, as in the
     seed's archives, is no part of their names, so that a tar holds what its folder holds.
 
     Raises:

@@ -32,7 +32,7 @@ _RATIO = [3 / 4, 4 / 3]
 
 
 class Box(NamedTuple):
-    """A part of a image, in pixels."""
+    """A part of an image, in pixels."""
 
     top: int
     left: int
@@ -41,7 +41,7 @@ class Box(NamedTuple):
 
 
 def middle(content: bytes, size: int) -> Tensor:
-    """The middle of a image, ``(3, size, size)`` uint8.
+    """The middle of an image, ``(3, size, size)`` uint8.
 
     Raises:
         ValueError: ``content`` is no readable image.
@@ -93,7 +93,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
 
 
 def _scaled(box: Box, before: Sequence[int], after: Sequence[int]) -> Box:
-    """A box in a image of ``before`` pixels, in the same of ``after``, which may also be turned by 90°.
+    """A box in an image of ``before`` pixels, in the same of ``after``, which may also be turned by 90°.
 
     A crop is as likely as the one with height and width exchanged, so it does not matter which way it was turned.
     """

@@ -1,4 +1,4 @@
-"""The bytes of a image's file, decoded to uint8 RGB as quickly as its kind allows.
+"""The bytes of an image's file, decoded to uint8 RGB as quickly as its kind allows.
 
 Almost every image of a data set is a JPEG. Those go straight to libjpeg-turbo (through ``simplejpeg``), which gives
 what Pillow gives, to the bit, in a fifth (32×32) to two thirds (400×300) of the time; and straight to a half
@@ -23,7 +23,7 @@ from colorlab.profiles import is_srgb
 
 
 def decode(content: bytes, smallest: int | None = None) -> npt.NDArray[np.uint8]:
-    """A image's file, decoded: upright, in sRGB, 8 bits a channel.
+    """An image's file, decoded: upright, in sRGB, 8 bits a channel.
 
     Args:
         content: the bytes of a file of any kind that :func:`colorlab.image.read_image` reads.

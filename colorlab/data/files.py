@@ -126,7 +126,7 @@ class _Walk:
 
 
 def is_image(name: str, start: Callable[[], bytes]) -> bool:
-    """Whether a file is meant to be a image: by its ending, or else by its content.
+    """Whether a file is meant to be an image: by its ending, or else by its content.
 
     Args:
         name: its name.

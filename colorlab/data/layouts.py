@@ -33,10 +33,10 @@ def own_folder(names: Sequence[str]) -> Splits:
     Folders above and below it do not matter. Images beside those folders are left out, with a word on standard
     error.
 
-    Without such folders, images are divided by a hash of their names, 80 : 10 : 10, so that a image stays where
+    Without such folders, images are divided by a hash of their names, 80 : 10 : 10, so that an image stays where
     it is when others come or go. Where one of the three would be left empty, it gets one image of the largest.
 
-    The class is the path of the folder that a image lies in, below the split or below what all images share.
+    The class is the path of the folder that an image lies in, below the split or below what all images share.
 
     Raises:
         ValueError: there are folders that mean val or test, and others, but none that means train.
@@ -238,7 +238,7 @@ def _folder(name: str) -> str:
 
 
 def _class(label: str) -> str:
-    # One string a class, not one a image; the same whichever way a system writes its accents.
+    # One string a class, not one an image; the same whichever way a system writes its accents.
     return sys.intern(unicodedata.normalize("NFC", label)) if label else NO_CLASS
 
 

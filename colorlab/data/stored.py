@@ -115,7 +115,7 @@ class StoredDataset(ImageDataset):
         )
 
     def try_to_read(self, index: int, seed: int | None = None) -> Tensor | None:
-        """A image, or ``None`` if it cannot be read, which is noted.
+        """An image, or ``None`` if it cannot be read, which is noted.
 
         Raises:
             ValueError: if it cannot be read and that is no less than a failure.
@@ -135,7 +135,7 @@ class StoredDataset(ImageDataset):
             return None
 
     def name(self, index: int) -> str:
-        """The name of a image's file."""
+        """The name of an image's file."""
         return self.files.name(int(self.chosen[index]))
 
     def report_unreadable(self) -> None:

@@ -187,7 +187,7 @@ def auc_rebalanced(original: Seen, result: Seen) -> Tensor:
 
 
 def auc_weight(original: Seen, result: Seen) -> Tensor:
-    """Mean weight of a image's pixels in :func:`auc_rebalanced`: how rare the *original's* colors are. Above 0."""
+    """Mean weight of an image's pixels in :func:`auc_rebalanced`: how rare the *original's* colors are. Above 0."""
     return rebalancing.weights(original.lab).mean(dim=(1, 2))
 
 

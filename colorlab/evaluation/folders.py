@@ -154,7 +154,7 @@ class ImageFolder:
         """Some of the images, uint8 ``(N, 3, H, W)``.
 
         Raises:
-            ValueError: a image is damaged, or has more than 8 bits a channel.
+            ValueError: an image is damaged, or has more than 8 bits a channel.
         """
         images = [read_image(self.path / _SPLIT / name).rgb for name in names]
         if any(image.dtype != np.uint8 for image in images):
@@ -163,7 +163,7 @@ class ImageFolder:
 
 
 def label_of(name: str) -> str:
-    """The class in a image's name; empty where there are no classes."""
+    """The class in an image's name; empty where there are no classes."""
     return name.rpartition("/")[0]
 
 
@@ -226,7 +226,7 @@ def _image_files(path: Path) -> list[str]:
 
 
 def _size(path: Path) -> tuple[int, int] | None:
-    """Height and width, from the first bytes of the file; ``None`` if they are not those of a image."""
+    """Height and width, from the first bytes of the file; ``None`` if they are not those of an image."""
     try:
         with Image.open(path) as opened:
             return opened.height, opened.width

@@ -84,7 +84,7 @@ class PerceptualDistance:
         """What the trunk sees: for each layer ``(N, C, h, w)`` float32 on :attr:`device`, of length 1 over channels.
 
         Args:
-            rgb: ``(N, 3, H, W)`` uint8. All at once: 7 MB (``squeeze``) to 24 MB (``vgg``) a image of 224 pixels.
+            rgb: ``(N, 3, H, W)`` uint8. All at once: 7 MB (``squeeze``) to 24 MB (``vgg``) an image of 224 pixels.
         """
         self._check(rgb)
         # To [-1, 1] and on to what the trunk expects, in one go: (x/127.5 - 1 - shift)/scale.

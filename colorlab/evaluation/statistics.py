@@ -42,11 +42,11 @@ def wilson(successes: int, n: int) -> Interval:
 def paired_bootstrap(differences: npt.ArrayLike) -> Interval:
     """The mean of differences by image and its 95 % interval, by resampling the images 9,999 times.
 
-    Two models that are scored on the same images are compared by these differences: what makes a image hard for
+    Two models that are scored on the same images are compared by these differences: what makes an image hard for
     both cancels, which their two separate intervals do not know. An interval without 0 tells them apart.
 
     Args:
-        differences: one per image, model minus other. Those that are not finite (a PSNR of a image met exactly)
+        differences: one per image, model minus other. Those that are not finite (a PSNR of an image met exactly)
             are left out.
 
     Returns:

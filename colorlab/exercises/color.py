@@ -45,7 +45,7 @@ def middle_gray(answer: object) -> str:
 
 @exercise("01.2")
 def halved(answer: object) -> str:
-    """A function that halves a image by averaging the light of 2 × 2 pixels."""
+    """A function that halves an image by averaging the light of 2 × 2 pixels."""
     halve = function(answer, "(3, H, W) uint8 to (3, H/2, W/2) uint8")
     generator = torch.Generator().manual_seed(0)
     stripes = torch.tensor([60, 200], dtype=torch.uint8).repeat(3, 8, 4)
@@ -126,7 +126,7 @@ def chroma_left(answer: object) -> str:
 
 @exercise("11.1")
 def working_shape(answer: object) -> str:
-    """On how many pixels is color predicted, for a image of any shape?"""
+    """On how many pixels is color predicted, for an image of any shape?"""
     shape = function(answer, "(height, width, size) to (height, width)")
     for height, width, size in ((400, 300, 64), (512, 512, 128), (90, 900, 64), (40, 30, 64)):
         right = tuple(predict_ab(torch.zeros(height, width), gray(), size=size).shape[1:])

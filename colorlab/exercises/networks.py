@@ -248,4 +248,4 @@ def left_out(answer: object) -> str:
             "one image alone makes no batch, as batch norm has nothing to compare it with": float(images % processes),
         }
         compare(found, right, says, mistakes, "print `batch.indices` of a small `BatchOrder`", rtol=0, atol=0)
-    return "only what cannot be shared evenly is left out, and a image that would be a batch by itself."
+    return "only what cannot be shared evenly is left out, and an image that would be a batch by itself."

@@ -168,7 +168,7 @@ def agreement(answer: object) -> str:
         "pairs with equal distances count too, one half each": float(
             (for_first * (1 - people) + for_second * people).mean()
         ),
-        "you count majorities; three people of five for a image are a share of 0.6, not 1": float(majority.mean()),
+        "you count majorities; three people of five for an image are a share of 0.6, not 1": float(majority.mean()),
     }
     says = f"of 50 pairs, 10 of them with equal distances, the share is {right:.3f}, and you say {found:.3f}"
     compare(found, right, says, mistakes, "add up, for each pair, the people who chose as the distance does")

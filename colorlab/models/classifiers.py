@@ -112,7 +112,7 @@ class SmallClassifier(Classifier):
         self.logits = nn.Linear(192, len(classes))
 
     def classify(self, values: Tensor) -> Tensor:
-        """``(N, 3, H, W)`` → ``(N, classes)``; in ``eval()`` mode the mean of a image's and its mirror image's.
+        """``(N, 3, H, W)`` → ``(N, classes)``; in ``eval()`` mode the mean of an image's and its mirror image's.
 
         Left and right say nothing about what a thing is: two looks at it are right more often than one.
         """

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Discriminator(nn.Module, ABC):
-    """A network from a image, as lightness and a and b in network units, to logits: positive for "real".
+    """A network from an image, as lightness and a and b in network units, to logits: positive for "real".
 
     No sigmoid at the end: the objective (:func:`torch.nn.functional.binary_cross_entropy_with_logits`) has its own,
     and two of them squeeze every answer into (0.5, 0.73).

@@ -17,7 +17,7 @@ class NazeriDiscriminator(Discriminator):
     """Sees L, a and b; halves the image layer by layer, then asks one question of what is left.
 
     4×4 convolutions, each followed by leaky ReLU (slope 0.2) and batch norm, and a last convolution to one channel:
-    one answer a image at 32 pixels (2,760,513 parameters), nine overlapping ones at 224 (15,350,593). The seed
+    one answer an image at 32 pixels (2,760,513 parameters), nine overlapping ones at 224 (15,350,593). The seed
     ended in a sigmoid and then used a loss that has its own; here the answers are logits.
 
     Args:

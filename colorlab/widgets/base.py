@@ -1,4 +1,4 @@
-"""What several widgets have in common: a line that says what goes on, and a image that somebody chooses."""
+"""What several widgets have in common: a line that says what goes on, and an image that somebody chooses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WRAPPED = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px
 
 
 class Source(NamedTuple):
-    """Where a image comes from; a sample and an own image may have the same name."""
+    """Where an image comes from; a sample and an own image may have the same name."""
 
     kind: Literal["sample", "own"]
     name: str
@@ -58,7 +58,7 @@ class StatusBox(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 class ImageBox(StatusBox):
     """A widget about one image, a sample or somebody's own, with the two controls that choose it.
 
-    A subclass lays out :attr:`image` and :attr:`upload`, says in :meth:`_put` what is to be done with a image,
+    A subclass lays out :attr:`image` and :attr:`upload`, says in :meth:`_put` what is to be done with an image,
     and calls :meth:`_open` with the first one.
     """
 
@@ -73,11 +73,11 @@ class ImageBox(StatusBox):
             options=self._sources(), description="Image", style=NARROW, layout={"width": "222px"}
         )
         self.upload = ipywidgets.FileUpload(
-            description="Upload", accept="image/*,.tif,.tiff", tooltip="Upload a image", layout={"width": "112px"}
+            description="Upload", accept="image/*,.tif,.tiff", tooltip="Upload an image", layout={"width": "112px"}
         )
 
     def _put(self, source: Source, image: LoadedImage) -> None:
-        """Show a image; where that raises, everything must be as it was, but for the status line."""
+        """Show an image; where that raises, everything must be as it was, but for the status line."""
         raise NotImplementedError
 
     def _open(self, image: str | Path) -> None:

@@ -74,14 +74,14 @@ def own_style(model: Colorizer, name: str) -> Style | None:
 
 
 class ColorizeBench(ImageBox):
-    """Color a image in a notebook: ``ColorizeBench()`` as the last line of a cell.
+    """Color an image in a notebook: ``ColorizeBench()`` as the last line of a cell.
 
     A sample or an upload is colored by the chosen model. An edge between before and after can be moved over the
     image; beside it stand the colors alone, or how far they are from the true ones. The result is saved at full
     resolution, with the lightness of the original. What goes wrong is said in the status line.
 
     Args:
-        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a image file.
+        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
             Jupyter servers drop uploads above 10 MB without a word unless set otherwise, as `make lab` does.
         model: the model to begin with; ``None`` is the best that ships.
         models: name → colorizer: models of your own, offered beside :data:`colorlab.pretrained.NAMES`.
@@ -90,7 +90,7 @@ class ColorizeBench(ImageBox):
             seed can be changed on the bench.
 
     Raises:
-        ValueError: a image that cannot be read, an unknown model or style, a style for a model that predicts a
+        ValueError: an image that cannot be read, an unknown model or style, a style for a model that predicts a
             single color, a size below 1.
     """
 

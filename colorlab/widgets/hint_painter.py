@@ -71,13 +71,13 @@ class HintPainter(ImageBox):
     as JSON, beside it. What goes wrong is said in the status line.
 
     Args:
-        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a image file.
+        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
         model: what predicts the colors that hints correct: a colorizer, or the name of weights that ship; ``None``
             is the best of them.
         hints: to begin with, in pixels of the image reduced to :data:`HINT_SIZE`, as :attr:`hints` gives them.
 
     Raises:
-        ValueError: a image that cannot be read, an unknown model, or hints that do not fit the image.
+        ValueError: an image that cannot be read, an unknown model, or hints that do not fit the image.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class HintPainter(ImageBox):
             layout={"width": "128px"},
         )
         desk = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "8px 16px", "padding": "4px"}
-        # Never wider than the page; a image that is cut off could not be hit everywhere.
+        # Never wider than the page; an image that is cut off could not be hit everywhere.
         self.canvas.layout.max_width = self.swatches.layout.max_width = "100%"
         buttons = ipywidgets.HBox([self.undo, self.remove, self.clear], layout={"flex_flow": "row wrap"})
         side = ipywidgets.VBox([self.legend, self.swatches, buttons], layout={"max_width": "100%"})

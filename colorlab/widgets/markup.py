@@ -12,14 +12,14 @@ _ENLARGE_BELOW = 256  # images as small as CIFAR's are shown with visible pixels
 
 
 def png(image: Image.Image) -> bytes:
-    """A image as a PNG file."""
+    """An image as a PNG file."""
     encoded = io.BytesIO()
     image.save(encoded, format="png")
     return encoded.getvalue()
 
 
 def data_url(image: Image.Image) -> str:
-    """A image as an address that holds it: RGB as JPEG, RGBA as PNG."""
+    """An image as an address that holds it: RGB as JPEG, RGBA as PNG."""
     if image.mode == "RGBA":
         kind, content = "png", png(image)
     else:
@@ -31,12 +31,12 @@ def data_url(image: Image.Image) -> str:
 
 
 def shown_width(image: Image.Image) -> int:
-    """Width of a image on the page, in CSS pixels where there is room for them."""
+    """Width of an image on the page, in CSS pixels where there is room for them."""
     return image.width * max(1, _ENLARGE_BELOW // max(image.size))
 
 
 def image_html(image: Image.Image, *, alt: str, caption: str, width: int | None = None) -> str:
-    """A image as a ``<figure>`` that needs no file, no server and no network.
+    """An image as a ``<figure>`` that needs no file, no server and no network.
 
     Args:
         image: RGB, or RGBA, which is then shown as transparent.

@@ -44,7 +44,7 @@ LETTERS = "ABCDEF"
 
 
 def six(rgb: Tensor, model: Colorizer) -> dict[str, Tensor]:
-    """Six colorizations of a image, all with its lightness.
+    """Six colorizations of an image, all with its lightness.
 
     Args:
         rgb: the original, ``(3, H, W)`` uint8.
@@ -109,13 +109,13 @@ class MetricTrap(StatusBox):
     image is, the original, how each score ranks the six, and Kendall's τ between that and the person's ranking.
 
     Args:
-        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a image file.
+        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
         model: whose colors one of the six has; by default the best that ships.
         perceptual: adds the distance that it measures to the scores.
         seed: of the order in which the six stand.
 
     Raises:
-        ValueError: a image that cannot be read or is too small to be scored.
+        ValueError: an image that cannot be read or is too small to be scored.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ from colorlab.widgets.subject import as_image, has_color
 
 
 class _Shown(NamedTuple):
-    """A image and everything about it."""
+    """An image and everything about it."""
 
     name: str
     original: Tensor
@@ -45,13 +45,13 @@ class ModelComparison(ImageBox):
     each result stand its scores against the original; *Sort by* puts the models in the order of one of them.
 
     Args:
-        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of a image file.
+        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
         models: name → colorizer; by default gray, the mean color of `placeholder`'s training images, and all that
             ship (:data:`colorlab.pretrained.NAMES`).
         perceptual: adds the distance that it measures to the scores.
 
     Raises:
-        ValueError: no models, or a image that cannot be read or is too small to be scored.
+        ValueError: no models, or an image that cannot be read or is too small to be scored.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class ModelComparison(ImageBox):
 
 
 def _scores_html(row: pd.Series[float], chosen: str) -> str:
-    """The scores under a image; the one that decides the order stands out."""
+    """The scores under an image; the one that decides the order stands out."""
     lines = []
     for name, value in row.items():
         number = "∞" if math.isinf(value) else f"{value:.3g}"

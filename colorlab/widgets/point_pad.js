@@ -1,4 +1,4 @@
-// A image with points on it, for mouse, finger and keyboard. It decides nothing: it tells Python what
+// An image with points on it, for mouse, finger and keyboard. It decides nothing: it tells Python what
 // somebody did, and shows what Python answers. Moves that Python is too slow for are left out, never queued.
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

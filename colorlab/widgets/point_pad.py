@@ -1,4 +1,4 @@
-"""A image with points on it that a person sets and moves; ipywidgets' own images do not say where one clicks."""
+"""An image with points on it that a person sets and moves; ipywidgets' own images do not say where one clicks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from colorlab.widgets.markup import data_url
 
 
 class PointPad(anywidget.AnyWidget):
-    """A image that reports clicks, drags and keys; what they mean is decided by ``act``.
+    """An image that reports clicks, drags and keys; what they mean is decided by ``act``.
 
     It is told of one gesture at a time, as a mapping with a ``kind``: ``press`` (at column ``x`` and row ``y``, on
     the point ``index`` or, if that is -1, beside all points), ``move`` (of the selected point, to x and y),
@@ -56,7 +56,7 @@ class PointPad(anywidget.AnyWidget):
         selected: int,
         width: int,
     ) -> None:
-        """Show a image and its points, all in one message to the browser.
+        """Show an image and its points, all in one message to the browser.
 
         Args:
             image: RGB or RGBA.

@@ -19,14 +19,14 @@ SIDE = 256
 """Longer side, in pixels, of the images that are compared: scores depend on it, and it is the papers' usual one."""
 
 SMALLEST = 32
-"""Shorter side, in pixels, that a image needs for all scores."""
+"""Shorter side, in pixels, that an image needs for all scores."""
 
 FORMULAS = ("mae", "psnr", "ssim", "ciede2000", "epsilon_5", "auc_rebalanced", "colorfulness_difference")
 """The scores shown: of those that only differ in their unit or in a weight, one each."""
 
 
 def reduced(image: LoadedImage, name: str) -> Tensor:
-    """A image made smaller until its longer side is :data:`SIDE`; never larger; opacity is ignored.
+    """An image made smaller until its longer side is :data:`SIDE`; never larger; opacity is ignored.
 
     Args:
         image: 8 or 16 bits.
@@ -49,7 +49,7 @@ def reduced(image: LoadedImage, name: str) -> Tensor:
 
 
 def colored_by(model: Colorizer, rgb: Tensor) -> Tensor:
-    """What :func:`colorlab.colorize` makes of a image at the model's own working size; both ``(3, H, W)`` uint8."""
+    """What :func:`colorlab.colorize` makes of an image at the model's own working size; both ``(3, H, W)`` uint8."""
     return as_tensor(colorize(rgb, model))
 
 

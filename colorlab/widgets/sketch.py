@@ -1,4 +1,4 @@
-"""What somebody does to the hints of a image, by mouse or keyboard, with a way back; without any widget."""
+"""What somebody does to the hints of an image, by mouse or keyboard, with a way back; without any widget."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def showable(lightness: float, a: float, b: float) -> tuple[float, float]:
 
 
 class Sketch:
-    """Hints on a image while somebody works on them, every color kept inside the gamut.
+    """Hints on an image while somebody works on them, every color kept inside the gamut.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.

@@ -1,4 +1,4 @@
-"""A image on its way into a widget: from a file or an upload to lightness, whole and for the preview."""
+"""An image on its way into a widget: from a file or an upload to lightness, whole and for the preview."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PREVIEW_SIZE = 512
 """Longer side, in pixels, that a preview has at most."""
 
 COLORLESS = 2.0
-"""Colorfulness below which a image counts as gray; JPEG and scanners leave a little even where there is none."""
+"""Colorfulness below which an image counts as gray; JPEG and scanners leave a little even where there is none."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A image on the bench.
+    """An image on the bench.
 
     Attributes:
         name: what its owner calls it, such as ``holiday.jpg``.
@@ -50,7 +50,7 @@ class Subject:
 
 
 def prepare(name: str, image: LoadedImage) -> Subject:
-    """All that the bench needs of a image: its lightness and opacity, whole and for the preview."""
+    """All that the bench needs of an image: its lightness and opacity, whole and for the preview."""
     lightness = full_lightness(image)
     small = reduce(lightness)
     small_alpha = None
@@ -61,7 +61,7 @@ def prepare(name: str, image: LoadedImage) -> Subject:
 
 
 def true_lab(image: LoadedImage, subject: Subject) -> Tensor | None:
-    """Lab of a image at the size of its preview, ``(3, h, w)``; ``None`` if it has no color of its own."""
+    """Lab of an image at the size of its preview, ``(3, h, w)``; ``None`` if it has no color of its own."""
     height, width = subject.small_lightness.shape
     rgb = as_tensor(eight_bit(image).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2))
     return color.rgb_to_lab(rgb) if has_color(rgb) else None
@@ -99,14 +99,14 @@ def reduce(lightness: Tensor, longest: int = PREVIEW_SIZE) -> Tensor:
 
 
 def read_upload(name: str, content: bytes) -> LoadedImage:
-    """A image from the bytes of a file that exists only in a browser.
+    """An image from the bytes of a file that exists only in a browser.
 
     Args:
         name: the file's name there; it appears in messages and is never used as a path.
         content: the file's bytes.
 
     Raises:
-        ValueError: not a image, or a damaged one; the sentence names the file.
+        ValueError: not an image, or a damaged one; the sentence names the file.
     """
     suffix = Path(name).suffix.lower()
     with tempfile.TemporaryDirectory() as folder:

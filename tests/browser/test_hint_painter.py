@@ -18,7 +18,7 @@ SIZE = (200, 160)  # width and height of the image of two halves; it is not enla
 
 @pytest.fixture
 def painter(watched, lab):
-    """A painter on a image of two halves, dark and bright, with a network that sees no color in anything."""
+    """A painter on an image of two halves, dark and bright, with a network that sees no color in anything."""
     pixels = np.full((SIZE[1], SIZE[0], 3), 70, dtype=np.uint8)
     pixels[:, SIZE[0] // 2 :] = 180
     Image.fromarray(pixels).save(lab.folder / "halves.png")

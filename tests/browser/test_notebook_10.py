@@ -97,7 +97,7 @@ def test_comparing_models(watched, open_cell, tmp_path):
     bold = found.get_by_role("row", name="|Δ colorfulness|").first
     assert int(bold.evaluate("row => getComputedStyle(row).fontWeight")) >= 600
 
-    # A image of one's own, then one that is broken, which changes nothing.
+    # An image of one's own, then one that is broken, which changes nothing.
     upload(watched.page, found, mine)
     expect(status).to_contain_text("mine.jpg at 200×120 pixels, sorted by |Δ colorfulness|")
     expect(found.get_by_role("img", name="mine.jpg, the original")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Somebody opens notebook 11 in a browser and colors a image of their own, mostly by keyboard."""
+"""Somebody opens notebook 11 in a browser and colors an image of their own, mostly by keyboard."""
 
 import re
 
@@ -86,7 +86,7 @@ def test_coloring_a_image_of_ones_own(watched, lab, tmp_path):
     expect(status).to_contain_text("chroma gain 1.40")
     expect(slider).to_have_attribute("aria-valuenow", re.compile(r"^1\.40?$"))
 
-    # A image of one's own.
+    # An image of one's own.
     upload(page, bench, photo)
     expect(status).to_contain_text("my breakfast.jpg, 400×300 pixels")
     expect(after).to_have_attribute("alt", re.compile(r"^my breakfast\.jpg in the colors that"))
