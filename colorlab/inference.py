@@ -22,8 +22,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color, pretrained
+from colorlab.hints import Hint, Propagation
 from colorlab.image import ImageSource, LoadedImage, read_image
 from colorlab.models import DEFAULT_STYLE, SAMPLE, Colorizer, DistributionColorizer, Style
+from colorlab.models.distribution import CELL
 
 _STRIP_PIXELS = 2**19
 
@@ -107,14 +109,25 @@ def full_lightness(image: LoadedImage) -> Tensor:
     return lightness
 
 
-def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, style: Style | None = None) -> Tensor:
-    """The model's colors for an image, at working size.
+def predict_ab(
+    lightness: Tensor,
+    model: Colorizer,
+    *,
+    size: int | None = None,
+    style: Style | None = None,
+    hints: Sequence[Hint] = (),
+    spread: bool = True,
+) -> Tensor:
+    """Return the model's colors for an image, at working size.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
         model: a colorizer; it is used in ``eval()`` mode and left in the mode it came in.
         size: as in :func:`colorize`.
         style: of a model that predicts a distribution; None is its own (:func:`choose_style`).
+        hints: known colors of pixels of ``lightness``. A model that takes hints decides what else has their colors;
+            what is left of each, hint minus answer, is spread along the lightness (:mod:`colorlab.hints`).
+        spread: without it, the model's answer alone.
 
     Returns:
         ``(2, h, w)`` float32 on the CPU: a and b in Lab units, h/w as near H/W as whole pixels allow.
@@ -132,13 +145,40 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, 
     # Up to the next sizes that the network takes, by repeating the border, which no edge gives away.
     pad_bottom, pad_right = (model.accepted_size(pixels) - pixels for pixels in small_size)
     padded = F.pad(network_input, (0, pad_right, 0, pad_bottom), mode="replicate")
+    scaled = reduce_hints(hints, lightness.shape, small.shape[-2:])
     was_training = model.training
     model.eval()
     with torch.inference_mode():
         given = padded.to(parameter.device)
-        ab: Tensor = model(given, style) if isinstance(model, DistributionColorizer) else model(given)
+        if isinstance(model, DistributionColorizer):
+            planes = hint_planes(scaled, [pixels // CELL for pixels in given.shape[-2:]]) if scaled else None
+            ab: Tensor = model(given, style, None if planes is None else planes.to(given.device))
+        else:
+            ab = model(given)
     model.train(was_training)
-    return (ab[0, :, : small_size[0], : small_size[1]].float() * color.AB_SCALE).cpu().clone()
+    found = (ab[0, :, : small_size[0], : small_size[1]].float() * color.AB_SCALE).cpu().clone()
+    return Propagation(small[0, 0]).spread(found, scaled) if scaled and spread else found
+
+
+def reduce_hints(hints: Sequence[Hint], shape: Sequence[int], size: Sequence[int]) -> list[Hint]:
+    """Return hints on an image of ``shape`` as hints on its reduction to ``size``: means where pixels meet."""
+    met: dict[tuple[int, int], list[Hint]] = {}
+    for hint in hints:
+        place = int((hint.row + 0.5) * size[0] / shape[0]), int((hint.column + 0.5) * size[1] / shape[1])
+        met.setdefault(place, []).append(hint)
+    return [
+        Hint(*place, sum(h.a for h in some) / len(some), sum(h.b for h in some) / len(some))
+        for place, some in met.items()
+    ]
+
+
+def hint_planes(hints: Sequence[Hint], cells: Sequence[int]) -> Tensor:
+    """Return hints as a network takes them: ``(1, 3, *cells)`` mean a and b of each cell and a mask of 0 and 1."""
+    sums = torch.zeros(3, *cells)
+    for hint in hints:
+        sums[:, hint.row // CELL, hint.column // CELL] += torch.tensor([hint.a, hint.b, 1.0])
+    count = sums[2:].clamp(min=1)
+    return (sums / count)[None]
 
 
 def render(

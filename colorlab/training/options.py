@@ -260,6 +260,8 @@ class TrainingOptions(RunOptions):
     """Learning rate of a pretrained encoder, as a share."""
     recognition_weight: float = 0.0
     """Weight of the recognition loss: a classifier shall see what it sees in the photograph."""
+    learn_hints: bool = False
+    """Give the model true colors at a few random places."""
     age_lightness: bool = False
     """Add blur, grain, odd contrast and JPEG blocks to the input."""
     initial_weights: Path | None = None

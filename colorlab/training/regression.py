@@ -12,6 +12,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from colorlab import color
 from colorlab.data import ImageDataset
 from colorlab.models import Colorizer, DistributionColorizer, Style
+from colorlab.models.distribution import CELL
+from colorlab.models.hinting import random_hints
 from colorlab.training.augmentation import aged
 from colorlab.training.distributed import Processes
 from colorlab.training.learner import Learner, begin_colorizer, schedule
@@ -29,8 +31,8 @@ class _Answer(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, lightness: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.answer(lightness)
+    def forward(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.network.answer(lightness, hints)
 
 
 class Regression(Learner):
@@ -56,6 +58,10 @@ class Regression(Learner):
             network.freeze(options.frozen_stride)
             if options.initial_weights is None and trainset is not None:
                 network.set_prior(_prior(network, trainset, options.seed))
+        elif options.learn_hints:
+            raise ValueError(
+                f"learn_hints needs a model that takes hints, such as distribution; {network.name} does not"
+            )
         elif options.frozen_stride:
             raise ValueError(f"frozen_stride needs a model with a pretrained encoder; {network.name} has none")
         self.network: Colorizer = self.place(network)
@@ -106,8 +112,9 @@ class Regression(Learner):
             given = lightness
             if cast("TrainingOptions", self.options).age_lightness:
                 given = aged(lightness).contiguous(memory_format=self.layout)
+            hints = self._hints(ab)
             with self.autocast:
-                answer = self.forward(given)
+                answer = self.forward(given) if hints is None else self.forward(given, hints)
             loss = self._loss(self.network, answer, ab)
             if self.recognition is not None:
                 predicted = _color_of(self.network, answer)
@@ -135,6 +142,12 @@ class Regression(Learner):
                 answer = predicted = model(lightness)
         mae = (predicted.float() - ab).abs().mean() * color.AB_SCALE
         return {"loss": self._loss(model, answer, ab), "mae": mae}
+
+    def _hints(self, ab: Tensor) -> Tensor | None:
+        """Some of the true colors, where hints are to be learned."""
+        if not cast("TrainingOptions", self.options).learn_hints:
+            return None
+        return random_hints(nn.functional.avg_pool2d(ab * color.AB_SCALE, CELL))
 
     def _loss(self, network: nn.Module, answer: Tensor | tuple[Tensor, Tensor], ab: Tensor) -> Tensor:
         if self.objective is None:
