@@ -1,8 +1,8 @@
 """``cgan``: a convolutional autoencoder that paints RGB, and a discriminator that looks at RGB.
 
-The generator halves the image five times and doubles it back, each layer on the way up *added* to its twin on the
-way down. It answers three channels of RGB; what leaves it are that image's a and b, so that it is used like every
-other colorizer and the lightness of the photograph stays what it was.
+The generator halves the image five times and doubles it back; each layer on the way up is *added* to its counterpart
+on the way down. It answers three channels of RGB; what leaves it are that image's a and b, so that it is used like
+every other colorizer and the lightness of the photograph stays what it was.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class ConvGenerator(Colorizer):
     def paint(self, lightness: Tensor) -> Tensor:
         """The network itself: lightness ``(N, 1, H, W)`` → RGB ``(N, 3, H, W)`` in [-1, 1]."""
         x = lightness
-        twins: list[Tensor] = []
+        skips: list[Tensor] = []
         for down in self.down:
             x = down(x)
-            twins.append(x)
-        twins.pop()
+            skips.append(x)
+        skips.pop()
         for up in self.up:
-            x = up(x) + twins.pop()
+            x = up(x) + skips.pop()
         rgb: Tensor = self.to_rgb(x)
         return rgb
 

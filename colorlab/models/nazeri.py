@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.models.discriminator import Discriminator
-from colorlab.models.layers import Contract
 from colorlab.models.unet import UNET32, UNET224, Layer
 
 
@@ -34,7 +33,7 @@ class NazeriDiscriminator(Discriminator):
         channels = 3
         for layer in layers:
             modules += [
-                Contract(channels, layer.channels, layer.stride),
+                nn.Conv2d(channels, layer.channels, kernel_size=4, stride=layer.stride, padding=1),
                 nn.LeakyReLU(0.2, inplace=True),
                 nn.BatchNorm2d(layer.channels),
             ]
