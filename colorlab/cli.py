@@ -316,9 +316,12 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
         board = leaderboard(tasks.evaluate_all(options, models))
         # There are more scores than models.
         print(f"Means over images ± standard errors, the best first\n{board.T.to_string()}")
-        from colorlab import plots  # here, since matplotlib takes a second that no other task needs
-
-        plots.leaderboard(board).savefig(options.folder / "leaderboard.png", dpi=150, bbox_inches="tight")
+        try:
+            from colorlab import plots  # here, since matplotlib takes a second that no other task needs
+        except ImportError as error:
+            print(f"leaderboard.png was not drawn: {error}", file=sys.stderr)
+        else:
+            plots.leaderboard(board).savefig(options.folder / "leaderboard.png", dpi=150, bbox_inches="tight")
         return _end(options.folder, stopped=False)
     if isinstance(options, MSEOptions):
         print(tasks.evaluate_mse(options).to_string())

@@ -16,17 +16,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 from torch import Tensor
 
 from colorlab import color
+from colorlab.extras import extra
 from colorlab.training import History
+
+with extra("notebooks"):
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.patches import Rectangle
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 # Okabe and Ito's colors, told apart by all common kinds of color vision; https://jfly.uni-koeln.de/color/
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
@@ -48,7 +51,8 @@ def show(figure: Figure, *, alt: str, caption: str, few_colors: bool = False) ->
         few_colors: store it in 256 colors, though it shows photographs: a third of the bytes. Where fine shades are
             the subject, keep them.
     """
-    from IPython.display import display
+    with extra("notebooks"):
+        from IPython.display import display
 
     # Rendered here: IPython knows how to draw a Figure only where pyplot was imported with its inline backend, which
     # an MPLBACKEND in the environment prevents. Without it, a notebook would show the caption of nothing.
@@ -366,7 +370,8 @@ def show_widget(widget: Any, figure: Figure, *, alt: str, caption: str) -> None:
         alt: as in :func:`show`.
         caption: as in :func:`show`.
     """
-    from IPython.display import display
+    with extra("notebooks"):
+        from IPython.display import display
 
     # In few colors, as it is a sketch of what the reader can have for the running, and notebooks must stay small.
     sketch = base64.b64encode(_png(figure, few_colors=True)).decode()

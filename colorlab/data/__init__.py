@@ -1,4 +1,4 @@
-"""Data sets by name. Each yields ``(rgb, label)``: a uint8 image ``3×H×W`` and a class index, nothing else."""
+"""Datasets by name. Each yields ``(rgb, label)``: a uint8 image ``3×H×W`` and a class index."""
 
 from __future__ import annotations
 

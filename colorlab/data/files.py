@@ -1,4 +1,4 @@
-"""Where the files of images lie: a folder, or a tar (:mod:`colorlab.data.archive`). Names and bytes only."""
+"""Image files in a folder or a tar (:mod:`colorlab.data.archive`): their names and bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from colorlab.image import SUFFIXES, kind_of
 
 
 class ImageFiles(ABC):
-    """Files of images, by number.
+    """Image files, by number.
 
     Two of them are equal if nothing has changed on the disk between them, as far as names, sizes and times tell.
 
@@ -41,12 +41,12 @@ class ImageFiles(ABC):
         return len(self.names)
 
     def name(self, index: int) -> str:
-        """The name of a file inside the folder or archive, with ``/`` between folders."""
+        """Return the name of a file inside the folder or archive, with ``/`` between folders."""
         return os.fsdecode(self.names[index])
 
     @abstractmethod
     def read(self, index: int) -> bytes:
-        """The bytes of a file.
+        """Return the bytes of a file.
 
         Raises:
             OSError: it is gone, or cannot be opened.
@@ -65,7 +65,7 @@ class ImageFiles(ABC):
 
 
 class FolderFiles(ImageFiles):
-    """The images below a folder. Links are followed; what begins with a dot is left out, folders too.
+    """The images below a folder. Links are followed; files and folders that begin with a dot are skipped.
 
     Raises:
         ValueError: a folder in it cannot be opened.
@@ -79,12 +79,12 @@ class FolderFiles(ImageFiles):
         self.left_out, self.others = sorted(walk.left_out), sorted(walk.others)
 
     def read(self, index: int) -> bytes:
-        """The bytes of a file."""
+        """Return the bytes of a file."""
         return (self.path / self.name(index)).read_bytes()
 
 
 class _Walk:
-    """Everything below a folder, by what it is."""
+    """Sort everything below a folder by what it is."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -126,7 +126,7 @@ class _Walk:
 
 
 def is_image(name: str, start: Callable[[], bytes]) -> bool:
-    """Whether a file is meant to be an image: by its ending, or else by its content.
+    """Tell whether a file is meant to be an image, by its extension, or else by its content.
 
     Args:
         name: its name.
@@ -136,7 +136,7 @@ def is_image(name: str, start: Callable[[], bytes]) -> bool:
 
 
 def first_bytes(path: str | Path) -> bytes:
-    """What :func:`colorlab.image.kind_of` asks for; nothing where the file cannot be opened."""
+    """Return the bytes that :func:`colorlab.image.kind_of` needs; none if the file cannot be opened."""
     try:
         with open(path, "rb") as file:
             return file.read(64)
@@ -145,5 +145,5 @@ def first_bytes(path: str | Path) -> bytes:
 
 
 def encoded(names: Sequence[str]) -> npt.NDArray[np.bytes_]:
-    """Names as one array of bytes."""
+    """Names stored in one array of bytes."""
     return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)

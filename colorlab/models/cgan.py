@@ -47,7 +47,7 @@ class ConvGenerator(Colorizer):
         _initialize(self)
 
     def paint(self, lightness: Tensor) -> Tensor:
-        """The network itself: lightness ``(N, 1, H, W)`` → RGB ``(N, 3, H, W)`` in [-1, 1]."""
+        """Paint RGB ``(N, 3, H, W)`` in [-1, 1] from lightness ``(N, 1, H, W)``."""
         x = lightness
         skips: list[Tensor] = []
         for down in self.down:
@@ -60,7 +60,7 @@ class ConvGenerator(Colorizer):
         return rgb
 
     def predict(self, lightness: Tensor) -> Tensor:
-        """a and b of the painted image, ``(N, 2, H, W)`` in network units."""
+        """Return a and b of the painted image, ``(N, 2, H, W)`` in network units."""
         return color.split(color.rgb_to_lab((self.paint(lightness).float() + 1) / 2))[1]
 
 
@@ -89,7 +89,7 @@ class ConvDiscriminator(Discriminator):
         _initialize(self)
 
     def judge(self, lightness: Tensor, ab: Tensor) -> Tensor:
-        """The colored image as a screen shows it, judged: logits ``(N, 1, h, w)``."""
+        """Return logits ``(N, 1, h, w)`` for the colored image as a screen shows it."""
         rgb = color.lab_to_rgb(color.join(lightness.float(), ab.float()))
         logits: Tensor = self.layers(2 * rgb - 1)
         return logits

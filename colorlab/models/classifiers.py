@@ -46,7 +46,7 @@ class Classifier(nn.Module, ABC):
         self.register_buffer("std", torch.tensor(_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """Logits ``(N, classes)`` for images ``(N, 3, H, W)``, uint8 or float in 0…1."""
+        """Return logits ``(N, classes)`` for images ``(N, 3, H, W)``, uint8 or float in 0…1."""
         if rgb.dim() != 4 or rgb.shape[1] != 3 or min(rgb.shape[-2:]) < self.smallest:
             raise ValueError(
                 f"{self.name} takes RGB as (N, 3, height, width), both at least {self.smallest}; "
@@ -57,11 +57,11 @@ class Classifier(nn.Module, ABC):
 
     @abstractmethod
     def classify(self, values: Tensor) -> Tensor:
-        """Logits for normalized images; what an architecture implements."""
+        """Return logits for normalized images; each architecture implements this."""
 
 
 class VGG16Classifier(Classifier):
-    """VGG16 with its last layer for these classes; made for 224 pixels, takes any size from 32 on.
+    """VGG16 with a last layer for the given classes; made for 224 pixels, takes any size from 32 on.
 
     The convolutions are frozen: they keep what they learned on ImageNet, and no optimizer sees them.
 
@@ -88,7 +88,7 @@ class VGG16Classifier(Classifier):
             self.network.features.requires_grad_(False)
 
     def classify(self, values: Tensor) -> Tensor:
-        """``(N, 3, H, W)`` → ``(N, classes)``."""
+        """Return logits ``(N, classes)`` for normalized images ``(N, 3, H, W)``."""
         logits: Tensor = self.network(values)
         return logits
 
@@ -112,7 +112,7 @@ class SmallClassifier(Classifier):
         self.logits = nn.Linear(192, len(classes))
 
     def classify(self, values: Tensor) -> Tensor:
-        """``(N, 3, H, W)`` → ``(N, classes)``; in ``eval()`` mode the mean of an image's and its mirror image's.
+        """Return logits ``(N, classes)``; in ``eval()`` mode, the mean for an image and its mirror image.
 
         Left and right say nothing about what a thing is: two looks at it are right more often than one.
         """
@@ -121,7 +121,7 @@ class SmallClassifier(Classifier):
 
 
 class SqueezeClassifier(Classifier):
-    """SqueezeNet 1.1 with batch norm after each convolution, so that it learns from nothing, at 64 pixels.
+    """SqueezeNet 1.1 with batch norm after each convolution, so that it trains from scratch at 64 pixels.
 
     Its convolutions, 0.7 million parameters, are those that LPIPS's trunk ``squeeze`` stands on: :meth:`trunk`.
     """
@@ -141,12 +141,12 @@ class SqueezeClassifier(Classifier):
         )
 
     def classify(self, values: Tensor) -> Tensor:
-        """``(N, 3, H, W)`` → ``(N, classes)``."""
+        """Return logits ``(N, classes)`` for normalized images ``(N, 3, H, W)``."""
         logits: Tensor = self.logits(self.features(values))
         return logits
 
     def trunk(self) -> dict[str, Tensor]:
-        """The state of torchvision's ``squeezenet1_1().features`` that computes the same: batch norms folded in."""
+        """Return an equivalent state of torchvision's ``squeezenet1_1().features``, batch norms folded in."""
         features = copy.deepcopy(self.features).eval()
         for name, module in list(features.named_modules()):
             match list(module.children()):
@@ -157,14 +157,14 @@ class SqueezeClassifier(Classifier):
 
 
 class _Residual(nn.Module):
-    """Two convolutions whose result is added to what they were given."""
+    """A residual block: two convolutions whose result is added to their input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(_convolution(channels, channels), _convolution(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` to the same."""
+        """Return the block's output, of the shape of its input, ``(N, C, H, W)``."""
         body: Tensor = self.body(x)
         return x + body
 
@@ -176,7 +176,7 @@ def _convolution(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def create_classifier(name: str, classes: Sequence[str], *, pretrained: bool = True) -> Classifier:
-    """A classifier for the named classes.
+    """Create a classifier for the named classes.
 
     Args:
         name: one of :data:`CLASSIFIER_NAMES`.
@@ -184,7 +184,7 @@ def create_classifier(name: str, classes: Sequence[str], *, pretrained: bool = T
         pretrained: ``vgg16`` starts from ImageNet; the others start from nothing either way.
 
     Raises:
-        ValueError: an unknown name, fewer than 2 classes, or weights that cannot be had.
+        ValueError: an unknown name, fewer than 2 classes, or weights that cannot be downloaded.
     """
     if name == "vgg16":
         return VGG16Classifier(classes, pretrained=pretrained)

@@ -13,7 +13,7 @@ from colorlab.models.unet import UNET32, UNET224, Layer
 
 
 class NazeriDiscriminator(Discriminator):
-    """Sees L, a and b; halves the image layer by layer, then asks one question of what is left.
+    """Judge L, a and b: halve the image layer by layer, then give one logit for each remaining place.
 
     4×4 convolutions, each followed by leaky ReLU (slope 0.2) and batch norm, and a last convolution to one channel:
     one answer an image at 32 pixels (2,760,513 parameters), nine overlapping ones at 224 (15,350,593). The seed
@@ -41,7 +41,7 @@ class NazeriDiscriminator(Discriminator):
         self.layers = nn.Sequential(*modules, nn.Conv2d(channels, 1, kernel_size=last))
 
     def judge(self, lightness: Tensor, ab: Tensor) -> Tensor:
-        """``(N, 1, H, W)`` and ``(N, 2, H, W)`` → logits ``(N, 1, h, w)``."""
+        """Return logits ``(N, 1, h, w)`` for ``(N, 1, H, W)`` and ``(N, 2, H, W)``."""
         logits: Tensor = self.layers(torch.cat([lightness, ab], dim=1))
         return logits
 

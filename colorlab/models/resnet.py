@@ -1,4 +1,4 @@
-"""``resnet``: the first two stages of a ResNet-18 look, six small convolutions paint.
+"""``resnet``: the first two stages of a ResNet-18 as encoder, six small convolutions as decoder.
 
 The encoder is the image-classification network of He et al. cut off where it has reduced the image eightfold
 and knows textures but not yet objects; the head brings its 128 channels back to full size, as in Iizuka et al.,
@@ -51,7 +51,7 @@ class ResNetColorizer(Colorizer):
         )  # → (N, 2, H, W)
 
     def predict(self, lightness: Tensor) -> Tensor:
-        """``(N, 1, H, W)`` → ``(N, 2, H, W)``."""
+        """Return a and b, ``(N, 2, H, W)``, for lightness ``(N, 1, H, W)``."""
         features: Tensor = self.encoder(lightness)
         ab: Tensor = self.head(features)
         return ab

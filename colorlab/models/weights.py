@@ -1,4 +1,4 @@
-"""Weights as safetensors files that can be used alone.
+"""Weights as safetensors files that need nothing else to be used.
 
 A file holds the tensors, and in its header all that is needed to use them: the model's name, the value ranges of
 its input and output, the classes and options it was trained with, and the versions it was written with. Nothing
@@ -39,7 +39,7 @@ def save_weights(
     *,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Write a network's weights to ``path`` (``.safetensors``), all at once or not at all.
+    """Write a network's weights to ``path`` (``.safetensors``), atomically.
 
     Args:
         model: made by :func:`colorlab.models.create_colorizer` or :func:`colorlab.models.create_classifier`.
@@ -68,7 +68,7 @@ def save_weights(
 
 
 def _colorizer_facts(model: Colorizer | Classifier) -> dict[str, object]:
-    """What a colorizer is made with and how it chooses colors."""
+    """Return what a colorizer is made with and how it chooses colors."""
     if not isinstance(model, Colorizer):
         return {}
     facts: dict[str, object] = {"working_size": model.working_size, "arguments": dict(model.arguments)}
@@ -78,7 +78,7 @@ def _colorizer_facts(model: Colorizer | Classifier) -> dict[str, object]:
 
 
 def describe_weights(path: str | Path) -> Mapping[str, Any]:
-    """What :func:`save_weights` wrote about a file, without loading its tensors.
+    """Return what :func:`save_weights` wrote about a file, without loading its tensors.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -105,7 +105,7 @@ def describe_weights(path: str | Path) -> Mapping[str, Any]:
 
 
 def load_weights(path: str | Path) -> Colorizer:
-    """The colorizer stored in ``path``, in ``eval()`` mode, float32, on the CPU.
+    """Return the colorizer stored in ``path``, in ``eval()`` mode, float32, on the CPU.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -121,13 +121,13 @@ def load_weights(path: str | Path) -> Colorizer:
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"a working size of {size!r}")
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: its header holds what no {model.name} has ({error})") from error
+        raise ValueError(f"{path} is damaged: its header does not fit a {model.name} ({error})") from error
     model.working_size = size
     return model
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """The classifier stored in ``path``, as :func:`load_weights` loads a colorizer; it knows its classes' names.
+    """Return the classifier stored in ``path``, with the names of its classes.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -140,7 +140,7 @@ def load_classifier(path: str | Path) -> Classifier:
 
 
 def _load(path: str | Path, header: Mapping[str, Any], create: Callable[[], Network]) -> Network:
-    """What both have in common: the checks, the tensors, ``eval()``."""
+    """Check the file and load its tensors, for colorizers and classifiers alike."""
     if header["ranges"] != _RANGES:
         raise ValueError(
             f"{path} was trained with other value ranges ({header['ranges']}) than this colorlab's ({_RANGES})"
