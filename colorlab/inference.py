@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color, pretrained
-from colorlab.hints import Hint, Propagation
+from colorlab.hints import Hint, Propagation, reduce_hints
 from colorlab.image import ImageSource, LoadedImage, read_image
 from colorlab.models import DEFAULT_STYLE, SAMPLE, Colorizer, DistributionColorizer, Style
 from colorlab.models.distribution import CELL
@@ -158,18 +158,6 @@ def predict_ab(
     model.train(was_training)
     found = (ab[0, :, : small_size[0], : small_size[1]].float() * color.AB_SCALE).cpu().clone()
     return Propagation(small[0, 0]).spread(found, scaled) if scaled and spread else found
-
-
-def reduce_hints(hints: Sequence[Hint], shape: Sequence[int], size: Sequence[int]) -> list[Hint]:
-    """Return hints on an image of ``shape`` as hints on its reduction to ``size``: means where pixels meet."""
-    met: dict[tuple[int, int], list[Hint]] = {}
-    for hint in hints:
-        place = int((hint.row + 0.5) * size[0] / shape[0]), int((hint.column + 0.5) * size[1] / shape[1])
-        met.setdefault(place, []).append(hint)
-    return [
-        Hint(*place, sum(h.a for h in some) / len(some), sum(h.b for h in some) / len(some))
-        for place, some in met.items()
-    ]
 
 
 def hint_planes(hints: Sequence[Hint], cells: Sequence[int]) -> Tensor:
