@@ -48,16 +48,23 @@ class Subject:
         height, width = self.lightness.shape
         return f"{width}×{height}"
 
+    def preview(self, longest: int = PREVIEW_SIZE) -> tuple[Tensor, npt.NDArray[np.uint8] | None]:
+        """Lightness and opacity of a smaller preview, whose longer side is ``longest``."""
+        return _small(self.small_lightness, self.small_alpha, longest)
 
-def prepare(name: str, image: LoadedImage) -> Subject:
-    """All that the bench needs of an image: its lightness and opacity, whole and for the preview."""
+
+def prepare(name: str, image: LoadedImage, longest: int = PREVIEW_SIZE) -> Subject:
+    """An image's lightness and opacity, whole and for a preview whose longer side is ``longest``."""
     lightness = full_lightness(image)
-    small = reduce(lightness)
-    small_alpha = None
-    if image.alpha is not None:
-        height, width = small.shape
-        small_alpha = np.asarray(Image.fromarray(image.alpha).resize((width, height)))
-    return Subject(name, lightness, image.alpha, small, small_alpha)
+    return Subject(name, lightness, image.alpha, *_small(lightness, image.alpha, longest))
+
+
+def _small(
+    lightness: Tensor, alpha: npt.NDArray[np.uint8] | None, longest: int
+) -> tuple[Tensor, npt.NDArray[np.uint8] | None]:
+    small = reduce(lightness, longest)
+    height, width = small.shape
+    return small, None if alpha is None else np.asarray(Image.fromarray(alpha).resize((width, height)))
 
 
 def true_lab(image: LoadedImage, subject: Subject) -> Tensor | None:
