@@ -7,6 +7,7 @@ same, so each cell of a grid gives one.
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,12 @@ def load_hints(path: str | Path, shape: tuple[int, int]) -> list[Hint]:
         raise ValueError(f"{path} cannot be opened: {error.strerror or error}") from error
     if kind_of(content[:64]) is not None:
         return hints_from_strokes(path, shape)
+    if not content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
+        raise ValueError(f"{path} holds no hints; give JSON that the painter saved, or a PNG of strokes")
     try:
         return from_json(content, shape)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; hints are JSON from the painter, or a PNG of strokes") from error
+        raise ValueError(f"{path}: {error}") from error
 
 
 def hints_from_strokes(strokes: ImageSource, shape: tuple[int, int]) -> list[Hint]:

@@ -106,7 +106,8 @@ def test_a_file_without_hints_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"missing\.json cannot be opened: No such file"):
         load_hints(tmp_path / "missing.json", (10, 10))
     (tmp_path / "notes.txt").write_text("blue coat")
-    with pytest.raises(
-        ValueError, match=r"notes\.txt: the file holds no hints: it is not JSON .* or a PNG of strokes"
-    ):
+    with pytest.raises(ValueError, match=r"notes\.txt holds no hints; give JSON .* or a PNG of strokes"):
         load_hints(tmp_path / "notes.txt", (10, 10))
+    (tmp_path / "cut.json").write_text('{"format": ')
+    with pytest.raises(ValueError, match=r"cut\.json: the file holds no hints: it is not JSON"):
+        load_hints(tmp_path / "cut.json", (10, 10))

@@ -554,10 +554,12 @@ def test_a_name_that_cannot_be_written_is_a_sentence(painter):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\x89PNG", "the file holds no hints: it is not JSON"),
+        (b"blue coat", "hints.json holds no hints; give JSON that the painter saved, or a PNG of strokes"),
+        (b"{", "hints.json: the file holds no hints: it is not JSON"),
+        (b"\x89PNG\r\n\x1a\n", "hints.json is damaged"),
         (
             to_json([], (1000, 1000)).encode(),
-            "the hints are for an image of 1000×1000 pixels, but this one has 40×30",
+            "hints.json: the hints are for an image of 1000×1000 pixels, but this one has 40×30",
         ),
     ],
 )
@@ -568,6 +570,16 @@ def test_hints_that_cannot_be_loaded_are_a_sentence_and_change_nothing(painter, 
     assert said(painter).startswith(sentence)
     assert said(painter).endswith("Nothing was changed.")
     assert painter.hints == before
+
+
+def test_strokes_drawn_elsewhere_are_loaded(painter):
+    strokes, content = Image.new("RGBA", (80, 60)), io.BytesIO()
+    strokes.putpixel((20, 24), (200, 40, 40, 255))
+    strokes.save(content, "PNG")
+    upload(painter.load, "strokes.png", content.getvalue())
+    (hint,) = painter.hints
+    assert hint[:2] == (12, 10)
+    assert greenness(painter, 10, 10) < -20
 
 
 def test_loaded_colors_are_brought_into_the_gamut(painter):

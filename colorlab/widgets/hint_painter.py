@@ -26,10 +26,11 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from colorlab import color, pretrained
-from colorlab.hints import Hint, from_json, to_json
+from colorlab.hints import Hint, to_json
 from colorlab.image import LoadedImage
 from colorlab.inference import render
 from colorlab.models import Colorizer, DistributionColorizer
+from colorlab.strokes import load_hints
 from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.files import OwnFiles, typed_path
 from colorlab.widgets.hinted_image import HintedImage
@@ -38,7 +39,7 @@ from colorlab.widgets.markup import png
 from colorlab.widgets.point_pad import PointPad
 from colorlab.widgets.sketch import Sketch
 from colorlab.widgets.still import contact_sheet, display_with_still
-from colorlab.widgets.subject import Subject, prepare, reduce
+from colorlab.widgets.subject import Subject, prepare, reduce, uploaded_file
 from colorlab.widgets.swatch_list import SwatchList
 
 HINT_SIZE = 256
@@ -82,8 +83,11 @@ def palette(lightness: float) -> Image.Image:
 class HintPainter(ImageBox):
     """Correct a network's colors by hints: ``HintPainter()`` as the last line of a cell.
 
-    Each image keeps its hints while the painter lives; *Save* writes the image at full resolution and its hints,
-    as JSON, beside it. What goes wrong is said in the status line.
+    A click sets a hint; five likely colors of that spot and the palette beside it give it its color. The image is
+    shown with the hints, as it was before, or in gray with the hints only. Each image keeps its hints while the
+    painter lives; *Save* writes the image at full resolution and its hints, as JSON, beside it. *More* holds what is
+    needed rarely: how hints act, hints from a file (JSON, or an image of strokes), the keys. What goes wrong is said
+    in the status line.
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
@@ -175,8 +179,8 @@ class HintPainter(ImageBox):
         self.method.disabled = not isinstance(self._network, DistributionColorizer)
         self.load = ipywidgets.FileUpload(
             description="Load hints",
-            accept=".json,application/json",
-            tooltip="Load hints from a JSON file",
+            accept=".json,application/json,image/*",
+            tooltip="Load hints: a JSON file, or an image of strokes on a transparent layer",
             layout={"width": "128px"},
         )
         # Never wider than the page; an image that is cut off could not be hit everywhere.
@@ -260,8 +264,14 @@ class HintPainter(ImageBox):
     def _on_load(self, change: Mapping[str, Any]) -> None:
         if self._settling or not change["new"]:
             return
-        content = bytes(change["new"][0]["content"])
-        self._do(lambda: self._sketch.replace(from_json(content, self._sketch.shape)))
+        file = change["new"][0]
+
+        def replace() -> None:
+            with uploaded_file(str(file["name"]) or "upload", bytes(file["content"])) as path:
+                hints = load_hints(path, self._sketch.shape)
+            self._sketch.replace(hints)
+
+        self._do(replace)
 
     def _on_save(self, _: object) -> None:
         with self._told():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,24 +107,35 @@ def reduce(lightness: Tensor, longest: int = PREVIEW_SIZE) -> Tensor:
     return F.interpolate(lightness[None, None], size, mode="bilinear", antialias=True, align_corners=False)[0, 0]
 
 
-def read_upload(name: str, content: bytes) -> LoadedImage:
-    """An image from the bytes of a file that exists only in a browser.
+@contextmanager
+def uploaded_file(name: str, content: bytes) -> Iterator[Path]:
+    """A file that exists only in a browser, as one on the disk while it is read.
 
     Args:
         name: the file's name there; it appears in messages and is never used as a path.
         content: the file's bytes.
 
     Raises:
-        ValueError: not an image, or a damaged one; the sentence names the file.
+        ValueError: whatever goes wrong while it is read; the sentence names the file.
     """
     suffix = Path(name).suffix.lower()
     with tempfile.TemporaryDirectory() as folder:
-        # Through a file, since some kinds (16-bit TIFF) are only read from one.
         path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
         path.write_bytes(content)
         try:
-            return read_image(path)
+            yield path
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), name)) from error
         except Exception as error:  # bytes from anywhere: decoders raise what they like, and this is the last gate
             raise ValueError(f"{name} is damaged: {error}") from error
+
+
+def read_upload(name: str, content: bytes) -> LoadedImage:
+    """An image from the bytes of a file that exists only in a browser; arguments as in :func:`uploaded_file`.
+
+    Raises:
+        ValueError: not an image, or a damaged one; the sentence names the file.
+    """
+    # Through a file, since some kinds (16-bit TIFF) are only read from one.
+    with uploaded_file(name, content) as path:
+        return read_image(path)
