@@ -114,7 +114,9 @@ class Propagation:
         pixels = [hint.row * self.shape[1] + hint.column for hint in hints]
         wanted = np.array([(hint.a, hint.b) for hint in hints]).T - predicted[:, pixels]
         known = self._responses
-        self._responses = {p: known[p] if p in known else self._response(p) for p in pixels}
+        new = [pixel for pixel in pixels if pixel not in known]
+        known = {**known, **dict(zip(new, self._respond(new), strict=True))}
+        self._responses = {pixel: known[pixel] for pixel in pixels}
         responses = np.stack([self._responses[p] for p in pixels])
         loads = np.linalg.solve(responses[:, pixels], wanted.T)
         correction = loads.T @ responses
@@ -122,11 +124,12 @@ class Propagation:
         limited = np.clip(correction, np.minimum(low, 0), np.maximum(high, 0))
         return torch.from_numpy((predicted + limited).reshape(2, *self.shape)).to(ab.dtype)
 
-    def _response(self, pixel: int) -> _Array:
-        load = np.zeros(self.shape[0] * self.shape[1])
-        load[pixel] = 1
-        response: _Array = self._factors.solve(load)
-        return response
+    def _respond(self, pixels: Sequence[int]) -> _Array:
+        """What a unit load at each of the pixels does to all; together they take half as long as one by one."""
+        loads = np.zeros((self.shape[0] * self.shape[1], len(pixels)), order="F")
+        loads[pixels, range(len(pixels))] = 1
+        responses: _Array = self._factors.solve(loads).T
+        return responses
 
 
 def system(lightness: _Array, reach: float) -> sparse.csc_array:
@@ -176,6 +179,32 @@ def check_hints(hints: Sequence[Hint], shape: tuple[int, int]) -> None:
         seen.add((hint.row, hint.column))
 
 
+def check_proportions(what: str, size: tuple[int, int], shape: tuple[int, int]) -> None:
+    """Nothing, if images of ``size`` and of ``shape`` (H, W) have the same proportions, up to rounding.
+
+    Raises:
+        ValueError: they have not; the sentence begins with ``what``.
+    """
+    scale = max(size) / max(shape)
+    if any(abs(side / scale - wanted) > max(1, 1 / scale) for side, wanted in zip(size, shape, strict=True)):
+        raise ValueError(
+            f"{what} for an image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}, which are "
+            "other proportions"
+        )
+
+
+def reduce_hints(hints: Sequence[Hint], shape: Sequence[int], size: Sequence[int]) -> list[Hint]:
+    """Return hints on an image of ``shape`` as hints on the same image at ``size``: means where pixels meet."""
+    met: dict[tuple[int, int], list[Hint]] = {}
+    for hint in hints:
+        place = int((hint.row + 0.5) * size[0] / shape[0]), int((hint.column + 0.5) * size[1] / shape[1])
+        met.setdefault(place, []).append(hint)
+    return [
+        Hint(*place, sum(h.a for h in some) / len(some), sum(h.b for h in some) / len(some))
+        for place, some in met.items()
+    ]
+
+
 def to_json(hints: Sequence[Hint], shape: tuple[int, int]) -> str:
     """Hints as the text of a JSON file, a hint a line.
 
@@ -199,10 +228,10 @@ def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
 
     Args:
         text: the file's contents.
-        shape: H and W of the lightness that they shall be used on.
+        shape: H and W of the image that they are for. If they were set on it at another size, they are scaled.
 
     Raises:
-        ValueError: not such a file, a damaged one, or hints for an image of another size.
+        ValueError: not such a file, a damaged one, or hints for an image of other proportions.
     """
     try:
         content = json.loads(text)
@@ -210,17 +239,17 @@ def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
         raise ValueError(f"the file holds no hints: it is not JSON ({error})") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f'the file holds no hints: it does not say "format": "{_FORMAT}"')
-    size = content.get("height"), content.get("width")
-    if size != shape:
-        raise ValueError(
-            f"the hints are for an image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}"
-        )
+    height, width = content.get("height"), content.get("width")
+    if not (type(height) is int and type(width) is int and 0 < height < 2**31 and 0 < width < 2**31):
+        raise ValueError(f"the file is damaged: its image has {width!r}×{height!r} pixels")
+    size = height, width
+    check_proportions("the hints are", size, shape)
     entries = content.get("hints")
     if not isinstance(entries, list):
         raise ValueError('the file is damaged: "hints" is not a list')
     hints = [_hint(number, entry) for number, entry in enumerate(entries, start=1)]
-    check_hints(hints, shape)
-    return hints
+    check_hints(hints, size)
+    return reduce_hints(hints, size, shape)
 
 
 def _hint(number: int, entry: object) -> Hint:

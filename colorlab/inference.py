@@ -10,7 +10,8 @@ more memory than its own pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color, pretrained
-from colorlab.hints import Hint, Propagation
+from colorlab.hints import Hint, Propagation, reduce_hints
 from colorlab.image import ImageSource, LoadedImage, read_image
 from colorlab.models import DEFAULT_STYLE, SAMPLE, Colorizer, DistributionColorizer, Style
 from colorlab.models.distribution import CELL
@@ -132,44 +133,59 @@ def predict_ab(
     Returns:
         ``(2, h, w)`` float32 on the CPU: a and b in Lab units, h/w as near H/W as whole pixels allow.
     """
+    small, given = network_input(lightness, model, size)
+    scaled = reduce_hints(hints, lightness.shape, small.shape)
+    with answering(model):
+        if isinstance(model, DistributionColorizer):
+            planes = hint_planes(scaled, [pixels // CELL for pixels in given.shape[-2:]]).to(given.device)
+            ab: Tensor = model(given, style, planes if scaled else None)
+        else:
+            ab = model(given)
+    found = to_lab(ab, small.shape)
+    return Propagation(small).spread(found, scaled) if scaled and spread else found
+
+
+def network_input(lightness: Tensor, model: Colorizer, size: int | None = None) -> tuple[Tensor, Tensor]:
+    """Return what a model is shown of an image.
+
+    Args:
+        lightness: ``(H, W)`` L in 0…100.
+        model: a colorizer.
+        size: as in :func:`colorize`.
+
+    Returns:
+        The lightness at working size, ``(h, w)`` in 0…100, h/w as near H/W as whole pixels allow; and the input of
+        ``model``, ``(1, 1, h', w')`` in [-1, 1] on its device, with its border repeated up to a size that it accepts.
+    """
     size = model.working_size if size is None else size
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel, got {size}")
     height, width = lightness.shape
     scale = min(1.0, size / math.sqrt(height * width))
     # A strip keeps one row of pixels, and no more of them than size².
-    small_size = tuple(min(size**2, max(1, round(pixels * scale))) for pixels in (height, width))
-    parameter = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
-    small = _reduced(lightness, small_size)[None, None]
-    network_input = small / color.LIGHTNESS_CENTER - 1
+    small = _reduced(lightness, [min(size**2, max(1, round(pixels * scale))) for pixels in (height, width)])
     # Up to the next sizes that the network takes, by repeating the border, which no edge gives away.
-    pad_bottom, pad_right = (model.accepted_size(pixels) - pixels for pixels in small_size)
-    padded = F.pad(network_input, (0, pad_right, 0, pad_bottom), mode="replicate")
-    scaled = reduce_hints(hints, lightness.shape, small.shape[-2:])
+    bottom, right = (model.accepted_size(pixels) - pixels for pixels in small.shape)
+    given = F.pad(small[None, None] / color.LIGHTNESS_CENTER - 1, (0, right, 0, bottom), mode="replicate")
+    parameter = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
+    return small, given.to(parameter.device)
+
+
+@contextmanager
+def answering(model: Colorizer) -> Iterator[None]:
+    """Use a model in ``eval()`` mode without gradients, and leave it in the mode it came in."""
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
-        given = padded.to(parameter.device)
-        if isinstance(model, DistributionColorizer):
-            planes = hint_planes(scaled, [pixels // CELL for pixels in given.shape[-2:]]) if scaled else None
-            ab: Tensor = model(given, style, None if planes is None else planes.to(given.device))
-        else:
-            ab = model(given)
-    model.train(was_training)
-    found = (ab[0, :, : small_size[0], : small_size[1]].float() * color.AB_SCALE).cpu().clone()
-    return Propagation(small[0, 0]).spread(found, scaled) if scaled and spread else found
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)
 
 
-def reduce_hints(hints: Sequence[Hint], shape: Sequence[int], size: Sequence[int]) -> list[Hint]:
-    """Return hints on an image of ``shape`` as hints on its reduction to ``size``: means where pixels meet."""
-    met: dict[tuple[int, int], list[Hint]] = {}
-    for hint in hints:
-        place = int((hint.row + 0.5) * size[0] / shape[0]), int((hint.column + 0.5) * size[1] / shape[1])
-        met.setdefault(place, []).append(hint)
-    return [
-        Hint(*place, sum(h.a for h in some) / len(some), sum(h.b for h in some) / len(some))
-        for place, some in met.items()
-    ]
+def to_lab(ab: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return a model's answer to :func:`network_input` in Lab units: ``(2, *shape)`` float32, on the CPU."""
+    return (ab[0, :, : shape[0], : shape[1]].float() * color.AB_SCALE).cpu().clone()
 
 
 def hint_planes(hints: Sequence[Hint], cells: Sequence[int]) -> Tensor:

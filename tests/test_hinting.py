@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 
 from colorlab import pretrained
 from colorlab.data.placeholder import photograph
-from colorlab.hints import Hint
+from colorlab.hints import Hint, reduce_hints
 from colorlab.image import read_image
-from colorlab.inference import full_lightness, hint_planes, predict_ab, reduce_hints
+from colorlab.inference import full_lightness, hint_planes, predict_ab
 from colorlab.models import create_colorizer
 from colorlab.models.hinting import HintBranch, random_hints
 from colorlab.training import TrainingOptions, train

@@ -278,6 +278,13 @@ def test_hints_come_back_as_they_were_saved(hints):
     assert from_json(text.encode(), (30, 40)) == hints
 
 
+def test_hints_on_a_preview_are_hints_on_the_photograph():
+    text = to_json([Hint(0, 0, 1, 2), Hint(170, 255, 3, 4)], (171, 256))
+    assert from_json(text, (400, 600)) == [Hint(1, 1, 1, 2), Hint(398, 598, 3, 4)]
+    text = to_json([Hint(399, 599, 1, 2), Hint(398, 599, 3, 6)], (400, 600))
+    assert from_json(text, (171, 256)) == [Hint(170, 255, 2, 4)]
+
+
 def test_the_file_can_be_read_by_anybody():
     text = to_json([Hint(3, 4, 10.5, -20), Hint(0, 1, 1, 2)], (30, 40))
     assert json.loads(text) == {
@@ -308,8 +315,9 @@ def one(**changes):
         ("[]", 'does not say "format"'),
         ('{"hints": []}', 'does not say "format"'),
         (file(format="colorlab hints 2"), 'does not say "format"'),
-        (file(height=60, width=80), "for an image of 80×60 pixels, but this one has 40×30"),
-        (file(height=None), "for an image of 40×None pixels"),
+        (file(height=80, width=80), "for an image of 80×80 pixels, but this one has 40×30"),
+        (file(height=None), "its image has 40×None pixels"),
+        (file(height=0), "its image has 40×0 pixels"),
         (file(hints=None), '"hints" is not a list'),
         (file(hints=[3]), "hint 1 must have row, column, a, b"),
         (file(hints=[{"row": 1, "column": 2, "a": 3}]), "hint 1 must have row, column, a, b"),

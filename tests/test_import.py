@@ -17,7 +17,8 @@ PACKAGE = Path(colorlab.__file__).parent
 
 # Lowest first: a module imports from its own room and from those before it.
 ROOMS = (
-    "extras", "color", "profiles", "tiff", "image", "results", "data", "models", "pretrained", "training", "evaluation", "hints", "inference", "plots",
+    "extras", "color", "profiles", "tiff", "image", "results", "data", "models", "pretrained", "training", "evaluation", "hints", "strokes",
+    "inference", "plots",
     "widgets", "exercises", "cli",
 )  # fmt: skip
 

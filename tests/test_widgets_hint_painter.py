@@ -16,16 +16,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn.modules.module import register_module_forward_hook
 
-from colorlab import color
+from colorlab import color, pretrained
 from colorlab.data.placeholder import PHOTOGRAPHS, photograph
-from colorlab.hints import Hint, to_json
+from colorlab.hints import Hint, Propagation, reduce_hints, to_json
 from colorlab.image import read_image
-from colorlab.inference import full_lightness
-from colorlab.models import Colorizer, ConstantColor
+from colorlab.inference import full_lightness, predict_ab
+from colorlab.models import Colorizer, ConstantColor, DistributionColorizer
 from colorlab.widgets import HintPainter
 from colorlab.widgets.base import Source
-from colorlab.widgets.hint_painter import HINT_SIZE, PALETTE_REACH, palette
-from colorlab.widgets.sketch import FIRST_COLOR, Sketch, showable
+from colorlab.widgets.distribution_probe import believe
+from colorlab.widgets.hint_painter import HINT_SIZE, PALETTE_REACH, SHOWN_SIZE, palette
+from colorlab.widgets.hinted_image import HintedImage
+from colorlab.widgets.likely_colors import modes, showable, suggest
+from colorlab.widgets.sketch import FIRST_COLOR, Sketch
 
 DARK, BRIGHT = 30, 73  # L of the two halves
 
@@ -100,8 +103,8 @@ def test_the_first_line_shows_the_networks_colors():
     assert painter._repr_mimebundle_()["text/plain"] == repr(painter)
     assert "colorlab-hint-painter" in painter._dom_classes
     assert said(painter) == "coffee, 600×400 pixels, no hints yet."
-    assert (painter.canvas.rows, painter.canvas.columns, painter.canvas.width) == (171, HINT_SIZE, 512)
-    assert shown(painter.canvas).size == (512, 341)
+    assert (painter.canvas.rows, painter.canvas.columns, painter.canvas.width) == (171, HINT_SIZE, SHOWN_SIZE)
+    assert shown(painter.canvas).size == (SHOWN_SIZE, 373)
     assert (painter.undo.disabled, painter.remove.disabled, painter.clear.disabled) == (True, True, True)
 
 
@@ -204,25 +207,232 @@ def test_every_gesture_is_answered(painter, monkeypatch):
     click(painter.canvas, 10, 12)
     gesture(painter.canvas, "move", x=11, y=12)
     # ipywidgets logs what a callback raises; the browser must hear of it all the same, or it would wait for ever.
-    monkeypatch.setattr(painter._propagation, "spread", lambda *_: 1 / 0)
+    monkeypatch.setattr(painter._hinted, "predict", lambda *_: 1 / 0)
     gesture(painter.canvas, "move", x=12, y=12)
     assert answers == [{"kind": "answered"}] * 4
 
 
-def test_the_network_runs_and_the_matrix_is_factorized_once_a_image(painter, monkeypatch):
+def test_the_network_runs_and_the_matrix_is_factorized_once_an_image(painter, monkeypatch):
     runs = []
     hook = register_module_forward_hook(
         lambda module, *_: runs.append(module) if isinstance(module, Colorizer) else None
     )
-    factors = painter._propagation
+    factorized = []
+    monkeypatch.setattr(
+        "colorlab.widgets.hinted_image.Propagation", lambda image: factorized.append(image) or Propagation(image)
+    )
     click(painter.canvas, 10, 12)
     gesture(painter.canvas, "move", x=12, y=12)
     click(painter.swatches, 100, 100)
-    assert painter._propagation is factors
-    assert runs == []
+    assert (runs, factorized) == ([], [])
     painter.image.value = Source("sample", "cat")
-    assert len(runs) == 1
+    assert (len(runs), len(factorized)) == (1, 1)
     hook.remove()
+
+
+# ---- likely colors
+
+
+RED, BLUE = (40.0, 30.0), (10.0, -40.0)
+
+
+class RedOrBlue(DistributionColorizer):
+    """Knows that everything is red (60 %) or blue (40 %); told of any hint, that it is blue (90 %)."""
+
+    def encode(self, lightness):
+        return [lightness]
+
+    def decode(self, lightness, features, hints=None):
+        probabilities = torch.full((len(self.bins), *lightness[0, 0, ::4, ::4].shape), 1e-9)
+        for ab, probability in ({RED: 0.6, BLUE: 0.4} if hints is None else {RED: 0.1, BLUE: 0.9}).items():
+            probabilities[(self.bins == torch.tensor(ab)).all(dim=1)] = probability
+        mixture = torch.zeros(len(lightness), 9 * 16, *probabilities.shape[1:])
+        return probabilities.log().expand(len(lightness), -1, -1, -1), mixture
+
+
+@pytest.fixture(scope="module")
+def red_or_blue():
+    return RedOrBlue().eval()
+
+
+@pytest.fixture
+def chooser(tmp_path, monkeypatch, quick, red_or_blue):
+    """A painter with a network that predicts a distribution."""
+    monkeypatch.chdir(tmp_path)
+    halves().save("halves.png")
+    return HintPainter("halves.png", red_or_blue)
+
+
+def listed(painter, count=2):
+    """Names and notes of the first likely colors."""
+    return [(item["name"], item["note"]) for item in painter.likely.items[:count]]
+
+
+def test_a_click_lists_the_likely_colors_of_that_spot(chooser):
+    assert chooser.likely.items == []
+    click(chooser.canvas, 30, 12)
+    assert listed(chooser) == [("red", "60%"), ("blue", "40%")]
+    assert len(chooser.likely.items) == 5
+    assert chooser.likely.items[4]["note"] == "< 1%"
+    gesture(chooser.canvas, "drop")
+    assert chooser.likely.items == []
+
+
+def test_a_likely_color_is_one_click_away_and_one_step_of_undo(chooser):
+    click(chooser.canvas, 30, 12)
+    assert chooser.likely.chosen == -1
+    for index, (a, b) in [(1, BLUE), (0, RED)]:
+        chooser.likely._handle_custom_msg({"index": index}, [])
+        assert chooser.hints[0][2:] == pytest.approx(showable(BRIGHT, a, b), abs=1)
+        assert chooser.likely.chosen == index
+    chooser.undo.click()
+    assert chooser.hints[0][2:] == pytest.approx(showable(BRIGHT, *BLUE), abs=1)
+    chooser.undo.click()
+    assert chooser.hints[0][2:] == FIRST_COLOR
+    # The next hint begins with the color that was chosen last.
+    click(chooser.canvas, 30, 12, index=0)
+    chooser.likely._handle_custom_msg({"index": 0}, [])
+    click(chooser.canvas, 35, 20)
+    assert chooser.hints[1][2:] == pytest.approx(showable(BRIGHT, *RED), abs=1)
+
+
+def test_a_button_that_is_no_longer_there_does_nothing(chooser):
+    chooser.likely._handle_custom_msg({"index": 0}, [])
+    click(chooser.canvas, 30, 12)
+    chooser.likely._handle_custom_msg({"index": 5}, [])
+    assert chooser.hints[0][2:] == FIRST_COLOR
+
+
+def test_the_likely_colors_follow_from_the_other_hints(chooser):
+    click(chooser.canvas, 30, 12)
+    click(chooser.canvas, 35, 20)
+    assert listed(chooser) == [("blue", "90%"), ("red", "10%")]
+    chooser.method.value = "propagation only"
+    assert listed(chooser) == [("red", "60%"), ("blue", "40%")]
+    chooser.method.value = "network + propagation"
+    # The hint itself does not count, or every color would make itself likely.
+    chooser.clear.click()
+    click(chooser.canvas, 30, 12)
+    assert listed(chooser) == [("red", "60%"), ("blue", "40%")]
+
+
+def test_the_network_is_told_of_hints_or_not(chooser):
+    click(chooser.canvas, 2, 2)
+    chooser.remove.click()
+    reddish = greenness(chooser, 38, 25)
+    click(chooser.canvas, 2, 2)
+    told = shown(chooser.canvas)
+    assert greenness(chooser, 38, 25) > reddish + 20  # far away and behind an edge: the network's doing
+    chooser.method.value = "propagation only"
+    assert abs(greenness(chooser, 38, 25) - reddish) < 3
+    chooser.method.value = "network + propagation"
+    assert np.array_equal(shown(chooser.canvas), told)
+
+
+def test_a_network_of_a_single_color_has_nothing_to_choose_from(painter):
+    click(painter.canvas, 10, 12)
+    assert painter.likely.items == []
+    assert "predicts a single color" in painter.likely.empty
+    assert painter.method.disabled
+
+
+def test_suggestions_look_different_and_can_be_shown():
+    bins = torch.cartesian_prod(*[torch.arange(-100.0, 101, 10)] * 2)
+    for lightness in (1.0, 50.0, 99.0):
+        found = suggest(torch.full((len(bins),), 1 / len(bins)), bins, lightness)
+        assert 1 <= len(found) <= 5
+        for i, suggestion in enumerate(found):
+            assert suggestion[:2] == pytest.approx(showable(lightness, *suggestion[:2]), abs=1e-6)
+            assert all(np.hypot(*np.subtract(suggestion[:2], other[:2])) > 5 for other in found[:i])
+
+
+@pytest.mark.parametrize("name", ["distribution", "unet32"])
+def test_the_painter_colors_as_colorize_does(name):
+    lightness = full_lightness(read_image(photograph("coffee")))
+    model = pretrained.load(name)
+    hints = [Hint(200, 300, 25.0, -30.0), Hint(50, 60, 0.0, 0.0)]
+    hinted, shape = HintedImage(lightness, model), tuple(lightness.shape)
+    for some in (hints, [], hints[:1]):
+        expected = predict_ab(lightness, model, hints=some)
+        torch.testing.assert_close(hinted.predict(some, shape), expected, atol=1e-3, rtol=0)
+    guess = predict_ab(lightness, model)
+    small = torch.nn.functional.interpolate(lightness[None, None], guess.shape[1:], mode="bilinear", antialias=True)
+    expected = Propagation(small[0, 0]).spread(guess, reduce_hints(hints, shape, guess.shape[1:]))
+    torch.testing.assert_close(hinted.predict(hints, shape, network=False), expected, atol=1e-3, rtol=0)
+
+
+def test_the_painter_believes_what_the_probe_shows():
+    whole = full_lightness(read_image(photograph("coffee")))
+    model = pretrained.load("distribution")
+    hinted, belief = HintedImage(whole, model), believe(whole, model)
+    height, width = shape = tuple(belief.lightness.shape)
+    for row, column in [(0, 0), (height - 1, width - 1), (height // 2, 7), (5, width // 2)]:
+        expected = modes(belief.probabilities[:, row, column], model.bins)[0]
+        lightness = float(belief.lightness[row, column])
+        first = hinted.suggestions(row, column, lightness, [], shape)[0]
+        assert first.probability == pytest.approx(expected.probability, abs=1e-4)
+        assert first[:2] == pytest.approx(showable(lightness, *expected[:2]), abs=1e-3)
+
+
+# ---- views
+
+
+def test_the_views(painter):
+    before = shown(painter.canvas)
+    click(painter.canvas, 10, 12)
+    after = shown(painter.canvas)
+    painter.view.value = "before"
+    assert np.array_equal(shown(painter.canvas), before)
+    assert painter.canvas.alt == "halves.png in the network's colors, without hints"
+    assert len(painter.canvas.points) == 1
+    painter.view.value = "hints only"
+    pixels = np.asarray(shown(painter.canvas)).astype(int)
+    assert np.abs(pixels[..., 0] - pixels[..., 1]).max() <= 2  # JPEG
+    assert painter.canvas.alt == "halves.png in gray, with 1 hint"
+    painter.view.value = "with hints"
+    assert np.array_equal(shown(painter.canvas), after)
+
+
+def test_a_change_is_not_made_unseen(painter):
+    painter.view.value = "before"
+    click(painter.canvas, 10, 12)
+    assert painter.view.value == "with hints"
+    assert greenness(painter, 10, 10) < -20
+    painter.view.value = "hints only"
+    click(painter.canvas, 12, 20)
+    assert painter.view.value == "hints only"
+
+
+def test_what_is_saved_has_the_hints_in_any_view(painter, tmp_path):
+    click(painter.canvas, 10, 12)
+    painter.view.value = "before"
+    painter.save.click()
+    with Image.open(tmp_path / "colorized" / "halves.png") as saved:
+        red, green, _ = saved.getpixel((10, 10))
+    assert red > green + 20
+
+
+def test_while_a_hand_moves_the_image_is_small(quick):
+    painter = HintPainter("coffee", ConstantColor())
+    gesture(painter.canvas, "press", x=10, y=12, index=-1)
+    gesture(painter.canvas, "move", x=12, y=12)
+    assert shown(painter.canvas).width == 64
+    gesture(painter.canvas, "release")
+    assert shown(painter.canvas).width == SHOWN_SIZE
+    gesture(painter.swatches, "press", x=100, y=100)
+    assert shown(painter.canvas).width == 64
+    gesture(painter.swatches, "release")
+    # Arrow keys come without a press: each of their moves may be the last.
+    gesture(painter.canvas, "move", x=13, y=12)
+    assert shown(painter.canvas).width == SHOWN_SIZE
+
+
+def test_more_is_folded_away(painter):
+    assert painter.folded.layout.display == "none"
+    painter.more.value = True
+    assert painter.folded.layout.display == ""
+    painter.more.value = False
+    assert painter.folded.layout.display == "none"
 
 
 # ---- images
@@ -344,10 +554,12 @@ def test_a_name_that_cannot_be_written_is_a_sentence(painter):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\x89PNG", "the file holds no hints: it is not JSON"),
+        (b"blue coat", "hints.json holds no hints; give JSON that the painter saved, or a PNG of strokes"),
+        (b"{", "hints.json: the file holds no hints: it is not JSON"),
+        (b"\x89PNG\r\n\x1a\n", "hints.json is damaged"),
         (
             to_json([], (1000, 1000)).encode(),
-            "the hints are for an image of 1000×1000 pixels, but this one has 40×30",
+            "hints.json: the hints are for an image of 1000×1000 pixels, but this one has 40×30",
         ),
     ],
 )
@@ -358,6 +570,16 @@ def test_hints_that_cannot_be_loaded_are_a_sentence_and_change_nothing(painter, 
     assert said(painter).startswith(sentence)
     assert said(painter).endswith("Nothing was changed.")
     assert painter.hints == before
+
+
+def test_strokes_drawn_elsewhere_are_loaded(painter):
+    strokes, content = Image.new("RGBA", (80, 60)), io.BytesIO()
+    strokes.putpixel((20, 24), (200, 40, 40, 255))
+    strokes.save(content, "PNG")
+    upload(painter.load, "strokes.png", content.getvalue())
+    (hint,) = painter.hints
+    assert hint[:2] == (12, 10)
+    assert greenness(painter, 10, 10) < -20
 
 
 def test_loaded_colors_are_brought_into_the_gamut(painter):

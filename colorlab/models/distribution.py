@@ -188,12 +188,23 @@ class DistributionColorizer(Colorizer):
         """Return what :meth:`decode` makes of an image, for objectives: arguments as in :meth:`forward`."""
         return self.decode(lightness, self.encode(lightness), hints)
 
-    def both_ways(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return :meth:`answer`; in ``eval()`` mode with logits averaged over the image and its mirror image."""
+    def both_ways(
+        self, lightness: Tensor, hints: Tensor | None = None, features: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return :meth:`answer`; in ``eval()`` mode with logits averaged over the image and its mirror image.
+
+        Args:
+            lightness: as in :meth:`forward`.
+            hints: as in :meth:`forward`.
+            features: of the image and its mirror image as :meth:`encode` gave them, which spares encoding them again;
+                only in ``eval()`` mode.
+        """
         if self.training:
             return self.answer(lightness, hints)
-        mirrored_hints = None if hints is None else torch.cat([hints, hints.flip(-1)])
-        logits, mixture = self.answer(torch.cat([lightness, lightness.flip(-1)]), mirrored_hints)
+        both = torch.cat([lightness, lightness.flip(-1)])
+        if hints is not None:
+            hints = torch.cat([hints, hints.flip(-1)])
+        logits, mixture = self.answer(both, hints) if features is None else self.decode(both, features, hints)
         image, mirrored = logits.chunk(2)
         return (image + mirrored.flip(-1)) / 2, mixture.chunk(2)[0]
 
