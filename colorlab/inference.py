@@ -175,12 +175,14 @@ def network_input(lightness: Tensor, model: Colorizer, size: int | None = None) 
 def answering(model: Colorizer) -> Iterator[None]:
     """Use a model in ``eval()`` mode without gradients, and leave it in the mode it came in."""
     was_training = model.training
-    model.eval()
+    if was_training:  # each change of mode walks through all layers, which takes some milliseconds
+        model.eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        model.train(was_training)
+        if was_training:
+            model.train()
 
 
 def to_lab(ab: Tensor, shape: Sequence[int]) -> Tensor:

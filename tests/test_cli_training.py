@@ -271,6 +271,7 @@ def test_a_classifier_goes_on_where_it_was_stopped(desk, capsys, monkeypatch):
 # How they end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2])
 def test_an_interrupt_keeps_what_was_learned_and_says_how_to_go_on(desk, capsys, monkeypatch, batch):
     given = ["colorizer", "--dataset-name", "photos", *TINY]

@@ -130,6 +130,7 @@ def test_where_an_archive_cannot_be_written_beside_the_index_goes_to_the_cache(t
     assert read_all(TarFiles(path)) == INSIDE
 
 
+@pytest.mark.slow
 def test_the_index_takes_little_memory(tmp_path):
     """Python's own bookkeeping while it is read, and what stays: far below the images' 80 MB."""
     with tarfile.open(tmp_path / "own.tar", "w") as tar:

@@ -339,6 +339,7 @@ def test_evaluation_takes_streamed_images(folder):
     assert score(gray(), dataset).equals(score(gray(), held))
 
 
+@pytest.mark.slow
 def test_training_is_the_same_with_workers_and_after_a_stop(folder, tmp_path):
     def options(name, **others):
         return TrainingOptions(

@@ -118,6 +118,7 @@ def test_environment_yml_brings_python_and_leaves_the_rest_to_pip():
     assert section == "pip:"
 
 
+@pytest.mark.slow
 def test_the_pip_section_installs_what_make_setup_installs(tmp_path):
     # As conda does it: the section becomes a requirements file beside environment.yml, for pip.
     for file in ("pins.txt", "LICENSE", "README.md"):

@@ -533,6 +533,7 @@ def test_classifiers_that_cannot_judge(evalset, capsys, path, named):
 # ---- eval-all
 
 
+@pytest.mark.slow
 def test_the_leaderboard_has_the_baselines_and_every_model(desk, capsys):
     own_weights("mine.safetensors")
     given = ["--models", "resnet-placeholder", "mine.safetensors", "--trunk", "colorlab", "--val-batch-size", "4"]
@@ -586,6 +587,7 @@ def test_each_model_sees_each_image_once_and_there_is_one_bar(desk, monkeypatch)
     assert len(table) == 4 * 9
 
 
+@pytest.mark.slow
 def test_a_classifier_judges_all_models(desk, capsys):
     given = ["--models", "resnet-placeholder", "--classifier-path", classifier("judge.safetensors")]
     assert run(capsys, "eval-all", *PHOTOS, *given, "--val-batch-size", "4")[0] == 0

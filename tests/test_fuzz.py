@@ -223,6 +223,7 @@ def test_archives(compression, capfd, tmp_path, monkeypatch):
                 dataset[index]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "what"),
     [

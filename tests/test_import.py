@@ -71,6 +71,7 @@ def without_notebooks(code: str, folder: Path) -> subprocess.CompletedProcess[st
     return subprocess.run([sys.executable, "-c", HIDE + code], capture_output=True, text=True, cwd=folder)
 
 
+@pytest.mark.slow
 def test_the_base_install_colorizes_trains_and_evaluates(tmp_path):
     code = """
 import colorlab, numpy
@@ -88,6 +89,7 @@ assert cli.main(["eval-all", "--models", "output/e/best.safetensors"]) == 0
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ["plots", "widgets"])
 def test_rooms_of_the_notebooks_name_the_extra_that_they_need(tmp_path, room):
     for code in (f"import colorlab.{room}", f"import colorlab; colorlab.{room}"):

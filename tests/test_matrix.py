@@ -21,6 +21,8 @@ from colorlab.models import COLORIZER_NAMES, create_colorizer, load_weights
 from colorlab.training import TrainingOptions, train
 from colorlab.training.checkpoint import load_state
 
+pytestmark = pytest.mark.slow
+
 # The smallest that networks and discriminators take, so that all of it runs on one core.
 SIZES = {
     "resnet": 32,

@@ -271,6 +271,7 @@ def imagenet(tmp_path_factory):
         yield state
 
 
+@pytest.mark.slow
 def test_vgg16_keeps_what_its_convolutions_learned(imagenet):
     # In one test, since the network takes half a gigabyte.
     classifier = create_classifier("vgg16", CLASSES)

@@ -254,6 +254,7 @@ def test_a_transparent_image_stays_transparent(bench, tmp_path):
         assert np.array_equal(np.asarray(saved)[..., 3], np.asarray(image)[..., 3])
 
 
+@pytest.mark.slow
 def test_saving_is_at_full_resolution_with_the_lightness_of_the_input(bench, tmp_path, runs):
     # Larger than the preview, and PNG: nothing but 8-bit rounding may come between the two L.
     original = photograph("coffee").resize((900, 600))
