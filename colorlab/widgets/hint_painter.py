@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from colorlab import color, pretrained
 from colorlab.hints import Hint, Propagation, from_json, to_json
 from colorlab.image import LoadedImage
-from colorlab.inference import enlarge, predict_ab, render
+from colorlab.inference import HINT_SIZE, enlarge, predict_ab, render
 from colorlab.models import Colorizer
 from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.files import OwnFiles, typed_path
@@ -29,9 +29,6 @@ from colorlab.widgets.point_pad import PointPad
 from colorlab.widgets.sketch import Sketch, showable
 from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import PREVIEW_SIZE, Subject, prepare, reduce
-
-HINT_SIZE = 256
-"""Longer side, in pixels, at which hints are set and spread; smaller images are not enlarged."""
 
 PALETTE_REACH = 110
 """The palette shows a and b from minus this to this, a pixel a unit: all colors of a screen, gray in the middle."""
@@ -103,8 +100,8 @@ class HintPainter(ImageBox):
         image = self._preview.convert("RGB")
         scale = image.height / sketch.shape[0]
         draw = ImageDraw.Draw(image)
-        for row, column, *_ in sketch.hints:
-            draw.circle((column * scale, row * scale), 0.02 * image.width, fill="white", outline="black", width=2)
+        for hint in sketch.hints:
+            draw.circle((hint.x * scale, hint.y * scale), 0.02 * image.width, fill="white", outline="black", width=2)
         slice_ = palette(60)
         paper = Image.new("RGBA", slice_.size, "white")
         paper.alpha_composite(slice_)
@@ -229,7 +226,7 @@ class HintPainter(ImageBox):
             alt=f"{subject.name} in the network's colors, with {len(sketch.hints)} hints",
             grid=sketch.shape,
             points=[
-                (h.row, h.column, css_color(sketch.lightness_at(h.row, h.column), h.a, h.b), f"hint {number}")
+                (h.y, h.x, css_color(sketch.lightness_at(h.y, h.x), h.a, h.b), f"hint {number}")
                 for number, h in enumerate(sketch.hints, start=1)
             ],
             selected=sketch.selected,
@@ -254,10 +251,10 @@ class HintPainter(ImageBox):
         count = "no hints yet" if not sketch.hints else f"{len(sketch.hints)} hint{'s' * (len(sketch.hints) > 1)}"
         if sketch.selected < 0:
             return f"{count}."
-        row, column, a, b = sketch.hints[sketch.selected]
+        hint = sketch.hints[sketch.selected]
         return (
-            f"{count}. Hint {sketch.selected + 1}, row {row}, column {column}: "
-            f"L = {sketch.lightness_at(row, column):.0f}, a = {a:z.0f}, b = {b:z.0f}."
+            f"{count}. Hint {sketch.selected + 1}, row {hint.y}, column {hint.x}: "
+            f"L = {sketch.lightness_at(hint.y, hint.x):.0f}, a = {hint.a:z.0f}, b = {hint.b:z.0f}."
         )
 
     def _settle(self) -> None:

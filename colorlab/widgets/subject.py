@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color
-from colorlab.image import SUFFIXES, LoadedImage, read_image
+from colorlab.image import LoadedImage, read_file
 from colorlab.inference import full_lightness
 
 PREVIEW_SIZE = 512
@@ -108,14 +107,9 @@ def read_upload(name: str, content: bytes) -> LoadedImage:
     Raises:
         ValueError: not an image, or a damaged one; the sentence names the file.
     """
-    suffix = Path(name).suffix.lower()
-    with tempfile.TemporaryDirectory() as folder:
-        # Through a file, since some kinds (16-bit TIFF) are only read from one.
-        path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
-        path.write_bytes(content)
-        try:
-            return read_image(path)
-        except ValueError as error:
-            raise ValueError(str(error).replace(str(path), name)) from error
-        except Exception as error:  # bytes from anywhere: decoders raise what they like, and this is the last gate
-            raise ValueError(f"{name} is damaged: {error}") from error
+    try:
+        return read_file(io.BytesIO(content), name)
+    except ValueError:
+        raise
+    except Exception as error:  # bytes from anywhere: decoders raise what they like, and this is the last gate
+        raise ValueError(f"{name} is damaged: {error}") from error

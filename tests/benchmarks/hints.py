@@ -62,7 +62,7 @@ def latency() -> None:
 
     def spread() -> None:
         y, x = divmod(next(places), width)
-        painter._propagation.spread(painter._predicted, [*painter.hints[1:], Hint(y, x, 20, 20)])
+        painter._propagation.spread(painter._predicted, [*painter.hints[1:], Hint.of(x, y, 20, 20)])
 
     for _ in range(HINTS - 1):
         press()
@@ -95,7 +95,7 @@ def worth() -> None:
         propagation = Propagation(lab[0])
         for draw in range(DRAWS):
             pixels = np.random.default_rng(draw).permutation(height * width)[: max(COUNTS)].tolist()
-            hints = [Hint(p // width, p % width, *lab[1:, p // width, p % width].tolist()) for p in pixels]
+            hints = [Hint.of(p % width, p // width, *lab[1:, p // width, p % width].tolist()) for p in pixels]
             for i, count in enumerate(COUNTS):
                 distance = (propagation.spread(ab, hints[:count]) - lab[1:]).norm(dim=0)
                 totals[i] += float(distance.mean()) / len(PHOTOGRAPHS) / DRAWS
