@@ -121,7 +121,9 @@ def test_a_class_of_colorizers_keeps_what_it_was_constructed_with(tmp_path):
     save_weights(model, tmp_path / "c.safetensors")
     assert load_weights(tmp_path / "c.safetensors").given == (1, [3], {"third": "x"})
     assert Under(1).name == ""  # it is another network
-    with pytest.raises(ValueError, match="what classy was constructed with cannot be saved .* not JSON serializable"):
+    with pytest.raises(
+        ValueError, match=r"what classy was constructed with cannot be saved .* not JSON serializable"
+    ):
         save_weights(Classy(1, third=object()), tmp_path / "d.safetensors")
     assert not (tmp_path / "d.safetensors").exists()
 
@@ -136,7 +138,7 @@ def test_a_registered_network_trains_by_its_name_and_as_it_is(tmp_path):
         assert describe_weights(path)["model_name"] == "mine"
         assert describe_weights(path)["options"]["model_name"] == "mine"
         assert isinstance(colorlab.load(path), Colorizer)
-        assert "mine" in colorlab.evaluate(path, squares(), scores=["mae"]).board.index[-1:].tolist() or True
+        assert "best" in colorlab.evaluate(path, squares(), scores=["mae"]).board.index
     assert "mine" in colorlab.list_models(trained=False)
 
 
@@ -160,13 +162,15 @@ def test_a_network_with_a_discriminator_is_trained_against_it(tmp_path):
 
 def test_what_is_no_network_is_said():
     colorlab.register_colorizer("nothing")(lambda: 3)
-    with pytest.raises(TypeError, match="'nothing' must make an nn.Module, not int"):
+    with pytest.raises(TypeError, match=r"'nothing' must make an nn.Module, not int"):
         create_colorizer("nothing")
 
 
 @pytest.mark.parametrize(("stride", "seen"), [(1, 1), (2, 2), (8, 8)])
 def test_the_sizes_that_a_network_takes_are_tried_out(stride, seen):
-    layers = nn.Sequential(nn.Conv2d(1, 2, stride, stride=stride), nn.Upsample(scale_factor=stride), nn.BatchNorm2d(2))
+    layers = nn.Sequential(
+        nn.Conv2d(1, 2, stride, stride=stride), nn.Upsample(scale_factor=stride), nn.BatchNorm2d(2)
+    )
     layers[2].eval()
     layers.train()
     layers[2].eval()
@@ -220,7 +224,7 @@ def test_a_dataset_by_name():
     assert rgb.shape == (2, 3, 20, 20)
     assert (rgb[:, 0, 0, 0].tolist(), labels.tolist()) == ([30, 0], [1, 0])
     assert TrainingOptions(dataset_name="uneven").dataset("train").source.split == "train"
-    with pytest.raises(ValueError, match="no dataset 'unevem'; there are .*uneven.*; did you mean uneven"):
+    with pytest.raises(ValueError, match=r"no dataset 'unevem'; there are .*uneven.*; did you mean uneven"):
         create_dataset("unevem", "val")
     with pytest.raises(ValueError, match="min_colorfulness makes no difference to uneven"):
         TrainingOptions(dataset_name="uneven", min_colorfulness=3)
@@ -294,7 +298,7 @@ def test_a_classifier_by_name(tmp_path):
     assert (loaded.name, loaded.arguments, loaded.classes) == ("linear", {"side": 32}, ("cat", "dog"))
     assert loaded(squares().rgb).shape == (6, 2)
     assert repr(result).startswith("ClassifierTraining(linear, 1 epoch")
-    with pytest.raises(ValueError, match="no classifier 'lineer'; .*did you mean linear"):
+    with pytest.raises(ValueError, match=r"no classifier 'lineer'; .*did you mean linear"):
         create_classifier("lineer", ("a", "b"))
 
 

@@ -170,8 +170,8 @@ def test_what_are_no_hints_is_said(hints, error, said):
 
 
 def test_a_hint_outside_the_image_is_refused():
+    hints = [colorlab.Hint(32, 0, "#ffffff")]
     with pytest.raises(ValueError, match="outside an image of 32×32 pixels"):
-        hints = [colorlab.Hint(32, 0, "#ffffff")]
         colorlab.colorize(photograph("cat").crop((0, 0, 32, 32)), RESNET, hints=hints)
     for color in ("red", "#fff", (1, 2), (0, 0, 256)):
         with pytest.raises(ValueError, match="#rrggbb or three numbers"):
@@ -252,7 +252,9 @@ def test_a_network_and_a_dataset_as_they_are(tmp_path, capsys):
     assert any(not torch.equal(*pair) for pair in zip(before, network.parameters(), strict=True))
     assert len(training.history.rows) == 1
     assert training.folder == tmp_path / "out" / "mine"
-    with pytest.raises(ValueError, match=r"best.safetensors holds weights of .*Tiny, which had no name .*register_col"):
+    with pytest.raises(
+        ValueError, match=r"best.safetensors holds weights of .*Tiny, which had no name .*register_col"
+    ):
         colorlab.load(training.folder / "best.safetensors")
 
 
@@ -363,13 +365,19 @@ def test_an_evaluation_shows_the_leaderboard():
 def test_an_evaluation_says_what_it_cannot_do():
     with pytest.raises(ValueError, match="resnet takes multiples of 8 pixels, from 8 on, got size 20"):
         colorlab.evaluate(RESNET, Photos(2), size=20)
-    with pytest.raises(ValueError, match="no score 'msee'; .*did you mean mse"):
+    with pytest.raises(ValueError, match=r"no score 'msee'; .*did you mean mse"):
         colorlab.evaluate(RESNET, Photos(2), size=32, scores=["msee"])
 
 
 def test_figures_draw_themselves(tmp_path):
     image = photograph("cat").crop((0, 0, 32, 32))
-    for what in (image, [image] * 3, torch.zeros(10, 3, 8, 8), (torch.zeros(2, 3, 8, 8), torch.zeros(2)), {"a": [image]}):
+    for what in (
+        image,
+        [image] * 3,
+        torch.zeros(10, 3, 8, 8),
+        (torch.zeros(2, 3, 8, 8), torch.zeros(2)),
+        {"a": [image]},
+    ):
         figure = colorlab.plots.figure(what)
         assert figure._repr_png_()[:4] == b"\x89PNG"
     training = colorlab.train("resnet", Photos(4), **settings(tmp_path))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import torch
 import tyro
@@ -22,6 +22,11 @@ from colorlab.data.names import check_name, describe, options_of
 from colorlab.models import COLORIZERS, DistributionColorizer, Model, has_discriminator, name_of, size_of
 from colorlab.registry import did_you_mean
 from colorlab.training.objectives import OBJECTIVES, Loss
+
+if TYPE_CHECKING:
+    _Data = Data
+else:
+    _Data = str  # so that the help says once which datasets there are
 
 Schedule = Literal["auto", "one-cycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -74,9 +79,9 @@ class RunOptions:
     """A dataset's name, or the path of a folder or tar of images; in Python also a torch Dataset."""
     dataset_root_path: Path = Path("data")
     """Where datasets lie, each in a folder of its name."""
-    also_train_on: tuple[Data, ...] = ()
+    also_train_on: tuple[_Data, ...] = ()
     """Further datasets whose training images are added."""
-    validate_on: Data | None = None
+    validate_on: _Data | None = None
     """Dataset to validate on; None: that of dataset_name."""
     use_dataset_archive: Annotated[bool, tyro.conf.FlagConversionOff] = False
     """Read <name>.tar in place of the folder."""

@@ -16,12 +16,13 @@ from typing import Any
 import ipywidgets
 import torch
 from PIL import Image, ImageDraw
+from torch import nn
 
 from colorlab import color, pretrained
 from colorlab.hints import Hint, Propagation, from_json, to_json
 from colorlab.image import LoadedImage
 from colorlab.inference import HINT_SIZE, enlarge, predict_ab, render
-from colorlab.models import Colorizer
+from colorlab.models import create_colorizer
 from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.files import OwnFiles, typed_path
 from colorlab.widgets.markup import png
@@ -69,7 +70,7 @@ class HintPainter(ImageBox):
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
-        model: what predicts the colors that hints correct: a colorizer, or the name of weights that ship; ``None``
+        model: what predicts the colors that hints correct: a network, or the name or path of weights; ``None``
             is the best of them.
         hints: to begin with, in pixels of the image reduced to :data:`HINT_SIZE`, as :attr:`hints` gives them.
 
@@ -78,10 +79,10 @@ class HintPainter(ImageBox):
     """
 
     def __init__(
-        self, image: str | Path = "coffee", model: Colorizer | str | None = None, *, hints: Sequence[Hint] = ()
+        self, image: str | Path = "coffee", model: nn.Module | str | Path | None = None, *, hints: Sequence[Hint] = ()
     ) -> None:
         super().__init__()
-        self._network = pretrained.load(model) if model is None or isinstance(model, str) else model
+        self._network = create_colorizer(model) if isinstance(model, nn.Module) else pretrained.load(model)
         self._subject: Subject
         self._sketches: dict[Source, Sketch] = {}
         self._files = OwnFiles()
