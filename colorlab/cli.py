@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import io
 import itertools
@@ -61,6 +62,7 @@ from colorlab.training import (
     train_classifier,
 )
 from colorlab.training.objectives import Loss
+from colorlab.training.options import FRAMEWORK2019
 
 _MAY_BE_EMPTY = ("--model-suffix", "--model_suffix")
 _NAMED = 3  # how many files a line names
@@ -128,6 +130,16 @@ _Task = (
     | _task(_task(CheckOptions, "check") | _task(DownloadOptions, "download"), "data", "Look after data sets.")
 )
 _NAMES = ("colorizer", "classifier", "colorize", "eval-gen", "eval-mse", "eval-ps", "eval-si", "eval-all", "data")
+
+# The tasks of the framework of 2019, each of which took all of its options.
+_TASKS2019 = {
+    "colorizer": TrainingOptions,
+    "classifier": ClassifierOptions,
+    "eval-gen": GenerationOptions,
+    "eval-mse": MSEOptions,
+    "eval-ps": PSOptions,
+    "eval-si": SIOptions,
+}
 
 
 def _names_of(kind: object) -> list[str] | None:
@@ -227,6 +239,28 @@ def _import_modules(given: Sequence[str]) -> list[str]:
     return rest
 
 
+def _without_idle_options(given: Sequence[str]) -> list[str]:
+    """The arguments without options of the framework of 2019 that this task has no use for, which is said once."""
+    options = _TASKS2019.get(given[0]) if given else None
+    if options is None:
+        return list(given)
+    idle = FRAMEWORK2019 - {field.name for field in dataclasses.fields(options)}
+    rest: list[str] = []
+    dropped: list[str] = []
+    arguments = iter(given)
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        if name.startswith("--") and name[2:].replace("-", "_") in idle:
+            dropped.append(name)
+            if not equals:
+                next(arguments, None)
+        else:
+            rest.append(argument)
+    if dropped:
+        print(f"colorlab: {', '.join(dropped)} makes no difference to the task {given[0]}", file=sys.stderr)
+    return rest
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one task. The exit status is 0 if all was done, 1 if something failed, 2 for an unknown task or option."""
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -242,6 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if empty := _empty(given):
         print(f"colorlab: {empty} is empty, as an empty variable of the shell gives it", file=sys.stderr)
         return 1
+    given = _without_idle_options(given)
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -390,7 +425,7 @@ def run_colorize(options: ColorizeOptions) -> int:
         raise ValueError("name at least one image or folder to colorize")
     model = style = None
     if not options.dry_run:
-        model = load_weights(options.model_path) if options.model_path else pretrained.load(options.model_name)
+        model = load_weights(options.model_path) if options.model_path else pretrained.loaded(options.model_name)
         model.eval()
         style = choose_style(
             model,

@@ -152,7 +152,7 @@ def test_a_wrong_classifier_is_answered_with_the_right_ones(desk, capsys):
         (["colorizer", "--use-dataset-archive"], ["--use-dataset-archive"]),
         (["colorizer", "--max-epoch", "5"], ["--max-epoch", "Perhaps you meant", "--max-epochs"]),
         (["colorizer", "--experiment-name", "../elsewhere"], ["experiment_name", "../elsewhere"]),
-        (["classifier", "--max-images", "3"], ["--max-images"]),
+        (["classifier", "--loss", "l1"], ["--loss"]),
         (["colouriser"], ["colouriser", "colorizer", "classifier", "eval-gen"]),
         ([], ["colorizer", "classifier", "eval-gen"]),
     ],
@@ -388,6 +388,23 @@ def test_options_that_do_something_are_accepted_in_silence(desk, given):
 )
 def test_options_of_the_framework_of_2019_are_accepted_everywhere(desk, given, said):
     assert TrainingOptions(**given).notes() == said
+
+
+def test_every_option_of_the_framework_of_2019_is_accepted_with_every_task(desk, capsys):
+    given = ["--max-images", "3", "--model-name", "cgan", "--eval-type=colorized", "--model-path", "there"]
+    status, _, err = run(
+        capsys, "classifier", "--classifier-name", "small", "--dataset-name", "photos", *TINY, *given
+    )
+    assert status == 0
+    said = "--max-images, --model-name, --eval-type, --model-path makes no difference to the task classifier"
+    assert err.count(said) == 1
+
+
+def test_the_example_of_the_framework_of_2019_has_sizes_that_fit():
+    options = TrainingOptions(
+        model_name="cgan", dataset_name="places365", max_epochs=100, train_batch_size=16, val_batch_size=16
+    )
+    assert (options.size, options.batch_size, options.validation_batch_size) == (224, 16, 16)
 
 
 def test_a_run_says_which_options_do_nothing(desk, capsys):

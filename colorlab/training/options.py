@@ -62,6 +62,10 @@ FRAMEWORK2019 = frozenset(
         "val_batch_size",
         "batch_output_frequency",
         "max_images",
+        "model_suffix",
+        "model_path",
+        "eval_root_path",
+        "eval_type",
     }
 )
 """The options of the framework of 2019, which are accepted everywhere, also where they make no difference."""
@@ -408,8 +412,9 @@ class TrainingOptions(RunOptions):
                 yield option, reason
             return
         yield "l1_weight", f"{name}, which has no discriminator"
-        build = self.model_name if isinstance(self.model_name, nn.Module) else COLORIZERS[name].build
-        if not (isinstance(build, DistributionColorizer) or build is DistributionColorizer):
+        build = type(self.model_name) if isinstance(self.model_name, nn.Module) else COLORIZERS[name].build
+        # Of what a function makes, training itself finds out.
+        if isinstance(build, type) and not issubclass(build, DistributionColorizer):
             for option in ("encoder_rate", "frozen_stride"):
                 yield option, f"{name}, which has no pretrained encoder"
 

@@ -60,6 +60,8 @@ class Regression(Learner):
             network.freeze(options.frozen_stride)
             if options.initial_weights is None and trainset is not None:
                 network.set_prior(_prior(network, trainset, options.seed))
+        elif options.frozen_stride or options.encoder_rate != TrainingOptions.encoder_rate:
+            raise ValueError(f"frozen_stride and encoder_rate need a pretrained encoder; {network.name} has none")
         self.network: Colorizer = self.place(network)
         self.forward = self.callable_(
             _Answer(self.network) if isinstance(self.network, DistributionColorizer) else self.network
