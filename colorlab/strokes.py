@@ -96,5 +96,5 @@ def hints_from_strokes(strokes: ImageSource, shape: tuple[int, int]) -> list[Hin
         middle = members[np.argmin((rows[members] - row) ** 2 + (columns[members] - column) ** 2)]
         alike = members[np.hypot(*(ab[:, members] - ab[:, [middle]])) < _ALIKE]
         a, b = np.average(ab[:, alike], axis=1, weights=weight[alike]).tolist()
-        hints.append(Hint(int(rows[middle]), int(columns[middle]), a, b))
+        hints.append(Hint.of(int(columns[middle]), int(rows[middle]), a, b))
     return reduce_hints(hints, size, shape)

@@ -29,7 +29,7 @@ from colorlab.evaluation.options import (
     SetOptions,
     SIOptions,
 )
-from colorlab.models import COLORIZER_NAMES, create_classifier, create_colorizer, save_weights
+from colorlab.models import COLORIZERS, create_classifier, create_colorizer, save_weights
 
 TASKS = {
     "eval-gen": GenerationOptions,
@@ -156,7 +156,7 @@ def test_every_option_of_the_seed_is_there():
     [
         ("eval-gen", "--eval-type", "colored", "none of original, grayscale, colorized; did you mean colorized?"),
         ("eval-mse", "--eval-type", "greyscale", "none of original, grayscale, colorized; did you mean grayscale?"),
-        ("eval-si", "--model-name", "unet33", f"none of {', '.join(COLORIZER_NAMES)}; did you mean unet32?"),
+        ("eval-si", "--model-name", "unet33", f"none of {', '.join(COLORIZERS)}; did you mean unet32?"),
         ("eval-ps", "--trunk", "alexnet", "none of alex, vgg, squeeze, colorlab; did you mean alex?"),
         ("eval-all", "--trunk", "squeezenet", "alex, vgg, squeeze, colorlab; did you mean squeeze?"),
         ("eval-gen", "--dataset-name", "places356", "places205, places365, or the path of a folder or tar"),

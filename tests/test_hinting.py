@@ -62,7 +62,7 @@ def test_a_hint_reaches_places_that_look_alike_and_not_others():
 @pytest.mark.parametrize("size", [(32, 32), (36, 52), (100, 44)])
 def test_any_size_that_the_network_takes(shipped, size):
     lightness = torch.zeros(1, 1, *size)
-    planes = hint_planes([Hint(size[0] - 1, size[1] - 1, 20, 30)], [size[0] // 4, size[1] // 4])
+    planes = hint_planes([Hint.of(size[1] - 1, size[0] - 1, 20, 30)], [size[0] // 4, size[1] // 4])
     with torch.inference_mode():
         assert shipped(lightness, None, planes).shape == (1, 2, *size)
 
@@ -79,8 +79,8 @@ def test_random_hints_are_true_few_and_often_none():
 
 
 def test_hints_are_reduced_to_means_and_planes():
-    hints = [Hint(0, 0, 10, 0), Hint(1, 1, 20, 0), Hint(9, 9, 5, 6)]
-    assert reduce_hints(hints, (10, 10), (5, 5)) == [Hint(0, 0, 15, 0), Hint(4, 4, 5, 6)]
+    hints = [Hint.of(0, 0, 10, 0), Hint.of(1, 1, 20, 0), Hint.of(9, 9, 5, 6)]
+    assert reduce_hints(hints, (10, 10), (5, 5)) == [Hint.of(0, 0, 15, 0), Hint.of(4, 4, 5, 6)]
     planes = hint_planes(reduce_hints(hints, (10, 10), (5, 5)), (2, 2))
     assert planes[0, :, 0, 0].tolist() == [15, 0, 1]
     assert planes[0, :, 1, 1].tolist() == [5, 6, 1]
@@ -92,10 +92,10 @@ def test_a_hinted_pixel_has_the_color_of_the_hint(name):
     lightness = full_lightness(read_image(photograph("coffee")))
     model = pretrained.load(name)
     height, width = lightness.shape
-    given = Hint(height // 2, width // 2, 25.0, -30.0)
+    given = Hint.of(width // 2, height // 2, 25.0, -30.0)
     without, ab = predict_ab(lightness, model), predict_ab(lightness, model, hints=[given])
     place = reduce_hints([given], lightness.shape, ab.shape[-2:])[0]
-    torch.testing.assert_close(ab[:, place.row, place.column], torch.tensor([25.0, -30.0]), atol=1e-3, rtol=0)
+    torch.testing.assert_close(ab[:, place.y, place.x], torch.tensor([25.0, -30.0]), atol=1e-3, rtol=0)
     assert not torch.equal(ab, without)
 
 
@@ -108,7 +108,7 @@ def test_weights_from_before_there_were_hints_load_and_answer_as_before(shipped)
     model = create_colorizer("distribution")
     model.load_state_dict(old)
     lightness = torch.linspace(-1, 1, 64 * 64).view(1, 1, 64, 64)
-    planes = hint_planes([Hint(3, 3, 20, 30)], (16, 16))
+    planes = hint_planes([Hint.of(3, 3, 20, 30)], (16, 16))
     with torch.inference_mode():
         expected = shipped(lightness, shipped.style)
         torch.testing.assert_close(model.eval()(lightness, shipped.style), expected)

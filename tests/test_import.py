@@ -17,9 +17,8 @@ PACKAGE = Path(colorlab.__file__).parent
 
 # Lowest first: a module imports from its own room and from those before it.
 ROOMS = (
-    "extras", "color", "profiles", "tiff", "image", "results", "data", "models", "pretrained", "training", "evaluation", "hints", "strokes",
-    "inference", "plots",
-    "widgets", "exercises", "cli",
+    "extras", "registry", "color", "profiles", "tiff", "image", "results", "plots", "data", "models", "pretrained", "training",
+    "evaluation", "hints", "strokes", "inference", "widgets", "exercises", "cli",
 )  # fmt: skip
 
 
@@ -40,6 +39,10 @@ def test_import_brings_nothing_but_itself(tmp_path):
 
 
 def test_what_the_package_offers_is_there():
+    rooms = {room for room in ROOMS if room not in {"registry", "profiles", "tiff", "results", "cli"}}
+    assert set(dir(colorlab)) == rooms | set(colorlab.__all__) - {"__version__"}
+    for name in dir(colorlab):
+        assert getattr(colorlab, name)
     for name in colorlab.__all__:
         assert getattr(colorlab, name)
     with pytest.raises(AttributeError, match="no attribute 'colorise'"):
@@ -117,7 +120,7 @@ def rooms_used(source: str, module: str) -> set[str]:
     parts = [name.split(".") for name in names]
     # From the package itself one may take its version; `colorlab.colorize` is the room inference.
     used = {part[1] for part in parts if part[0] == "colorlab" and len(part) > 1} - {"__version__"}
-    return {"inference" if name == "colorize" else name for name in used}
+    return {colorlab._HOMES.get(name, name) for name in used}
 
 
 MODULES = {

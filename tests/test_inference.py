@@ -168,7 +168,7 @@ def test_prediction_is_made_at_the_working_size_in_the_images_own_shape():
         ((2, 800), 20, (1, 400)),
         ((50, 40), 120, (50, 40)),  # smaller images are not enlarged
         ((120, 120), 120, (120, 120)),
-        ((1000, 1000), None, (64, 64)),  # the model's own working size
+        ((1000, 1000), None, (32, 32)),  # the model's own working size
     ):
         probe = Probe()
         ab = predict_ab(torch.rand(height, width) * 100, probe, size=size)

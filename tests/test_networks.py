@@ -11,11 +11,10 @@ import torch
 from torch.nn import functional as F
 from torchvision.models import VGG16_Weights, squeezenet1_1, vgg16
 
-from colorlab import color
+from colorlab import color, models
 from colorlab.data import create_dataset
 from colorlab.models import (
-    CLASSIFIER_NAMES,
-    COLORIZER_NAMES,
+    CLASSIFIERS,
     create_classifier,
     create_colorizer,
     create_discriminator,
@@ -74,7 +73,7 @@ def discriminators():
 
 
 def test_the_colorizers_are_the_seeds_and_the_projects_own(colorizers):
-    assert tuple(COLORIZERS) == COLORIZER_NAMES
+    assert list(COLORIZERS) == list(models.COLORIZERS)
     assert {name: count(network) for name, network in colorizers.items()} == COLORIZERS
     assert [network.name for network in colorizers.values()] == list(COLORIZERS)
 
@@ -337,7 +336,7 @@ def test_what_a_classifier_cannot_take_is_refused_in_one_sentence(small, shape):
     assert "\n" not in str(it.value)
 
 
-@pytest.mark.parametrize("name", CLASSIFIER_NAMES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("classes", [(), ("forest",)])
 def test_one_class_is_none_to_tell_apart(name, classes):
     with pytest.raises(ValueError, match=f"at least 2 classes apart, got {len(classes)}"):

@@ -44,7 +44,7 @@ def test_a_line_gives_a_hint_in_each_cell_and_each_lies_on_the_line():
     hints = hints_from_strokes(strokes, (100, 200))
     opaque = np.asarray(strokes)[..., 3] > 0
     assert FINEST_GRID <= len(hints) <= 3 * FINEST_GRID
-    assert all(opaque[hint.row, hint.column] for hint in hints)
+    assert all(opaque[hint.y, hint.x] for hint in hints)
     assert all(hint[2:] == pytest.approx(lab(RED)[1:], abs=1e-3) for hint in hints)
 
 
@@ -95,11 +95,11 @@ def test_the_content_decides_what_a_file_is(tmp_path):
     strokes.putpixel((150, 20), (*RED, 255))
     drawn, saved = tmp_path / "drawn.json", tmp_path / "saved.png"  # each named as the other
     strokes.save(drawn, "PNG")
-    saved.write_text(to_json([Hint(20, 150, 3, 4)], (100, 200)), encoding="utf-8")
+    saved.write_text(to_json([Hint.of(150, 20, 3, 4)], (100, 200)), encoding="utf-8")
     assert load_hints(drawn, (100, 200))[0][:2] == (20, 150)
-    assert load_hints(str(saved), (100, 200)) == [Hint(20, 150, 3, 4)]
+    assert load_hints(str(saved), (100, 200)) == [Hint.of(150, 20, 3, 4)]
     # Saved on a small preview, used on the photograph.
-    assert load_hints(saved, (1000, 2000)) == [Hint(205, 1505, 3, 4)]
+    assert load_hints(saved, (1000, 2000)) == [Hint.of(1505, 205, 3, 4)]
 
 
 def test_a_file_without_hints_is_named(tmp_path):

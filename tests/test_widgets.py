@@ -230,10 +230,10 @@ def test_damaged_exif_data_do_not_spoil_a_sound_image(bench):
 
 
 def test_a_decoder_that_raises_something_odd_is_a_sentence_too(bench, monkeypatch):
-    def read_image(path):
+    def read_file(file, what):
         raise KeyError("ColorSpace")
 
-    monkeypatch.setattr("colorlab.widgets.subject.read_image", read_image)
+    monkeypatch.setattr("colorlab.widgets.subject.read_file", read_file)
     upload(bench, "odd.jpg", b"anything")
     assert said(bench) == "odd.jpg is damaged: 'ColorSpace'. Nothing was changed."
 

@@ -112,7 +112,7 @@ def test_a_click_sets_a_hint_that_stays_on_its_side_of_the_edge(painter):
     before = greenness(painter, 10, 10), greenness(painter, 30, 10)
     assert min(before) > 5
     click(painter.canvas, 10, 12)
-    assert painter.hints == (Hint(12, 10, *FIRST_COLOR),)
+    assert painter.hints == (Hint.of(10, 12, *FIRST_COLOR),)
     assert greenness(painter, 10, 10) < -20
     assert abs(greenness(painter, 30, 10) - before[1]) < 3  # JPEG
     assert said(painter) == (
@@ -131,10 +131,10 @@ def test_a_drag_moves_the_hint_and_is_one_step_of_undo(painter):
     for x in (15, 25, 33):
         gesture(painter.canvas, "move", x=x, y=14)
     gesture(painter.canvas, "release")
-    assert painter.hints[0][:2] == (14, 33)
+    assert (painter.hints[0].y, painter.hints[0].x) == (14, 33)
     assert greenness(painter, 10, 10) > 5
     painter.undo.click()
-    assert painter.hints == (Hint(12, 10, *FIRST_COLOR),)
+    assert painter.hints == (Hint.of(10, 12, *FIRST_COLOR),)
     painter.undo.click()
     assert painter.hints == ()
     assert painter.undo.disabled
@@ -145,16 +145,16 @@ def test_a_drag_moves_the_hint_and_is_one_step_of_undo(painter):
 def test_the_palette_colors_the_hint_that_is_taken_up_and_those_to_come(painter):
     click(painter.canvas, 10, 12)
     click(painter.swatches, PALETTE_REACH - 5, PALETTE_REACH + 20)
-    assert painter.hints[0] == Hint(12, 10, -5, -20)
+    assert painter.hints[0] == Hint.of(10, 12, -5, -20)
     click(painter.canvas, 30, 12)
-    assert painter.hints[1] == Hint(12, 30, -5, -20)
+    assert painter.hints[1] == Hint.of(30, 12, -5, -20)
     # Put down: the color is for the next one.
     gesture(painter.canvas, "drop")
     assert painter.canvas.selected == -1
     click(painter.swatches, PALETTE_REACH + 10, PALETTE_REACH)
     assert [hint.a for hint in painter.hints] == [-5, -5]
     click(painter.canvas, 35, 20)
-    assert painter.hints[2] == Hint(20, 35, 10, 0)
+    assert painter.hints[2] == Hint.of(35, 20, 10, 0)
 
 
 def test_the_palette_is_the_slice_at_the_lightness_of_the_hint(painter):
@@ -189,16 +189,16 @@ def test_keys_put_down_and_remove(painter):
     assert len(painter.hints) == 2  # none is taken up
     click(painter.canvas, 10, 12, index=0)
     gesture(painter.canvas, "delete")
-    assert [hint.column for hint in painter.hints] == [30]
+    assert [hint.x for hint in painter.hints] == [30]
     gesture(painter.swatches, "undo")
-    assert [hint.column for hint in painter.hints] == [10, 30]
+    assert [hint.x for hint in painter.hints] == [10, 30]
     click(painter.canvas, 30, 12, index=1)
     painter.remove.click()
-    assert [hint.column for hint in painter.hints] == [10]
+    assert [hint.x for hint in painter.hints] == [10]
     painter.clear.click()
     assert painter.hints == ()
     gesture(painter.canvas, "undo")
-    assert [hint.column for hint in painter.hints] == [10]
+    assert [hint.x for hint in painter.hints] == [10]
 
 
 def test_every_gesture_is_answered(painter, monkeypatch):
@@ -350,7 +350,7 @@ def test_suggestions_look_different_and_can_be_shown():
 def test_the_painter_colors_as_colorize_does(name):
     lightness = full_lightness(read_image(photograph("coffee")))
     model = pretrained.load(name)
-    hints = [Hint(200, 300, 25.0, -30.0), Hint(50, 60, 0.0, 0.0)]
+    hints = [Hint.of(300, 200, 25.0, -30.0), Hint.of(60, 50, 0.0, 0.0)]
     hinted, shape = HintedImage(lightness, model), tuple(lightness.shape)
     for some in (hints, [], hints[:1]):
         expected = predict_ab(lightness, model, hints=some)
@@ -445,10 +445,10 @@ def test_each_image_keeps_its_hints(painter):
     assert painter.target.value == "colorized/cat.png"
     click(painter.canvas, 40, 30)
     painter.image.value = Source("own", "halves.png")
-    assert [hint[:2] for hint in painter.hints] == [(12, 10)]
+    assert [(hint.y, hint.x) for hint in painter.hints] == [(12, 10)]
     assert greenness(painter, 10, 10) < -20
     painter.image.value = Source("sample", "cat")
-    assert [hint[:2] for hint in painter.hints] == [(30, 40)]
+    assert [(hint.y, hint.x) for hint in painter.hints] == [(30, 40)]
 
 
 def test_an_upload_begins_without_hints(painter):
@@ -493,12 +493,12 @@ def test_mistakes_in_the_first_line(quick):
     with pytest.raises(ValueError, match="nonesuch"):
         HintPainter("cat", "nonesuch")
     with pytest.raises(ValueError, match="hint 1 is at row 500"):
-        HintPainter("cat", ConstantColor(), hints=[Hint(500, 0, 1, 1)])
+        HintPainter("cat", ConstantColor(), hints=[Hint.of(0, 500, 1, 1)])
 
 
 def test_hints_to_begin_with(quick):
-    painter = HintPainter("cat", ConstantColor(), hints=[Hint(5, 6, 10, 5)])
-    assert painter.hints == (Hint(5, 6, 10, 5),)
+    painter = HintPainter("cat", ConstantColor(), hints=[Hint.of(6, 5, 10, 5)])
+    assert painter.hints == (Hint.of(6, 5, 10, 5),)
     assert painter.undo.disabled
     assert repr(painter).endswith("hints=1)")
 
@@ -583,9 +583,9 @@ def test_strokes_drawn_elsewhere_are_loaded(painter):
 
 
 def test_loaded_colors_are_brought_into_the_gamut(painter):
-    upload(painter.load, "hints.json", to_json([Hint(3, 3, 100, 100), Hint(4, 30, 1, 1)], (30, 40)).encode())
+    upload(painter.load, "hints.json", to_json([Hint.of(3, 3, 100, 100), Hint.of(30, 4, 1, 1)], (30, 40)).encode())
     assert painter.hints[0].a < 60
-    assert painter.hints[1] == Hint(4, 30, 1, 1)
+    assert painter.hints[1] == Hint.of(30, 4, 1, 1)
 
 
 # ---- the sketch
@@ -615,9 +615,9 @@ def test_a_hint_gets_its_color_back_when_it_leaves_the_dark():
     sketch = Sketch(lightness)
     sketch.press(0, 0)
     sketch.move(0, 1)
-    assert np.hypot(*sketch.hints[0][2:]) < 10
+    assert np.hypot(sketch.hints[0].a, sketch.hints[0].b) < 10
     sketch.move(0, 2)
-    assert sketch.hints == (Hint(0, 2, *FIRST_COLOR),)
+    assert sketch.hints == (Hint.of(2, 0, *FIRST_COLOR),)
 
 
 def test_a_hint_does_not_move_onto_another():
@@ -625,7 +625,7 @@ def test_a_hint_does_not_move_onto_another():
     sketch.press(0, 0)
     sketch.press(1, 1)
     sketch.move(0, 0)
-    assert [hint[:2] for hint in sketch.hints] == [(0, 0), (1, 1)]
+    assert [(hint.y, hint.x) for hint in sketch.hints] == [(0, 0), (1, 1)]
 
 
 gestures = st.lists(
@@ -646,13 +646,13 @@ def test_whatever_is_done_hints_can_be_shown_and_all_of_it_undone(steps):
     sketch = Sketch(lightness)
     for name, *where in steps:
         if name == "press":
-            taken = [hint[:2] for hint in sketch.hints]
+            taken = [(hint.y, hint.x) for hint in sketch.hints]
             where.append(taken.index(tuple(where)) if tuple(where) in taken else -1)
         getattr(sketch, name)(*where)
-        assert len({hint[:2] for hint in sketch.hints}) == len(sketch.hints)
+        assert len({(hint.y, hint.x) for hint in sketch.hints}) == len(sketch.hints)
         assert -1 <= sketch.selected < len(sketch.hints)
         for hint in sketch.hints:
-            lab = torch.tensor([float(lightness[hint.row, hint.column]), hint.a, hint.b], dtype=torch.float64)
+            lab = torch.tensor([float(lightness[hint.y, hint.x]), hint.a, hint.b], dtype=torch.float64)
             assert bool(color.in_gamut(lab.view(3, 1, 1)))
     while sketch.can_undo:
         sketch.undo()

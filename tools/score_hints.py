@@ -35,7 +35,7 @@ def random_hints(lab: Tensor, seed: int) -> list[Hint]:
     mean = F.avg_pool2d(lab[None, 1:], PATCH, stride=1, padding=PATCH // 2, count_include_pad=False)[0]
     places = torch.randperm(mean[0].numel(), generator=generator)[: max(COUNTS)].tolist()
     width = mean.shape[-1]
-    return [Hint(p // width, p % width, *mean[:, p // width, p % width].tolist()) for p in places]
+    return [Hint.of(p % width, p // width, *mean[:, p // width, p % width].tolist()) for p in places]
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import stat
@@ -147,3 +148,18 @@ def first_bytes(path: str | Path) -> bytes:
 def encoded(names: Sequence[str]) -> npt.NDArray[np.bytes_]:
     """Names stored in one array of bytes."""
     return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
+
+
+def images_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the images directly inside a folder, and what else is there, both in order; hidden files are left out.
+
+    Raises:
+        OSError: the folder cannot be opened.
+    """
+    inside = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    images = [
+        entry
+        for entry in inside
+        if os.path.isfile(entry) and is_image(entry.name, functools.partial(first_bytes, entry))
+    ]
+    return images, [entry for entry in inside if entry not in set(images)]

@@ -44,10 +44,7 @@ def score_images(originals: Tensor, results: Tensor, scores: Sequence[str] = DEF
 
 def with_needs(scores: Sequence[str]) -> tuple[str, ...]:
     """Checked names of scores, and after them those that a summary of them needs."""
-    unknown = [name for name in scores if name not in SCORES]
-    if unknown:
-        raise ValueError(f"no score {unknown[0]!r}; there are {', '.join(SCORES)}")
-    return tuple(dict.fromkeys([*scores, *(needed for name in scores for needed in SCORES[name].needs)]))
+    return tuple(dict.fromkeys([*scores, *(needed for name in scores for needed in SCORES.find(name).needs)]))
 
 
 def _score(original: Seen, result: Seen, scores: Sequence[str]) -> dict[str, Tensor]:
@@ -56,7 +53,7 @@ def _score(original: Seen, result: Seen, scores: Sequence[str]) -> dict[str, Ten
             f"originals and results must have one shape, got {tuple(original.rgb.shape)} and "
             f"{tuple(result.rgb.shape)}"
         )
-    return {name: SCORES[name].measure(original, result).cpu().double() for name in scores}
+    return {name: SCORES[name].of(original, result) for name in scores}
 
 
 @torch.inference_mode()

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from colorlab import color
 from colorlab.models.colorizer import Colorizer
 from colorlab.models.discriminator import Discriminator
+from colorlab.models.registry import register_colorizer
 
 _CHANNELS = (64, 128, 256, 512, 512)
 
 
+@register_colorizer("cgan", size=224, discriminator=lambda: ConvDiscriminator())
 class ConvGenerator(Colorizer):
     """7,822,342 parameters; multiples of 32.
 
@@ -28,7 +30,6 @@ class ConvGenerator(Colorizer):
     The seed was trained on lightness in 0…100 and evaluated on 0…1; here it is [-1, 1] for every network.
     """
 
-    name = "cgan"
     stride = 32
     smallest = 32
 

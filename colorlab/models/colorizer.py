@@ -20,7 +20,7 @@ class Colorizer(nn.Module, ABC):
     """
 
     name: str = ""
-    """The name under which :func:`colorlab.models.create_colorizer` finds it."""
+    """The name that it was registered under, if it was (:func:`colorlab.register_colorizer`)."""
 
     stride: int = 1
     """Height and width must be multiples of this ..."""
@@ -31,9 +31,16 @@ class Colorizer(nn.Module, ABC):
     arguments: Mapping[str, Any] = MappingProxyType({})
     """The arguments of its constructor, as JSON values; a weights file stores them."""
 
-    working_size: int = 64
+    working_size: int = 32
     """Side in pixels of the squares on which it does best: those it was trained on, unless a comparison of sizes
-    chose another (the cards of the weights say so). On much larger ones networks see other things."""
+    chose another (the cards of the weights say so). On much larger ones networks see other things. Of a network
+    that is not trained yet, the side of the images that it is trained on unless others are asked for."""
+
+    card: str = ""
+    """What is known about its weights, in Markdown, where they were loaded; a notebook shows it as the last line."""
+
+    def _repr_markdown_(self) -> str | None:
+        return self.card or None
 
     def forward(self, lightness: Tensor) -> Tensor:
         """Return colors for a batch of gray images.
@@ -72,6 +79,59 @@ class Colorizer(nn.Module, ABC):
     def accepted_size(self, pixels: int) -> int:
         """Return the smallest height or width of at least ``pixels`` that the network takes."""
         return max(self.smallest, -(-pixels // self.stride) * self.stride)
+
+
+class ModuleColorizer(Colorizer):
+    """Any network from lightness to a and b, as a colorizer.
+
+    Args:
+        network: gives ``(N, 2, H, W)`` for ``(N, 1, H, W)``. Which sizes it takes is tried out unless it says so in
+            ``stride`` and ``smallest``, as a :class:`Colorizer` does.
+
+    Raises:
+        ValueError: it gives something else.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        stride, smallest = getattr(network, "stride", None), getattr(network, "smallest", None)
+        self.stride = stride if isinstance(stride, int) else _stride(network)
+        self.smallest = smallest if isinstance(smallest, int) else self.stride
+        vars(self).update(vars(network).get("_colorizer", {}))
+
+    def predict(self, lightness: Tensor) -> Tensor:
+        """What the network gives."""
+        ab: Tensor = self.network(lightness)
+        return ab
+
+
+@torch.no_grad()
+def _stride(network: nn.Module) -> int:
+    """What height and width must be multiples of for a and b to have the size of the lightness."""
+    parameter = next(iter([*network.parameters(), *network.buffers()]), torch.empty(0))
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    problem = ""
+    try:
+        for stride in (1, 2, 4, 8, 16, 32, 64):
+            lightness = torch.zeros(1, 1, 64 + stride, 64 + stride, device=parameter.device)
+            try:
+                found = network(lightness)
+            except (RuntimeError, ValueError) as error:
+                problem = problem or f"fails: {error}"
+                continue
+            if isinstance(found, Tensor) and found.shape == (1, 2, *lightness.shape[-2:]):
+                return stride
+            given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            problem = f"gives {given}"
+    finally:
+        for module, training in modes:
+            module.training = training
+    raise ValueError(
+        f"{type(network).__name__} {problem} for lightness {tuple(lightness.shape)}; a colorizer gives a and b of "
+        "the same height and width, (N, 2, H, W), where both are multiples of some number up to 64 (its `stride`)"
+    )
 
 
 @torch.inference_mode()

@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from colorlab import color
 from colorlab.models.colorizer import Colorizer
 from colorlab.models.hinting import HintBranch
+from colorlab.models.registry import register_colorizer
 
 BIN_SIZE = 10.0
 """Side of a bin in Lab units."""
@@ -93,6 +94,7 @@ def gamut_bins(size: float = BIN_SIZE) -> Tensor:
     return torch.stack([a, b], dim=1)[inside]
 
 
+@register_colorizer("distribution")
 class DistributionColorizer(Colorizer):
     """Probabilities over colors, from a pretrained encoder.
 
@@ -101,7 +103,6 @@ class DistributionColorizer(Colorizer):
             (:meth:`load_imagenet` loads those).
     """
 
-    name = "distribution"
     stride = CELL
     smallest = 32
     working_size = 128
@@ -113,7 +114,6 @@ class DistributionColorizer(Colorizer):
         if not timm.is_model(backbone):  # which also keeps a weights file from naming something to download
             raise ValueError(f"no backbone {backbone!r} in timm; timm.list_models() names those there are")
         self.backbone = backbone
-        self.arguments = {"backbone": backbone}
         self.style = STYLES[DEFAULT_STYLE]
         self.styles = dict(STYLES)
         self.encoder: Any = timm.create_model(backbone, features_only=True, in_chans=1, pretrained=False)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.models.discriminator import Discriminator
-from colorlab.models.unet import UNET32, UNET224, Layer
+from colorlab.models.registry import register_colorizer
+from colorlab.models.unet import UNET32, UNET224, Layer, UNet
 
 
 class NazeriDiscriminator(Discriminator):
@@ -54,6 +55,18 @@ def nazeri_discriminator32() -> NazeriDiscriminator:
 def nazeri_discriminator224() -> NazeriDiscriminator:
     """For 224 pixels: 224 → 112 → 56 → 28 → 14 → 7 → 6 → 5 → 3×3 answers."""
     return NazeriDiscriminator("nazerigan224", UNET224.contracting, last=3)
+
+
+@register_colorizer("nazerigan32", discriminator=nazeri_discriminator32)
+def nazerigan32() -> UNet:
+    """Return the generator for small images, ``unet32``'s network."""
+    return UNet("nazerigan32", UNET32)
+
+
+@register_colorizer("nazerigan224", size=224, discriminator=nazeri_discriminator224)
+def nazerigan224() -> UNet:
+    """Return the generator for images of 224 pixels, ``unet224``'s network."""
+    return UNet("nazerigan224", UNET224)
 
 
 def _smallest(layers: tuple[Layer, ...], last: int) -> int:

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from colorlab.models.colorizer import Colorizer, start_gray
+from colorlab.models.registry import register_colorizer
 
 
+@register_colorizer("resnet")
 class ResNetColorizer(Colorizer):
     """954,722 parameters; any size that is a multiple of 8.
 
@@ -26,7 +28,6 @@ class ResNetColorizer(Colorizer):
     by 8 to 10 % after 600 steps on CIFAR-10.
     """
 
-    name = "resnet"
     stride = 8
     smallest = 8
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.models.colorizer import Colorizer, start_gray
+from colorlab.models.registry import register_colorizer
 
 
 @dataclass(frozen=True)
@@ -138,3 +139,15 @@ class UNet(Colorizer):
                 x = torch.cat([x, skips.pop()], dim=1)
         ab: Tensor = self.to_ab(x)
         return ab.tanh()
+
+
+@register_colorizer("unet32")
+def unet32() -> UNet:
+    """Return the U-Net for small images, trained by regression."""
+    return UNet("unet32", UNET32)
+
+
+@register_colorizer("unet224", size=224)
+def unet224() -> UNet:
+    """Return the U-Net for images of 224 pixels, trained by regression."""
+    return UNet("unet224", UNET224)

@@ -17,7 +17,7 @@ from colorlab.models.hinting import random_hints
 from colorlab.training.augmentation import aged
 from colorlab.training.distributed import Processes
 from colorlab.training.learner import Learner, begin_colorizer, schedule
-from colorlab.training.objectives import OBJECTIVES
+from colorlab.training.objectives import OBJECTIVES, find_objective
 from colorlab.training.options import TrainingOptions
 from colorlab.training.recognition import Recognition
 
@@ -51,9 +51,13 @@ class Regression(Learner):
         super().__init__(options, processes)
         network = begin_colorizer(options)
         classifies = isinstance(network, DistributionColorizer)
-        allowed = ("auto", "cross_entropy") if classifies else ("auto", *OBJECTIVES)
-        if options.loss not in allowed:
-            raise ValueError(f"loss must be one of {', '.join(allowed)} for {network.name}, got {options.loss!r}")
+        if classifies and options.loss not in ("auto", "cross_entropy"):
+            raise ValueError(f"loss must be auto or cross_entropy for {network.name}, got {options.loss!r}")
+        if not classifies and options.loss == "cross_entropy":
+            raise ValueError(
+                f"loss cross_entropy is of color bins, of which {network.name} has none; there are "
+                + ", ".join(OBJECTIVES)
+            )
         if isinstance(network, DistributionColorizer):
             network.freeze(options.frozen_stride)
             if options.initial_weights is None and trainset is not None:
@@ -62,13 +66,13 @@ class Regression(Learner):
             raise ValueError(
                 f"learn_hints needs a model that takes hints, such as distribution; {network.name} does not"
             )
-        elif options.frozen_stride:
-            raise ValueError(f"frozen_stride needs a model with a pretrained encoder; {network.name} has none")
+        elif options.frozen_stride or options.encoder_rate != TrainingOptions.encoder_rate:
+            raise ValueError(f"frozen_stride and encoder_rate need a pretrained encoder; {network.name} has none")
         self.network: Colorizer = self.place(network)
         self.forward = self.callable_(
             _Answer(self.network) if isinstance(self.network, DistributionColorizer) else self.network
         )
-        self.objective = OBJECTIVES["mse" if options.loss == "auto" else options.loss] if not classifies else None
+        self.objective = None if classifies else find_objective(options.loss)
         self.recognition_weight = options.recognition_weight
         self.recognition = self.place(Recognition()) if self.recognition_weight else None
         peak = options.learning_rate or 2e-3

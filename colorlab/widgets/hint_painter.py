@@ -23,13 +23,13 @@ from typing import Any
 import ipywidgets
 import torch
 from PIL import Image, ImageDraw
-from torch import Tensor
+from torch import Tensor, nn
 
 from colorlab import color, pretrained
 from colorlab.hints import Hint, to_json
 from colorlab.image import LoadedImage
 from colorlab.inference import render
-from colorlab.models import Colorizer, DistributionColorizer
+from colorlab.models import DistributionColorizer, create_colorizer
 from colorlab.strokes import load_hints
 from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.files import OwnFiles, typed_path
@@ -91,7 +91,7 @@ class HintPainter(ImageBox):
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
-        model: what predicts the colors that hints correct: a colorizer, or the name of weights that ship; ``None``
+        model: what predicts the colors that hints correct: a network, or the name or path of weights; ``None``
             is the best of them.
         hints: to begin with, in pixels of the image reduced to :data:`HINT_SIZE`, as :attr:`hints` gives them.
 
@@ -100,10 +100,10 @@ class HintPainter(ImageBox):
     """
 
     def __init__(
-        self, image: str | Path = "coffee", model: Colorizer | str | None = None, *, hints: Sequence[Hint] = ()
+        self, image: str | Path = "coffee", model: nn.Module | str | Path | None = None, *, hints: Sequence[Hint] = ()
     ) -> None:
         super().__init__()
-        self._network = pretrained.load(model) if model is None or isinstance(model, str) else model
+        self._network = create_colorizer(model) if isinstance(model, nn.Module) else pretrained.load(model)
         self._subject: Subject
         self._held = False  # whether a hand is on the mouse
         self._sketches: dict[Source, Sketch] = {}
@@ -123,8 +123,8 @@ class HintPainter(ImageBox):
         image = self._preview.convert("RGB")
         scale = image.height / sketch.shape[0]
         draw = ImageDraw.Draw(image)
-        for row, column, *_ in sketch.hints:
-            draw.circle((column * scale, row * scale), 0.02 * image.width, fill="white", outline="black", width=2)
+        for hint in sketch.hints:
+            draw.circle((hint.x * scale, hint.y * scale), 0.02 * image.width, fill="white", outline="black", width=2)
         slice_ = palette(60)
         paper = Image.new("RGBA", slice_.size, "white")
         paper.alpha_composite(slice_)
@@ -331,7 +331,7 @@ class HintPainter(ImageBox):
             alt=f"{subject.name} in {what}, {count}",
             grid=sketch.shape,
             points=[
-                (h.row, h.column, css_color(sketch.lightness_at(h.row, h.column), h.a, h.b), f"hint {number}")
+                (h.y, h.x, css_color(sketch.lightness_at(h.y, h.x), h.a, h.b), f"hint {number}")
                 for number, h in enumerate(sketch.hints, start=1)
             ],
             selected=sketch.selected,
@@ -374,10 +374,10 @@ class HintPainter(ImageBox):
         count = _counted(len(sketch.hints)) if sketch.hints else "no hints yet"
         if sketch.selected < 0:
             return f"{count}."
-        row, column, a, b = sketch.hints[sketch.selected]
+        hint = sketch.hints[sketch.selected]
         return (
-            f"{count}. Hint {sketch.selected + 1}, row {row}, column {column}: "
-            f"L = {sketch.lightness_at(row, column):.0f}, a = {a:z.0f}, b = {b:z.0f}."
+            f"{count}. Hint {sketch.selected + 1}, row {hint.y}, column {hint.x}: "
+            f"L = {sketch.lightness_at(hint.y, hint.x):.0f}, a = {hint.a:z.0f}, b = {hint.b:z.0f}."
         )
 
     def _settle(self) -> None:

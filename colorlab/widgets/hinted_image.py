@@ -90,7 +90,8 @@ class HintedImage:
         model = self._model
         if not isinstance(model, DistributionColorizer):
             return []
-        ((row, column, *_),) = reduce_hints([Hint(row, column, 0, 0)], shape, self._lightness.shape)
+        (place,) = reduce_hints([Hint.of(column, row, 0, 0)], shape, self._lightness.shape)
+        row, column = place.y, place.x
         logits, mixture = self._answer(model, reduce_hints(hints, shape, self._lightness.shape) if network else [])
         # The pixel mixes the cells around its own; no others are needed.
         i, j = row // CELL, column // CELL

@@ -72,7 +72,7 @@ class Sketch:
 
     def move(self, row: int, column: int) -> None:
         """Take the selected hint there, unless another one is."""
-        if self.selected >= 0 and all((row, column) != hint[:2] for hint in self.hints):
+        if self.selected >= 0 and all((row, column) != (hint.y, hint.x) for hint in self.hints):
             self._change_selected(self._fitted(row, column), "move")
             self.place = row, column
 
@@ -100,7 +100,7 @@ class Sketch:
         """Other hints instead, or none."""
         check_hints(hints, self.shape)
         self.drop()
-        self._change(tuple(Hint(h.row, h.column, *showable(self.lightness_at(*h[:2]), h.a, h.b)) for h in hints))
+        self._change(tuple(Hint.of(h.x, h.y, *showable(self.lightness_at(h.y, h.x), h.a, h.b)) for h in hints))
 
     def undo(self) -> None:
         """As it was before the last change, a whole drag being one."""
@@ -109,12 +109,12 @@ class Sketch:
             self.hints = self._past.pop()
 
     def _fitted(self, row: int, column: int) -> Hint:
-        return Hint(row, column, *showable(self.lightness_at(row, column), *self.chosen))
+        return Hint.of(column, row, *showable(self.lightness_at(row, column), *self.chosen))
 
     def _select(self, index: int) -> None:
         self.selected = index
-        row, column, *chosen = self.hints[index]
-        self.place, self.chosen = (row, column), (chosen[0], chosen[1])
+        hint = self.hints[index]
+        self.place, self.chosen = (hint.y, hint.x), (hint.a, hint.b)
 
     def _change_selected(self, hint: Hint, how: str) -> None:
         hints = list(self.hints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color
-from colorlab.image import SUFFIXES, LoadedImage, read_image
+from colorlab.image import SUFFIXES, LoadedImage, read_file
 from colorlab.inference import full_lightness
 
 PREVIEW_SIZE = 512
@@ -131,11 +132,14 @@ def uploaded_file(name: str, content: bytes) -> Iterator[Path]:
 
 
 def read_upload(name: str, content: bytes) -> LoadedImage:
-    """An image from the bytes of a file that exists only in a browser; arguments as in :func:`uploaded_file`.
+    """Return the image in a file that exists only in a browser; arguments as in :func:`uploaded_file`.
 
     Raises:
         ValueError: not an image, or a damaged one; the sentence names the file.
     """
-    # Through a file, since some kinds (16-bit TIFF) are only read from one.
-    with uploaded_file(name, content) as path:
-        return read_image(path)
+    try:
+        return read_file(io.BytesIO(content), name)
+    except ValueError:
+        raise
+    except Exception as error:  # bytes from anywhere: decoders raise what they like, and this is the last gate
+        raise ValueError(f"{name} is damaged: {error}") from error

@@ -107,7 +107,7 @@ def worth() -> None:
         propagation = Propagation(lab[0])
         for draw in range(DRAWS):
             pixels = np.random.default_rng(draw).permutation(height * width)[: max(COUNTS)].tolist()
-            hints = [Hint(p // width, p % width, *lab[1:, p // width, p % width].tolist()) for p in pixels]
+            hints = [Hint.of(p % width, p // width, *lab[1:, p // width, p % width].tolist()) for p in pixels]
             for i, count in enumerate(COUNTS):
                 distance = (propagation.spread(ab, hints[:count]) - lab[1:]).norm(dim=0)
                 totals[i] += float(distance.mean()) / len(PHOTOGRAPHS) / DRAWS

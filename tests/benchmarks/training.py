@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from colorlab.data import ImageDataset, create_loader
-from colorlab.models import COLORIZER_NAMES, has_discriminator
+from colorlab.models import COLORIZERS, has_discriminator
 from colorlab.training import TrainingOptions
 from colorlab.training.adversarial import Adversarial
 from colorlab.training.distributed import Processes
@@ -92,4 +92,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(measure(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])))
     else:
-        main(sys.argv[1:] or list(COLORIZER_NAMES))
+        main(sys.argv[1:] or list(COLORIZERS))
