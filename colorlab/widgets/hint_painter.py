@@ -191,13 +191,16 @@ class HintPainter(ImageBox):
             [self.view, ipywidgets.HBox([self.undo, self.remove, self.clear])],
             layout=WRAPPED | {"justify_content": "space-between"},
         )
-        # The padding leaves room for the frame that shows the keyboard's focus.
-        left = ipywidgets.VBox([bar, self.canvas], layout={"max_width": "100%", "padding": "4px"})
+        row = WRAPPED | {"padding": "0 4px"}
+        # Tab leads from the image to its colors. The padding leaves room for the frame that shows the focus.
+        left = ipywidgets.VBox(
+            [bar, self.canvas, self.status],
+            layout={"width": f"{SHOWN_SIZE + 12}px", "max_width": "100%", "padding": "4px"},
+        )
         right = ipywidgets.VBox(
             [self.likely, self.legend, self.swatches],
             layout={"width": f"{PALETTE_WIDTH + 12}px", "max_width": "100%", "padding": "4px"},
         )
-        row = WRAPPED | {"padding": "0 4px"}
         self.folded = ipywidgets.VBox(
             [
                 ipywidgets.HBox([ipywidgets.Label("Hints act by"), self.method, self.load], layout=WRAPPED),
@@ -205,11 +208,9 @@ class HintPainter(ImageBox):
             ],
             layout={"display": "none", "padding": "0 4px"},
         )
-        self.status.layout.padding = "0 4px"
         self.children = (
             ipywidgets.HBox([self.image, self.upload], layout=row),
             ipywidgets.HBox([left, right], layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
-            self.status,
             ipywidgets.HBox([self.target, self.save, self.more], layout=row),
             self.folded,
         )
