@@ -43,7 +43,7 @@ _HOMES = {
 
 _ROOMS = (
     "color", "data", "evaluation", "exercises", "hints", "image", "inference", "models", "plots", "pretrained",
-    "training", "widgets",
+    "strokes", "training", "widgets",
 )  # fmt: skip
 
 __all__ = [*_HOMES, "__version__"]

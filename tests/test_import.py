@@ -39,7 +39,7 @@ def test_import_brings_nothing_but_itself(tmp_path):
 
 
 def test_what_the_package_offers_is_there():
-    rooms = {room for room in ROOMS if room not in {"registry", "profiles", "tiff", "results", "cli"}}
+    rooms = {room for room in ROOMS if room not in {"extras", "registry", "profiles", "tiff", "results", "cli"}}
     assert set(dir(colorlab)) == rooms | set(colorlab.__all__) - {"__version__"}
     for name in dir(colorlab):
         assert getattr(colorlab, name)

@@ -25,17 +25,17 @@ def test_each_pixel_that_is_drawn_is_a_hint():
     strokes.putpixel((150, 20), (*RED, 255))
     strokes.putpixel((3, 99), (*BLUE, 1))  # ever so faint
     first, second = hints_from_strokes(strokes, (100, 200))
-    assert first[:2] == (20, 150)
-    assert first[2:] == pytest.approx(lab(RED)[1:], abs=1e-3)
-    assert second[:2] == (99, 3)
-    assert second[2:] == pytest.approx(lab(BLUE)[1:], abs=1e-3)
+    assert (first.y, first.x) == (20, 150)
+    assert (first.a, first.b) == pytest.approx(lab(RED)[1:], abs=1e-3)
+    assert (second.y, second.x) == (99, 3)
+    assert (second.a, second.b) == pytest.approx(lab(BLUE)[1:], abs=1e-3)
 
 
 def test_gray_is_a_hint_too():
     strokes = blank()
     strokes.putpixel((10, 10), (90, 90, 90, 255))
     (hint,) = hints_from_strokes(strokes, (100, 200))
-    assert hint[2:] == pytest.approx((0, 0), abs=1e-2)
+    assert (hint.a, hint.b) == pytest.approx((0, 0), abs=1e-2)
 
 
 def test_a_line_gives_a_hint_in_each_cell_and_each_lies_on_the_line():
@@ -45,7 +45,7 @@ def test_a_line_gives_a_hint_in_each_cell_and_each_lies_on_the_line():
     opaque = np.asarray(strokes)[..., 3] > 0
     assert FINEST_GRID <= len(hints) <= 3 * FINEST_GRID
     assert all(opaque[hint.y, hint.x] for hint in hints)
-    assert all(hint[2:] == pytest.approx(lab(RED)[1:], abs=1e-3) for hint in hints)
+    assert all((hint.a, hint.b) == pytest.approx(lab(RED)[1:], abs=1e-3) for hint in hints)
 
 
 def test_where_strokes_meet_their_colors_do_not_mix():
@@ -56,7 +56,7 @@ def test_where_strokes_meet_their_colors_do_not_mix():
     wanted = np.array([lab(RED)[1:], lab(BLUE)[1:]])
     hints = hints_from_strokes(strokes, (100, 200))
     for hint in hints:
-        assert np.abs(wanted - hint[2:]).sum(axis=1).min() < 1e-2
+        assert np.abs(wanted - (hint.a, hint.b)).sum(axis=1).min() < 1e-2
     # And spreading them brings no third color about.
     spread = Propagation(torch.full((100, 200), 50.0)).spread(torch.zeros(2, 100, 200), hints)
     assert float(spread[:, 50, 20].sub(torch.tensor(wanted[0])).norm()) < 1
@@ -75,9 +75,9 @@ def test_strokes_may_be_larger_or_smaller_than_the_image():
     strokes = blank(100, 50)
     strokes.putpixel((80, 10), (*RED, 255))
     (hint,) = hints_from_strokes(strokes, (200, 400))
-    assert hint[:2] == (42, 322)
+    assert (hint.y, hint.x) == (42, 322)
     (hint,) = hints_from_strokes(strokes, (5, 10))
-    assert hint[:2] == (1, 8)
+    assert (hint.y, hint.x) == (1, 8)
 
 
 def test_an_opaque_or_empty_image_is_no_image_of_strokes(tmp_path):
@@ -96,7 +96,8 @@ def test_the_content_decides_what_a_file_is(tmp_path):
     drawn, saved = tmp_path / "drawn.json", tmp_path / "saved.png"  # each named as the other
     strokes.save(drawn, "PNG")
     saved.write_text(to_json([Hint.of(150, 20, 3, 4)], (100, 200)), encoding="utf-8")
-    assert load_hints(drawn, (100, 200))[0][:2] == (20, 150)
+    (hint,) = load_hints(drawn, (100, 200))
+    assert (hint.y, hint.x) == (20, 150)
     assert load_hints(str(saved), (100, 200)) == [Hint.of(150, 20, 3, 4)]
     # Saved on a small preview, used on the photograph.
     assert load_hints(saved, (1000, 2000)) == [Hint.of(1505, 205, 3, 4)]

@@ -283,24 +283,24 @@ def test_a_likely_color_is_one_click_away_and_one_step_of_undo(chooser):
     assert chooser.likely.chosen == -1
     for index, (a, b) in [(1, BLUE), (0, RED)]:
         chooser.likely._handle_custom_msg({"index": index}, [])
-        assert chooser.hints[0][2:] == pytest.approx(showable(BRIGHT, a, b), abs=1)
+        assert (chooser.hints[0].a, chooser.hints[0].b) == pytest.approx(showable(BRIGHT, a, b), abs=1)
         assert chooser.likely.chosen == index
     chooser.undo.click()
-    assert chooser.hints[0][2:] == pytest.approx(showable(BRIGHT, *BLUE), abs=1)
+    assert (chooser.hints[0].a, chooser.hints[0].b) == pytest.approx(showable(BRIGHT, *BLUE), abs=1)
     chooser.undo.click()
-    assert chooser.hints[0][2:] == FIRST_COLOR
+    assert (chooser.hints[0].a, chooser.hints[0].b) == FIRST_COLOR
     # The next hint begins with the color that was chosen last.
     click(chooser.canvas, 30, 12, index=0)
     chooser.likely._handle_custom_msg({"index": 0}, [])
     click(chooser.canvas, 35, 20)
-    assert chooser.hints[1][2:] == pytest.approx(showable(BRIGHT, *RED), abs=1)
+    assert (chooser.hints[1].a, chooser.hints[1].b) == pytest.approx(showable(BRIGHT, *RED), abs=1)
 
 
 def test_a_button_that_is_no_longer_there_does_nothing(chooser):
     chooser.likely._handle_custom_msg({"index": 0}, [])
     click(chooser.canvas, 30, 12)
     chooser.likely._handle_custom_msg({"index": 5}, [])
-    assert chooser.hints[0][2:] == FIRST_COLOR
+    assert (chooser.hints[0].a, chooser.hints[0].b) == FIRST_COLOR
 
 
 def test_the_likely_colors_follow_from_the_other_hints(chooser):
@@ -578,7 +578,7 @@ def test_strokes_drawn_elsewhere_are_loaded(painter):
     strokes.save(content, "PNG")
     upload(painter.load, "strokes.png", content.getvalue())
     (hint,) = painter.hints
-    assert hint[:2] == (12, 10)
+    assert (hint.y, hint.x) == (12, 10)
     assert greenness(painter, 10, 10) < -20
 
 
