@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -430,3 +431,9 @@ def test_two_u_nets_of_one_shape_keep_their_names(colorizers, tmp_path):
     for name in ("unet32", "nazerigan32"):
         save_weights(colorizers[name], tmp_path / f"{name}.safetensors")
         assert load_weights(tmp_path / f"{name}.safetensors").name == name
+
+
+def test_the_readme_lists_every_colorizer_with_its_parameters(colorizers):
+    page = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*?\| ([\d,]+) \|", page, flags=re.MULTILINE))
+    assert rows == {name: f"{count(network):,}" for name, network in colorizers.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -415,3 +417,16 @@ def test_messages_and_help_are_made_from_the_registries(capsys):
     assert ",".join(models.COLORIZERS) in help_text.replace("││", "")
     for name in data.DATASETS:
         assert name in help_text
+
+
+def test_the_page_on_extending_colorlab_runs(tmp_path):
+    page = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = page.partition("## Extending colorlab")[2].partition("\n## ")[0]
+    module, script = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    (tmp_path / "my_module.py").write_text(module, encoding="utf-8")
+    (tmp_path / "script.py").write_text(f"{script}print(len(board.board))\n", encoding="utf-8")
+    command = re.search(r"python -m (colorlab .*)", section)[1].split()
+    for arguments in (["script.py"], ["-m", *command, "--max-epochs", "1", "--experiment-name", "by-command"]):
+        done = subprocess.run([sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "output" / "by-command" / "last.safetensors").is_file()
