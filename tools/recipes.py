@@ -44,9 +44,6 @@ _DISTRIBUTION = {
     "checkpoint_minutes": 4.0,
 }
 
-# Errors of color that a classifier minds count more from here on.
-_RECOGNIZED = _DISTRIBUTION | {"min_crop_area": 0.3, "max_epochs": 1, "frozen_stride": 4, "learning_rate": 7e-4}
-
 # One stage after the other; each begins with the weights in which the one before ended.
 RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
     # The encoder's first layers stay as ImageNet made them: training those costs most and gains least.
@@ -58,15 +55,6 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
             **_DISTRIBUTION | {"min_crop_area": 0.3},
             frozen_stride=4,
             learning_rate=1e-3,
-        ),
-        _stage("distribution-3", REAL_DATA / "photographs.tar", **_RECOGNIZED, recognition_weight=0.2),
-        _stage(
-            "distribution-4",
-            REAL_DATA / "photographs.tar",
-            **_RECOGNIZED,
-            recognition_weight=0.5,
-            learn_hints=True,
-            seed=4,
         ),
     ),
     "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=8),),
