@@ -83,8 +83,9 @@ def write_reference(room: str, source: Path) -> str:
     page = f"reference/{room}"
     (source / "reference").mkdir(exist_ok=True)
     # A package offers what its __all__ names, a module what it defines.
+    # (`set` is what matplotlib adds to a figure.)
     imported = "\n   :imported-members:" if hasattr(importlib.import_module(room), "__all__") else ""
-    directive = f".. automodule:: {room}\n   :members:{imported}\n   :exclude-members: __version__"
+    directive = f".. automodule:: {room}\n   :members:{imported}\n   :exclude-members: __version__, set"
     text = f"# {room}\n\n```{{eval-rst}}\n{directive}\n```\n"
     (source / f"{page}.md").write_text(text, encoding="utf-8")
     return page
