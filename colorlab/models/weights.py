@@ -118,7 +118,7 @@ def describe_weights(path: str | Path) -> Mapping[str, Any]:
         header = json.loads(metadata.get(_HEADER, ""))
     except ValueError:
         header = None
-    if not isinstance(header, dict) or not header.keys() >= {"model_name", "ranges"}:
+    if not isinstance(header, dict) or not isinstance(header.get("model_name"), str) or "ranges" not in header:
         raise ValueError(f"{path} was not written by colorlab: it does not say which model it belongs to")
     return header
 
