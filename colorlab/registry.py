@@ -10,7 +10,7 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Entry = TypeVar("Entry")
 Made = TypeVar("Made", bound=Callable[..., Any])
@@ -62,6 +62,15 @@ class Registry(dict[str, Entry]):
             )
         self[name] = entry
         self._origins[name] = module, getattr(origin, "__qualname__", type(origin).__qualname__)
+
+    def adding(self, name: str) -> Callable[[Made], Made]:
+        """Return the decorator that registers a class or function as it is; errors as in :meth:`add`."""
+
+        def register(made: Made) -> Made:
+            self.add(name, cast("Entry", made), made)
+            return made
+
+        return register
 
     def find(self, name: str) -> Entry:
         """Return the entry of this name.

@@ -253,7 +253,7 @@ def test_a_frozen_encoder_keeps_its_layers(model):
 
 
 def test_other_losses_and_frozen_layers_are_refused_where_they_mean_nothing():
-    with pytest.raises(ValueError, match="loss must be one of auto, cross_entropy for distribution, got 'huber'"):
+    with pytest.raises(ValueError, match="loss must be auto or cross_entropy for distribution, got 'huber'"):
         Regression(TrainingOptions(model_name="distribution", loss="huber"), Processes(), steps=1)
     with pytest.raises(ValueError, match="loss must be one of auto, mse, l1, huber for resnet"):
         Regression(TrainingOptions(loss="cross_entropy"), Processes(), steps=1)

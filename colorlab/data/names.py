@@ -54,11 +54,7 @@ def register_dataset(name: str) -> Callable[[Builder], Builder]:
         ValueError: another module has taken the name.
     """
 
-    def register(build: Builder) -> Builder:
-        DATASETS.add(name, build, build)
-        return build
-
-    return register
+    return DATASETS.adding(name)
 
 
 def create_dataset(

@@ -44,11 +44,7 @@ def register_objective(name: str) -> Callable[[Function], Function]:
         ValueError: another module has taken the name.
     """
 
-    def register(objective: Function) -> Function:
-        OBJECTIVES.add(name, objective, objective)
-        return objective
-
-    return register
+    return OBJECTIVES.adding(name)
 
 
 # Where Huber's error turns from square to line: 5.5 Lab units, the size of a color difference
