@@ -132,6 +132,14 @@ def test_hints_and_recognition_are_learned_by_options(tmp_path):
     assert all(parameter.isfinite().all() for parameter in branch.parameters())
 
 
-def test_a_model_without_hints_cannot_learn_them(tmp_path):
-    with pytest.raises(ValueError, match="learn_hints needs a model that takes hints, such as distribution; resnet"):
-        train(TrainingOptions(learn_hints=True, output_root_path=tmp_path))
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resnet", "learn_hints makes no difference to resnet, which takes no hints"),
+        ("unet32", "learn_hints needs a model that takes hints, such as distribution; unet32 does not"),
+        ("nazerigan32", "learn_hints makes no difference to nazerigan32, which is trained against a discriminator"),
+    ],
+)
+def test_a_model_without_hints_cannot_learn_them(tmp_path, name, said):
+    with pytest.raises(ValueError, match=said):
+        train(TrainingOptions(model_name=name, learn_hints=True, output_root_path=tmp_path))

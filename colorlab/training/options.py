@@ -409,7 +409,8 @@ class TrainingOptions(RunOptions):
         if self.adversarial:
             reason = f"{name}, which is trained against a discriminator"
             for option in (
-                "loss", "weight_decay", "frozen_stride", "encoder_rate", "recognition_weight", "age_lightness", "ema",
+                "loss", "weight_decay", "frozen_stride", "encoder_rate", "recognition_weight", "learn_hints",
+                "age_lightness", "ema",
             ):  # fmt: skip
                 yield option, reason
             return
@@ -419,6 +420,7 @@ class TrainingOptions(RunOptions):
         if isinstance(build, type) and not issubclass(build, DistributionColorizer):
             for option in ("encoder_rate", "frozen_stride"):
                 yield option, f"{name}, which has no pretrained encoder"
+            yield "learn_hints", f"{name}, which takes no hints"
 
     def __post_init__(self) -> None:
         if not isinstance(self.model_name, nn.Module):
