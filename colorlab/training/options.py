@@ -378,7 +378,7 @@ class TrainingOptions(RunOptions):
     encoder_rate: float = 0.1
     """Learning rate of a pretrained encoder, as a share."""
     recognition_weight: float = 0.0
-    """Weight of the recognition loss: a classifier shall see what it sees in the photograph."""
+    """Weight of the loss on what a classifier recognizes."""
     learn_hints: bool = False
     """Give the model true colors at a few random places."""
     age_lightness: bool = False
