@@ -70,10 +70,10 @@ def believe(lightness: Tensor, model: DistributionColorizer) -> Belief:
     small, given = network_input(lightness, model)
     rows, columns = small.shape
     with answering(model):
-        logits, mixture = model.both_ways(given)
-        cells = model.tempered(logits.float(), Style()).softmax(dim=1)
-        probabilities = mixed(cells, mixture)[0, :, :rows, :columns]
-        ab: Tensor = model.chosen_color((logits, mixture))[0, :, :rows, :columns] * color.AB_SCALE
+        answer = model.both_ways(given)
+        cells = model.tempered(answer.logits.float(), Style()).softmax(dim=1)
+        probabilities = mixed(cells, answer.mixture)[0, :, :rows, :columns]
+        ab: Tensor = model.chosen_color(answer)[0, :, :rows, :columns] * color.AB_SCALE
     return Belief(small, probabilities.cpu().clone(), ab.cpu().clone())
 
 

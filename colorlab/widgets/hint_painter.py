@@ -1,7 +1,7 @@
 """The hint painter: say what color a few pixels have, and see the image follow.
 
-A click on the image sets a hint. Beside the image are the colors that the network considers likely at that spot,
-given the other hints, and all colors that a screen can show at its lightness. The network decides what else takes the
+A click on the image sets a hint. Beside the image are the colors that the network considers likely at that spot, and
+all colors that a screen can show at its lightness. The network decides what else takes the
 color of a hint; what is left of it is spread along the lightness (:mod:`colorlab.hints`). For comparison the network
 may be told nothing, so that all of it is spread.
 
@@ -356,11 +356,9 @@ class HintPainter(ImageBox):
 
     def _suggest(self, lightness: float, a: float, b: float) -> None:
         """List the likely colors of the selected hint's place, and mark the one that it has."""
-        sketch, network = self._sketch, METHODS[self.method.value]
+        sketch = self._sketch
         self._suggestions = (
-            []
-            if sketch.selected < 0
-            else self._hinted.suggestions(*sketch.place, lightness, sketch.others, sketch.shape, network=network)
+            [] if sketch.selected < 0 else self._hinted.suggestions(*sketch.place, lightness, sketch.shape)
         )
         self.likely.show(
             [
