@@ -99,7 +99,7 @@ def colorize(
             a style for a model that predicts a single color.
         TypeError: no image, or no model.
     """
-    network = _network(model, device)
+    network = network_of(model, device)
     chosen = choose_style(network, style, temperature=temperature, prior_correction=prior_correction, seed=seed)
     if chroma < 0:
         raise ValueError(f"chroma must be 0 (gray) or more, got {chroma}")
@@ -144,7 +144,8 @@ def colorize(
     return written
 
 
-def _network(model: Painter, device: str | torch.device | None) -> Colorizer:
+def network_of(model: Painter, device: str | torch.device | None = None) -> Colorizer:
+    """Return the network that a user means, not to be changed: see :func:`colorize`."""
     if model is None or isinstance(model, str | Path):
         return pretrained.loaded(model, str(device or "cpu"))
     network = create_colorizer(model)

@@ -23,13 +23,13 @@ from typing import Any
 import ipywidgets
 import torch
 from PIL import Image, ImageDraw
-from torch import Tensor, nn
+from torch import Tensor
 
-from colorlab import color, pretrained
+from colorlab import color
 from colorlab.hints import Hint, to_json
 from colorlab.image import LoadedImage
-from colorlab.inference import render
-from colorlab.models import DistributionColorizer, create_colorizer
+from colorlab.inference import Painter, network_of, render
+from colorlab.models import DistributionColorizer
 from colorlab.strokes import load_hints
 from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.files import OwnFiles, typed_path
@@ -99,11 +99,9 @@ class HintPainter(ImageBox):
         ValueError: an image that cannot be read, an unknown model, or hints that do not fit the image.
     """
 
-    def __init__(
-        self, image: str | Path = "coffee", model: nn.Module | str | Path | None = None, *, hints: Sequence[Hint] = ()
-    ) -> None:
+    def __init__(self, image: str | Path = "coffee", model: Painter = None, *, hints: Sequence[Hint] = ()) -> None:
         super().__init__()
-        self._network = create_colorizer(model) if isinstance(model, nn.Module) else pretrained.load(model)
+        self._network = network_of(model)
         self._subject: Subject
         self._held = False  # whether a hand is on the mouse
         self._sketches: dict[Source, Sketch] = {}
