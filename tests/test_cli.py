@@ -269,8 +269,11 @@ def test_what_is_known_about_a_image_goes_along(desk, capsys):
     exif._ifds[1] = thumbnail
     xmp = b'<x:xmpmeta xmlns:x=\'adobe:ns:meta/\'><a tiff:Orientation="6" City="Uppsala"/></x:xmpmeta>'
     Image.fromarray(CAT).save("cat.jpg", exif=exif, dpi=(600, 600), xmp=xmp)
-    for kind, ending in (("png", "png"), ("jpeg", "jpg"), ("tiff", "tif"), ("webp", "webp")):
-        assert run(capsys, "cat.jpg", "--output", kind, "--format", kind)[0] == 0
+    for kind, ending, depth in (
+        ("png", "png", 8), ("png", "png", 16), ("jpeg", "jpg", 8), ("tiff", "tif", 8), ("tiff", "tif", 16), ("webp", "webp", 8)
+    ):  # fmt: skip
+        assert run(capsys, "cat.jpg", "--output", kind, "--format", kind, "--depth", depth)[0] == 0
+        assert (read_image(f"{kind}/cat.{ending}").rgb.dtype == np.uint16) == (depth == 16)
         with Image.open(f"{kind}/cat.{ending}") as image:
             assert image.size == CAT.shape[:2]
             found = image.getexif()

@@ -150,6 +150,17 @@ def test_a_few_loose_images_fill_all_splits(tmp_path, count):
     assert len(set.union(*found.values())) == count
 
 
+def test_two_loose_images_are_one_to_learn_from_and_one_to_be_judged_by(tmp_path):
+    for number in range(20):
+        pair = tmp_path / f"{number}"
+        for i in (0, 1):
+            image(pair / f"{number}{i}.png", (10 * i, 90, 60))
+        train, val, test = (dataset(pair, split).rgb for split in ("train", "val", "test"))
+        assert len(train) == len(val) == 1
+        assert (val == test).all()
+        assert (train != val).any()
+
+
 def test_one_image_cannot_be_divided(tmp_path):
     image(tmp_path / "one" / "1.png")
     with pytest.raises(ValueError, match=r"1 image is too few"):

@@ -34,7 +34,8 @@ def own_folder(names: Sequence[str]) -> Splits:
     standard error.
 
     Without such folders, images are divided by a hash of their names, 80 : 10 : 10, so that an image stays where
-    it is when others come or go. Where one of the three would be left empty, it gets one image of the largest.
+    it is when others come or go. Where one of the three would be left empty, it gets one image of the largest; of two
+    images, one is train and one is val and test.
 
     The class is the path of the folder that an image lies in, below the split or below what all images share.
 
@@ -52,7 +53,7 @@ def own_folder(names: Sequence[str]) -> Splits:
         splits[split].append((index, label))
     for split in SPLITS:
         largest = max(splits.values(), key=len)
-        if not splits[split] and len(largest) > 1:
+        if not splits[split] and (len(largest) > 1 or split == "train"):
             nearest = (min if split == "train" else max)(largest, key=lambda member: shares[member[0]])
             largest.remove(nearest)
             splits[split].append(nearest)
