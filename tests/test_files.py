@@ -93,7 +93,7 @@ def test_folders_that_mean_a_split_are_never_pooled(tmp_path):
 
 @pytest.mark.parametrize(
     ("train", "val"),
-    [("Train", "Val"), ("TRAINING", "testing"), ("train2017", "val2017"), ("training_set", "test_set"), ("seg_train", "seg_test"), ("train", "valid"), ("Train Images", "Validation Images")],
+    [("Train", "Val"), ("TRAINING", "testing"), ("train2017", "val2017"), ("training_set", "test_set"), ("seg_train", "seg_test"), ("train", "valid"), ("Train Images", "Validation Images"), ("DIV2K_train_HR", "DIV2K_valid_HR"), ("1_train", "2_val"), ("train (1)", "test (1)"), ("trainA", "testA"), ("traindir", "valdir")],
 )  # fmt: skip
 @pytest.mark.parametrize("where", ["{}/a", "own/{}/a", "a/{}"])
 @pytest.mark.parametrize("tar", [False, True])
@@ -173,6 +173,13 @@ def test_a_path_serves_as_a_name(tree, monkeypatch):
     assert len(create_dataset("~/own", "train", size=8)) == 3
     with pytest.raises(TypeError, match="int"):
         create_dataset(3, "train")
+
+
+def test_archives_unpacked_into_folders_of_their_names(tmp_path):
+    for split in ("training_set", "test_set"):
+        for label in ("cats", "dogs"):
+            image(tmp_path / "own" / split / split / label / "a.png")
+    assert dataset(tmp_path / "own").classes == ("cats", "dogs")
 
 
 def test_a_class_may_be_called_test(tmp_path):
