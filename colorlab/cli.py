@@ -537,9 +537,10 @@ def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:
         files += [entry for entry in images if entry not in earlier]
         if not images:
             complaints.append(f"there are no images in the folder {path}")
-        elif others:
-            few = ", ".join(entry.name for entry in others[:_NAMED]) + (", …" if len(others) > _NAMED else "")
-            print(f"{path}: left out {len(others)} that are no images ({few})", file=sys.stderr)
+        if others:
+            few = ", ".join(entry.name + "/" * entry.is_dir() for entry in others[:_NAMED])
+            more = ", …" if len(others) > _NAMED else ""
+            print(f"{path}: left out {len(others)} that are no images ({few}{more})", file=sys.stderr)
     return files, complaints
 
 

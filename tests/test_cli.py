@@ -154,11 +154,18 @@ def test_folders_give_the_images_in_them(desk, capsys):
     assert (status, complaints(err)) == (0, [])
     assert files("done") == ["CAT.png", "coffee.png"]
     assert out == "2 of 2 images colorized, in done\n"
+    assert "album: left out 2 that are no images (notes.txt, older/)" in err
+    Path("shelf/album").mkdir(parents=True)
+    status, _, err = run(capsys, "shelf", "--output", "done")
+    assert status == 1
+    assert "no images in the folder shelf" in err
+    assert "left out 1 that are no images (album/)" in err
 
 
 def test_a_second_run_replaces_the_results_of_the_first(desk, capsys):
-    for size in (16, 32):
-        assert run(capsys, "cat.jpg", "--output", "done", "--size", size)[0] == 0
+    for size, replaced in ((16, ""), (32, "; results of earlier runs replaced: 1")):
+        status, out, _ = run(capsys, "cat.jpg", "--output", "done", "--size", size)
+        assert (status, out) == (0, f"1 of 1 images colorized, in done{replaced}\n")
     np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg", size=32)))
 
 
