@@ -47,6 +47,11 @@ class Seen:
         if lab is not None:
             self.lab = lab
 
+    def split(self, size: int) -> list[Seen]:
+        """Return the images ``size`` at a time, each part with its Lab if that is known already."""
+        labs = torch.split(self.lab, size) if "lab" in vars(self) else [None] * -(-len(self.rgb) // size)
+        return [Seen(rgb, lab) for rgb, lab in zip(torch.split(self.rgb, size), labs, strict=True)]
+
     @cached_property
     def lab(self) -> Tensor:
         """``(N, 3, H, W)`` float32."""
