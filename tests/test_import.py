@@ -16,7 +16,7 @@ PACKAGE = Path(colorlab.__file__).parent
 
 # Lowest first: a module imports from its own room and from those before it.
 ROOMS = (
-    "color", "profiles", "tiff", "image", "results", "data", "models", "pretrained", "training", "evaluation", "inference", "hints", "plots",
+    "color", "devices", "profiles", "tiff", "image", "results", "data", "models", "pretrained", "training", "evaluation", "inference", "hints", "plots",
     "widgets", "exercises", "cli",
 )  # fmt: skip
 

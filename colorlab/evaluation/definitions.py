@@ -26,6 +26,7 @@ CMF_END = 150
 SSIM_WINDOW = formulas.WINDOW
 """Side in pixels of the smallest image that SSIM takes."""
 
+_MIDDLE = 128.0
 _SSIM_CONSTANTS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
@@ -64,8 +65,8 @@ class Seen:
 
     @cached_property
     def values(self) -> Tensor:
-        """:attr:`rgb` as float64, or float32 where the device has nothing wider."""
-        return self.rgb.to(torch.float32 if self.rgb.device.type == "mps" else torch.float64)
+        """:attr:`rgb` minus 128, as float32: so small that squares are exact and local sums nearly so."""
+        return self.rgb.float().sub_(_MIDDLE)
 
     @cached_property
     def local_mean(self) -> Tensor:
@@ -130,7 +131,7 @@ def ssim(original: Seen, result: Seen) -> Tensor:
         ValueError: images smaller than the window.
 
     Source: Wang et al., *Image quality assessment*, doi:10.1109/TIP.2003.819861, equation 13; the values are those of
-    scikit-image with ``gaussian_weights=True, use_sample_covariance=False``, up to the rounding of float64.
+    scikit-image with ``gaussian_weights=True, use_sample_covariance=False``, up to the rounding of float32.
     """
     if min(original.rgb.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(
@@ -138,12 +139,14 @@ def ssim(original: Seen, result: Seen) -> Tensor:
             f"{'×'.join(map(str, original.rgb.shape[-2:]))}; leave the score `ssim` out"
         )
     c1, c2 = _SSIM_CONSTANTS
-    product = original.local_mean * result.local_mean
-    covariance = formulas.local_mean(original.values * result.values).sub_(product)
-    means = original.local_mean.square().add_(result.local_mean.square()).add_(c1)
+    covariance = formulas.local_mean(original.values * result.values)
+    covariance.addcmul_(original.local_mean, result.local_mean, value=-1)
+    true, seen = original.local_mean + _MIDDLE, result.local_mean + _MIDDLE
+    product = true * seen
+    means = true.square_().addcmul_(seen, seen).add_(c1)
     variances = (original.local_variance + result.local_variance).add_(c2)
     similarity = product.mul_(2).add_(c1).mul_(covariance.mul_(2).add_(c2)).div_(means.mul_(variances))
-    return similarity.mean(dim=(1, 2, 3))
+    return similarity.double().mean(dim=(1, 2, 3))
 
 
 def ciede2000(original: Seen, result: Seen) -> Tensor:

@@ -11,6 +11,7 @@ WINDOW = 11
 """Side in pixels of SSIM's window: a Gaussian of σ 1.5, cut off at 3.5 σ."""
 
 _SIGMA = 1.5
+_CIRCLE = 2 * math.pi
 _TAPS = [math.exp(-((i - WINDOW // 2) ** 2) / (2 * _SIGMA**2)) for i in range(WINDOW)]
 _WEIGHTS = [tap / math.fsum(_TAPS) for tap in _TAPS]
 
@@ -54,14 +55,13 @@ def delta_e_2000(first: Tensor, second: Tensor) -> Tensor:
     a1, a2 = a1 * stretch, a2 * stretch
     # Eq. 5-7: chroma C' and hue h', here in radians.
     c1, c2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
-    h1, h2 = (torch.atan2(b, a).remainder_(2 * math.pi) for a, b in ((a1, b1), (a2, b2)))
-    # Eq. 10: the difference of the hues, the short way round; 0 where one of the colors is gray, which has none.
-    colored = (c1 * c2) > 0
+    h1, h2 = (_turned(torch.atan2(b, a)) for a, b in ((a1, b1), (a2, b2)))
+    # Eq. 10: the difference of the hues, the short way round; half a turn, which rounds to 0, stays as it is.
     turn = h2 - h1
-    turn = (turn - 2 * math.pi * (turn > math.pi).to(turn) + 2 * math.pi * (turn < -math.pi).to(turn)) * colored
-    delta_hue = 2 * (c1 * c2).sqrt() * (turn / 2).sin()  # eq. 11
-    # Eq. 14: the mean hue lies half way along the short way; beside a gray it is the other color's.
-    hue = torch.where(colored, h1 + turn / 2, torch.where(c1 > 0, h1, h2))
+    turn.sub_((turn / _CIRCLE).round_(), alpha=_CIRCLE).div_(2)
+    # Eq. 14: the mean hue lies half way along. (Of grays, which have no hue, nothing below depends on it: ΔH' is 0.)
+    hue = h1 + turn
+    delta_hue = (c1 * c2).sqrt_().mul_(turn.sin_()).mul_(2)  # eq. 11
     lightness, chroma = (l1 + l2) / 2 - 50, (c1 + c2) / 2
     # Eq. 15: 1 - 0.17 cos(h - 30°) + 0.24 cos(2h) + 0.32 cos(3h + 6°) - 0.20 cos(4h - 63°)
     weight = (
@@ -79,6 +79,11 @@ def delta_e_2000(first: Tensor, second: Tensor) -> Tensor:
     term_h = delta_hue / (1 + 0.015 * chroma * weight)  # eq. 20
     crossed = -2 * _saturation(chroma) * rotation.sin_() * term_c * term_h  # eq. 17, 21
     return (term_l.square() + term_c.square() + term_h.square() + crossed).clamp_(min=0).sqrt_()  # eq. 22
+
+
+def _turned(angle: Tensor) -> Tensor:
+    """Angles in -π…π as such in 0…2π."""
+    return torch.where(angle < 0, angle + _CIRCLE, angle)
 
 
 def _saturation(chroma: Tensor) -> Tensor:
