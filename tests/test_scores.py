@@ -159,8 +159,8 @@ def test_ssim_agrees_with_its_formula_and_the_published_window(pairs):
 
 @pytest.mark.parametrize("size", [(11, 11), (11, 30), (47, 33)])
 def test_ssim_is_scikit_images(size):
-    """Squares of values minus 128 reach 16384 and are exact in float32; their mean is rounded in some 22 steps of
-    2⁻²⁵ of it each, so by about √22·2⁻²⁵·16384 = 2e-3. It stands beside C2 = 58.5: 4e-5 in one place, less in the mean
+    """Squares of values minus their mean are 16384 at most in the mean and exact in float32; a local mean is rounded in
+    some 22 steps of 2⁻²⁵ of it each, so by about √22·2⁻²⁵·16384 = 2e-3. It stands beside C2 = 58.5: 4e-5 in one place, less in the mean
     of an image. Four times that is allowed."""
     generator = torch.Generator().manual_seed(0)
     true = torch.randint(0, 256, (4, 3, *size), dtype=torch.uint8, generator=generator)

@@ -26,7 +26,6 @@ CMF_END = 150
 SSIM_WINDOW = formulas.WINDOW
 """Side in pixels of the smallest image that SSIM takes."""
 
-_MIDDLE = 128.0
 _SSIM_CONSTANTS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
@@ -65,8 +64,13 @@ class Seen:
 
     @cached_property
     def values(self) -> Tensor:
-        """:attr:`rgb` minus 128, as float32: so small that squares are exact and local sums nearly so."""
-        return self.rgb.float().sub_(_MIDDLE)
+        """:attr:`rgb` minus :attr:`middle`, as float32: so small that local sums of squares are hardly rounded."""
+        return self.rgb - self.middle
+
+    @cached_property
+    def middle(self) -> Tensor:
+        """``(N, 3, 1, 1)``, the mean of each channel as a whole number, so that squares are exact."""
+        return self.rgb.float().mean(dim=(2, 3), keepdim=True).round_()
 
     @cached_property
     def local_mean(self) -> Tensor:
@@ -141,7 +145,7 @@ def ssim(original: Seen, result: Seen) -> Tensor:
     c1, c2 = _SSIM_CONSTANTS
     covariance = formulas.local_mean(original.values * result.values)
     covariance.addcmul_(original.local_mean, result.local_mean, value=-1)
-    true, seen = original.local_mean + _MIDDLE, result.local_mean + _MIDDLE
+    true, seen = original.local_mean + original.middle, result.local_mean + result.middle
     product = true * seen
     means = true.square_().addcmul_(seen, seen).add_(c1)
     variances = (original.local_variance + result.local_variance).add_(c2)
@@ -157,7 +161,7 @@ def ciede2000(original: Seen, result: Seen) -> Tensor:
 
     Source: Sharma, Wu and Dalal, *The CIEDE2000 color-difference formula*, doi:10.1002/col.20070.
     """
-    return formulas.delta_e_2000(original.lab, result.lab).mean(dim=(1, 2))
+    return formulas.delta_e_2000(original.lab, result.lab).double().mean(dim=(1, 2))
 
 
 def epsilon_accuracy(original: Seen, result: Seen, percent: float) -> Tensor:

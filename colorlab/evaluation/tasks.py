@@ -39,7 +39,8 @@ from colorlab.evaluation.options import (
 from colorlab.evaluation.perceptual import PerceptualDistance
 from colorlab.evaluation.scores import SCORES, Batch, Measures, borrowed, colorizations, measure_all, summary
 from colorlab.models import Classifier, Colorizer, colored, describe_weights, load_weights
-from colorlab.training.checkpoint import load_state, save_state, write_text
+from colorlab.models.state import read_state
+from colorlab.training.checkpoint import save_state, write_text
 
 _SAVE_EVERY = 30.0
 """Seconds after which ``eval-all`` keeps what it has measured, for ``resume``."""
@@ -271,8 +272,8 @@ class _Kept:
         """
         if not self.path.is_file():
             return
-        state = load_state(self.path)
-        if state["identity"] != self.identity:
+        state: dict[str, Any] = dict(read_state(self.path))
+        if state.get("identity") != self.identity:
             raise ValueError(
                 f"{self.path} is of a run with other options, models or images; give the same, or leave out resume "
                 "to begin anew"
