@@ -9,10 +9,11 @@ BIN := .venv/bin
 # of training would depend on the number of cores.
 QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup lab test bench weights pack scores sheet benchmark-page notebooks book format clean
+.PHONY: help setup lab check test bench weights pack scores sheet benchmark-page notebooks book format clean
 
 help:
 	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
+	@echo "make check     ruff, mypy and the quick tests, in under three minutes (make check ARGS=\"-k color\")"
 	@echo "make test      all tests, the notebooks among them (make test ARGS=\"-k color\")"
 	@echo "make bench     all benchmarks (BENCH=training for one, with ARGS=resnet for one model)"
 	@echo "make weights   train the weights that ship, from the images in COLORLAB_REAL_DATA (ARGS=resnet for one)"
@@ -21,7 +22,7 @@ help:
 	@echo "make sheet     24 photographs as the weights that ship color them, from COLORLAB_REAL_DATA, in output/"
 	@echo "make benchmark-page  docs/benchmark.md: all that ships, scored on the photographs in COLORLAB_REAL_DATA"
 	@echo "make notebooks run the notebooks and store their outputs (ARGS=notebooks/03_resnet.ipynb for one)"
-	@echo "make book      the course as pages to read without running anything, in output/book/index.html"
+	@echo "make book      the course and the package's reference as a site, in output/book/index.html"
 	@echo "make format    ruff's formatter and its safe fixes"
 	@echo "make setup     only the environment, in .venv"
 	@echo "make clean     remove .venv and caches"
@@ -34,7 +35,7 @@ setup: .venv/ready
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "colorlab needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint pins.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint pins.txt --editable ".[notebooks,demo,judges,dev]"
 	@touch $@
 
 # JupyterLab refuses to run as root unless told so, as it has to be in most containers; and it drops uploads of more
@@ -43,6 +44,14 @@ setup: .venv/ready
 lab: setup
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m jupyterlab $$([ "$$(id -u)" = 0 ] && echo --allow-root) --ServerApp.root_dir=notebooks \
 		--ServerApp.tornado_settings='{"websocket_max_message_size": 268435456}' $(ARGS)
+
+# tests/test_style.py runs ruff and mypy for `make test`; here they come first.
+check: setup
+	$(BIN)/ruff check --no-fix .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(QUIET_THREADS) $(BIN)/python -m pytest tests --ignore=tests/browser --ignore=tests/test_style.py \
+		-m "not slow" --numprocesses=2 --dist=loadfile $(ARGS)
 
 test: setup
 	$(QUIET_THREADS) $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-import functools
+import dataclasses
+import importlib
 import io
 import itertools
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,9 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from colorlab import pretrained, results
 from colorlab.data.check import CheckOptions, run_check
-from colorlab.data.crops import THUMBNAIL
 from colorlab.data.download import DownloadOptions, run_download
-from colorlab.data.files import first_bytes, is_image
-from colorlab.data.names import DATASET_NAMES
+from colorlab.data.files import images_in
+from colorlab.data.names import DATASETS, Data
 from colorlab.evaluation import compare, gray, leaderboard, mean_color, summary, tasks
 from colorlab.evaluation.options import (
     GenerationOptions,
@@ -39,15 +38,21 @@ from colorlab.evaluation.options import (
 from colorlab.image import read_image
 from colorlab.inference import choose_style, full_lightness, predict_ab, render_pixels
 from colorlab.models import (
+    CLASSIFIERS,
+    COLORIZERS,
     DEFAULT_STYLE,
     SAMPLE,
+    ClassifierName,
     Colorizer,
+    ColorizerName,
     DistributionColorizer,
     Style,
-    has_discriminator,
     load_weights,
+    name_of,
 )
+from colorlab.registry import did_you_mean
 from colorlab.training import (
+    OBJECTIVES,
     ClassifierOptions,
     CollapseWarning,
     History,
@@ -56,6 +61,8 @@ from colorlab.training import (
     train,
     train_classifier,
 )
+from colorlab.training.objectives import Loss
+from colorlab.training.options import FRAMEWORK2019
 
 _MAY_BE_EMPTY = ("--model-suffix", "--model_suffix")
 _NAMED = 3  # how many files a line names
@@ -124,30 +131,55 @@ _Task = (
 )
 _NAMES = ("colorizer", "classifier", "colorize", "eval-gen", "eval-mse", "eval-ps", "eval-si", "eval-all", "data")
 
+# The tasks of the framework of 2019, each of which took all of its options.
+_TASKS2019 = {
+    "colorizer": TrainingOptions,
+    "classifier": ClassifierOptions,
+    "eval-gen": GenerationOptions,
+    "eval-mse": MSEOptions,
+    "eval-ps": PSOptions,
+    "eval-si": SIOptions,
+}
+
+
+def _names_of(kind: object) -> list[str] | None:
+    """What is registered under the names that an option of this type takes."""
+    names: dict[object, list[str]] = {
+        ColorizerName: list(COLORIZERS),
+        ClassifierName: list(CLASSIFIERS),
+        Data: list(DATASETS),
+        Loss: ["auto", *OBJECTIVES, "cross_entropy"],
+    }
+    return names.get(kind)
+
 
 def _choices_with_nearest() -> ConstructorRegistry:
-    """tyro, taught to answer a wrong choice with the allowed ones and the nearest of them."""
+    """tyro, taught the names of the registries, and to answer a wrong choice with the nearest allowed one."""
     registry = ConstructorRegistry()
 
     @registry.primitive_rule
     def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         literal: Any = Literal  # which mypy takes for no value to compare with
-        if info.type_origin is not literal:
+        names = _names_of(info.type)
+        if names is not None:
+            choices = {name: name for name in names}
+        elif info.type_origin is literal:
+            choices = {str(choice): choice for choice in get_args(info.type)}
+        else:
             return None
-        choices = {str(choice): choice for choice in get_args(info.type)}
+        data: Any = Data
+        paths = info.type is data  # a path is as good as a name
 
         def choose(given: list[str]) -> Any:  # noqa: ANN401  one of them, of any type
-            if given[0] in choices:
-                return choices[given[0]]
-            nearest = difflib.get_close_matches(given[0], choices, n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
-            raise ValueError(f"{given[0]!r} is none of {', '.join(choices)}{hint}")
+            if given[0] in choices or paths:
+                return choices.get(given[0], given[0])
+            raise ValueError(f"{given[0]!r} is none of {', '.join(choices)}{did_you_mean(given[0], choices)}")
 
         return PrimitiveConstructorSpec(
             nargs=1,
-            metavar="{" + ",".join(choices) + "}",
+            metavar="{" + ",".join([*choices, *(["PATH"] if paths else [])]) + "}",
             instance_from_str=choose,
-            is_instance=lambda value: value in choices.values(),
+            is_instance=lambda value: paths or value in choices.values(),
             str_from_instance=lambda value: [str(value)],
         )
 
@@ -186,17 +218,65 @@ def _empty(given: Sequence[str]) -> str | None:
     return None
 
 
+def _import_modules(given: Sequence[str]) -> list[str]:
+    """The arguments without each ``--import MODULE``, after importing it, from the working directory too.
+
+    Such a module registers networks, datasets, losses and scores, so it must be known before the others are read.
+    """
+    rest: list[str] = []
+    arguments = iter(given)
+    for argument in arguments:
+        name, equals, module = argument.partition("=")
+        if name != "--import":
+            rest.append(argument)
+            continue
+        module = module if equals else next(arguments, "")
+        if not module:
+            raise ImportError("which module? --import my_module imports my_module.py, which registers things")
+        if "" not in sys.path and os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        importlib.import_module(module.removesuffix(".py"))
+    return rest
+
+
+def _without_idle_options(given: Sequence[str]) -> list[str]:
+    """The arguments without options of the framework of 2019 that this task has no use for, which is said once."""
+    options = _TASKS2019.get(given[0]) if given else None
+    if options is None:
+        return list(given)
+    idle = FRAMEWORK2019 - {field.name for field in dataclasses.fields(options)}
+    rest: list[str] = []
+    dropped: list[str] = []
+    arguments = iter(given)
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        if name.startswith("--") and name[2:].replace("-", "_") in idle:
+            dropped.append(name)
+            if not equals:
+                next(arguments, None)
+        else:
+            rest.append(argument)
+    if dropped:
+        print(f"colorlab: {', '.join(dropped)} makes no difference to the task {given[0]}", file=sys.stderr)
+    return rest
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one task. The exit status is 0 if all was done, 1 if something failed, 2 for an unknown task or option."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        given = _import_modules(given)
+    except ImportError as error:
+        print(f"colorlab: --import: {error}", file=sys.stderr)
+        return 1
     if given and not given[0].startswith("-") and given[0] not in _NAMES:
-        nearest = difflib.get_close_matches(given[0], _NAMES, n=1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        hint = did_you_mean(given[0], _NAMES)
         print(f"colorlab: no task {given[0]!r}; there are {', '.join(_NAMES)}{hint}", file=sys.stderr)
         return 2
     if empty := _empty(given):
         print(f"colorlab: {empty} is empty, as an empty variable of the shell gives it", file=sys.stderr)
         return 1
+    given = _without_idle_options(given)
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -205,7 +285,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = tyro.cli(
             _Task,
             prog="colorlab",
-            description="Learn automatic image colorization, and do it.",
+            description="Learn automatic image colorization, and do it. --import MODULE, anywhere, first imports "
+            "a module of your own that registers networks, datasets, losses or scores.",
             args=given,
             compact_help=True,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
@@ -238,9 +319,6 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any, 
 
 def run_colorizer(options: TrainingOptions) -> int:
     """Train, then compare with the baselines on the data set's test images."""
-    if _is_first_process():
-        for sentence in _idle(options):
-            print(f"colorlab: {sentence}", file=sys.stderr)
     training = train(options)
     if not _is_first_process():
         return 0
@@ -249,36 +327,11 @@ def run_colorizer(options: TrainingOptions) -> int:
     models = {
         "gray": gray(),
         "mean color": mean_color(options.dataset("train")),
-        options.model_name: training.model.cpu(),
+        name_of(options.model_name): training.model.cpu(),
     }
     print(f"\nOn {len(testset)} test images (mse and mae of a and b in Lab units, PSNR in dB; _se: standard error):")
     print(summary(compare(models, testset)).round(2).to_string())
     return _end(training.folder, training.stopped)
-
-
-def _idle(options: TrainingOptions) -> Iterator[str]:
-    """A sentence on the options that were set, but do nothing for the model or the data sets chosen."""
-    sets = {options.dataset_name, options.validate_on or options.dataset_name, *options.also_train_on}
-    listed = ", ".join(sorted(sets))
-    reasons: list[tuple[str, tuple[str, ...]]] = []
-    if has_discriminator(options.model_name):
-        regression = ("loss", "weight_decay", "frozen_stride", "encoder_rate", "age_lightness", "ema")
-        reasons.append((options.model_name, regression))
-    else:
-        pretrained_encoder = options.model_name == DistributionColorizer.name
-        reasons.append((options.model_name, ("l1_weight",) if pretrained_encoder else ("l1_weight", "encoder_rate")))
-    if sets <= {"placeholder", "cifar10"}:
-        reasons.append((listed, ("unreadable", "min_colorfulness", "min_crop_area")))
-    elif options.image_size <= THUMBNAIL:
-        reasons.append((f"an image size up to {THUMBNAIL}", ("min_crop_area",)))
-    if not any(name.startswith("places") for name in sets & set(DATASET_NAMES)):
-        root = () if "cifar10" in sets else ("dataset_root_path",)
-        reasons.append((listed, (*root, "use_dataset_archive")))
-    for what, names in reasons:
-        idle = [name for name in names if getattr(options, name) != getattr(TrainingOptions, name)]
-        if idle:
-            given = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
-            yield f"{given} {'does' if len(idle) == 1 else 'do'} nothing for {what}"
 
 
 def run_classifier(options: ClassifierOptions) -> int:
@@ -316,9 +369,12 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
         board = leaderboard(tasks.evaluate_all(options, models))
         # There are more scores than models.
         print(f"Means over images ± standard errors, the best first\n{board.T.to_string()}")
-        from colorlab import plots  # here, since matplotlib takes a second that no other task needs
-
-        plots.leaderboard(board).savefig(options.folder / "leaderboard.png", dpi=150, bbox_inches="tight")
+        try:
+            from colorlab import plots  # here, since matplotlib takes a second that no other task needs
+        except ImportError as error:
+            print(f"leaderboard.png was not drawn: {error}", file=sys.stderr)
+        else:
+            plots.leaderboard(board).savefig(options.folder / "leaderboard.png", dpi=150, bbox_inches="tight")
         return _end(options.folder, stopped=False)
     if isinstance(options, MSEOptions):
         print(tasks.evaluate_mse(options).to_string())
@@ -360,10 +416,9 @@ def _weights_named(name: str) -> Colorizer:
         return pretrained.load(name)
     if name.endswith(".safetensors"):
         return load_weights(os.path.expanduser(name))
-    nearest = difflib.get_close_matches(name, pretrained.NAMES, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
     raise ValueError(
-        f"{name!r} in --models is neither a .safetensors file nor one of {', '.join(pretrained.NAMES)}{hint}"
+        f"{name!r} in --models is neither a .safetensors file nor one of {', '.join(pretrained.NAMES)}"
+        + did_you_mean(name, pretrained.NAMES)
     )
 
 
@@ -373,7 +428,7 @@ def run_colorize(options: ColorizeOptions) -> int:
         raise ValueError("name at least one image or folder to colorize")
     model = style = None
     if not options.dry_run:
-        model = load_weights(options.model_path) if options.model_path else pretrained.load(options.model_name)
+        model = load_weights(options.model_path) if options.model_path else pretrained.loaded(options.model_name)
         model.eval()
         style = choose_style(
             model,
@@ -389,14 +444,14 @@ def run_colorize(options: ColorizeOptions) -> int:
     sources, complaints = _files(options.images, options.output)
     for complaint in complaints:
         print(f"colorlab: {complaint}", file=sys.stderr)
-    originals = {_identity(source) for source in sources} - {None}
+    originals = {results.identity(source) for source in sources} - {None}
     names = results.result_names(sources, results.ENDINGS[options.format])
     writer = results.Writer(options.format, options.quality, _label(options, model, style))
 
     def do(source: Path, target: Path) -> str | None:
         """What went wrong."""
         try:
-            _refuse_to_overwrite(source, target, originals)
+            results.refuse_to_overwrite(source, target, originals)
             if model is None:
                 if not source.exists():
                     raise ValueError(f"{source} does not exist")
@@ -466,15 +521,10 @@ def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:
             files.append(path)
             continue
         try:
-            inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+            images, others = images_in(path)
         except OSError as error:
             complaints.append(f"the folder {path} cannot be opened: {error.strerror}")
             continue
-        images = [
-            entry
-            for entry in inside
-            if os.path.isfile(entry) and is_image(entry.name, functools.partial(first_bytes, entry))
-        ]
         earlier = {
             entry for entry in images if os.path.realpath(path) == os.path.realpath(output) and results.is_own(entry)
         }
@@ -483,29 +533,10 @@ def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:
         files += [entry for entry in images if entry not in earlier]
         if not images:
             complaints.append(f"there are no images in the folder {path}")
-        elif others := [entry.name for entry in inside if entry not in set(images)]:
-            few = ", ".join(others[:_NAMED]) + (", …" if len(others) > _NAMED else "")
+        elif others:
+            few = ", ".join(entry.name for entry in others[:_NAMED]) + (", …" if len(others) > _NAMED else "")
             print(f"{path}: left out {len(others)} that are no images ({few})", file=sys.stderr)
     return files, complaints
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What two paths to one file have in common; ``None`` where there is no file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _refuse_to_overwrite(source: Path, target: Path, originals: Set[tuple[int, int] | None]) -> None:
-    if _identity(target) in originals:
-        raise ValueError(f"{source} is left out: its result would overwrite {target}; give another --output")
-    if os.path.lexists(target) and not results.is_own(target):
-        raise ValueError(
-            f"{source} is left out: its result would overwrite {target}, which colorize did not write; move that, or "
-            "give another --output"
-        )
 
 
 def _colorize_file(

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ import torch
 from scipy import sparse
 from scipy.sparse.linalg import splu
 from torch import Tensor
+
+from colorlab.color import rgb_to_lab
 
 SIGMA = 4.0
 """Difference in L at which a neighbor counts 0.6. The paper takes it from the variance of L around each pixel, which
@@ -39,24 +42,56 @@ MAX_REACH = 1000
 """Beyond it the pull is so weak that rounding decides."""
 
 _FORMAT = "colorlab hints 1"
+_FIELDS = ("row", "column", "a", "b")  # of a hint in a file
 
 _Array = npt.NDArray[np.float64]
 
 
-class Hint(NamedTuple):
-    r"""The color of one pixel.
+@dataclass(frozen=True, init=False)
+class Hint:
+    """The color of one pixel: ``Hint(120, 80, "#c04020")``. Only its a and b count; the lightness is the image's.
+
+    Args:
+        x: from the left, from 0.
+        y: from the top, from 0.
+        color: sRGB, ``#rrggbb`` or three numbers in 0…255.
 
     Attributes:
-        row: from the top, from 0.
-        column: from the left, from 0.
+        x: from the left, from 0.
+        y: from the top, from 0.
         a: in Lab units.
         b: in Lab units.
+
+    Raises:
+        ValueError: the color is neither of these.
     """
 
-    row: int
-    column: int
+    x: int
+    y: int
     a: float
     b: float
+
+    def __init__(self, x: int, y: int, color: str | Sequence[float]) -> None:
+        lab = rgb_to_lab(torch.tensor(_rgb(color), dtype=torch.float64).view(3, 1, 1) / 255).flatten().tolist()
+        vars(self).update(x=x, y=y, a=lab[1], b=lab[2])
+
+    @classmethod
+    def of(cls, x: int, y: int, a: float, b: float) -> Hint:
+        """Return a hint whose a and b are known, in Lab units."""
+        hint = object.__new__(cls)
+        vars(hint).update(x=x, y=y, a=a, b=b)
+        return hint
+
+
+def _rgb(color: str | Sequence[float]) -> list[float]:
+    if isinstance(color, str):
+        if not re.fullmatch("#[0-9a-fA-F]{6}", color):
+            raise ValueError(f"the color of a hint must be #rrggbb or three numbers in 0…255, got {color!r}")
+        return [float(value) for value in bytes.fromhex(color[1:])]
+    values = [float(value) for value in color]
+    if len(values) != 3 or not all(0 <= value <= 255 for value in values):
+        raise ValueError(f"the color of a hint must be #rrggbb or three numbers in 0…255, got {color!r}")
+    return values
 
 
 class Propagation:
@@ -111,10 +146,12 @@ class Propagation:
             self._responses = {}
             return ab.cpu().clone()
         predicted = ab.double().cpu().numpy().reshape(2, -1)
-        pixels = [hint.row * self.shape[1] + hint.column for hint in hints]
+        pixels = [hint.y * self.shape[1] + hint.x for hint in hints]
         wanted = np.array([(hint.a, hint.b) for hint in hints]).T - predicted[:, pixels]
         known = self._responses
-        self._responses = {p: known[p] if p in known else self._response(p) for p in pixels}
+        new = [pixel for pixel in pixels if pixel not in known]
+        known = {**known, **dict(zip(new, self._respond(new), strict=True))}
+        self._responses = {pixel: known[pixel] for pixel in pixels}
         responses = np.stack([self._responses[p] for p in pixels])
         loads = np.linalg.solve(responses[:, pixels], wanted.T)
         correction = loads.T @ responses
@@ -122,11 +159,12 @@ class Propagation:
         limited = np.clip(correction, np.minimum(low, 0), np.maximum(high, 0))
         return torch.from_numpy((predicted + limited).reshape(2, *self.shape)).to(ab.dtype)
 
-    def _response(self, pixel: int) -> _Array:
-        load = np.zeros(self.shape[0] * self.shape[1])
-        load[pixel] = 1
-        response: _Array = self._factors.solve(load)
-        return response
+    def _respond(self, pixels: Sequence[int]) -> _Array:
+        """What a unit load at each of the pixels does to all; together they take half as long as one by one."""
+        loads = np.zeros((self.shape[0] * self.shape[1], len(pixels)), order="F")
+        loads[pixels, range(len(pixels))] = 1
+        responses: _Array = self._factors.solve(loads).T
+        return responses
 
 
 def system(lightness: _Array, reach: float) -> sparse.csc_array:
@@ -164,16 +202,41 @@ def check_hints(hints: Sequence[Hint], shape: tuple[int, int]) -> None:
     """
     seen: set[tuple[int, int]] = set()
     for number, hint in enumerate(hints, start=1):
-        if not (0 <= hint.row < shape[0] and 0 <= hint.column < shape[1]):
+        if not (0 <= hint.y < shape[0] and 0 <= hint.x < shape[1]):
             raise ValueError(
-                f"hint {number} is at row {hint.row}, column {hint.column}, outside an image of "
-                f"{shape[1]}×{shape[0]} pixels"
+                f"hint {number} is at row {hint.y}, column {hint.x}, outside an image of {shape[1]}×{shape[0]} pixels"
             )
         if not (math.isfinite(hint.a) and math.isfinite(hint.b)):
             raise ValueError(f"hint {number} has a = {hint.a}, b = {hint.b}; both must be numbers")
-        if (hint.row, hint.column) in seen:
-            raise ValueError(f"hint {number} is on the same pixel as another: row {hint.row}, column {hint.column}")
-        seen.add((hint.row, hint.column))
+        if (hint.y, hint.x) in seen:
+            raise ValueError(f"hint {number} is on the same pixel as another: row {hint.y}, column {hint.x}")
+        seen.add((hint.y, hint.x))
+
+
+def check_proportions(what: str, size: tuple[int, int], shape: tuple[int, int]) -> None:
+    """Nothing, if images of ``size`` and of ``shape`` (H, W) have the same proportions, up to rounding.
+
+    Raises:
+        ValueError: they have not; the sentence begins with ``what``.
+    """
+    scale = max(size) / max(shape)
+    if any(abs(side / scale - wanted) > max(1, 1 / scale) for side, wanted in zip(size, shape, strict=True)):
+        raise ValueError(
+            f"{what} for an image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}, which are "
+            "other proportions"
+        )
+
+
+def reduce_hints(hints: Sequence[Hint], shape: Sequence[int], size: Sequence[int]) -> list[Hint]:
+    """Return hints on an image of ``shape`` as hints on the same image at ``size``: means where pixels meet."""
+    met: dict[tuple[int, int], list[Hint]] = {}
+    for hint in hints:
+        place = int((hint.x + 0.5) * size[1] / shape[1]), int((hint.y + 0.5) * size[0] / shape[0])
+        met.setdefault(place, []).append(hint)
+    return [
+        Hint.of(*place, sum(h.a for h in some) / len(some), sum(h.b for h in some) / len(some))
+        for place, some in met.items()
+    ]
 
 
 def to_json(hints: Sequence[Hint], shape: tuple[int, int]) -> str:
@@ -187,7 +250,8 @@ def to_json(hints: Sequence[Hint], shape: tuple[int, int]) -> str:
         ValueError: as in :func:`check_hints`.
     """
     check_hints(hints, shape)
-    lines = ",\n    ".join(json.dumps(hint._asdict()) for hint in hints)
+    entries = [{"row": hint.y, "column": hint.x, "a": hint.a, "b": hint.b} for hint in hints]
+    lines = ",\n    ".join(json.dumps(entry) for entry in entries)
     return (
         f'{{\n  "format": "{_FORMAT}",\n  "height": {shape[0]},\n  "width": {shape[1]},\n'
         f'  "hints": [{f"{chr(10)}    {lines}{chr(10)}  " if hints else ""}]\n}}\n'
@@ -199,10 +263,10 @@ def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
 
     Args:
         text: the file's contents.
-        shape: H and W of the lightness that they shall be used on.
+        shape: H and W of the image that they are for. If they were set on it at another size, they are scaled.
 
     Raises:
-        ValueError: not such a file, a damaged one, or hints for an image of another size.
+        ValueError: not such a file, a damaged one, or hints for an image of other proportions.
     """
     try:
         content = json.loads(text)
@@ -210,29 +274,29 @@ def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
         raise ValueError(f"the file holds no hints: it is not JSON ({error})") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f'the file holds no hints: it does not say "format": "{_FORMAT}"')
-    size = content.get("height"), content.get("width")
-    if size != shape:
-        raise ValueError(
-            f"the hints are for an image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}"
-        )
+    height, width = content.get("height"), content.get("width")
+    if not (type(height) is int and type(width) is int and 0 < height < 2**31 and 0 < width < 2**31):
+        raise ValueError(f"the file is damaged: its image has {width!r}×{height!r} pixels")
+    size = height, width
+    check_proportions("the hints are", size, shape)
     entries = content.get("hints")
     if not isinstance(entries, list):
         raise ValueError('the file is damaged: "hints" is not a list')
     hints = [_hint(number, entry) for number, entry in enumerate(entries, start=1)]
-    check_hints(hints, shape)
-    return hints
+    check_hints(hints, size)
+    return reduce_hints(hints, size, shape)
 
 
 def _hint(number: int, entry: object) -> Hint:
     """One entry of a file, checked by type."""
-    if not isinstance(entry, dict) or entry.keys() != set(Hint._fields):
-        raise ValueError(f"the file is damaged: hint {number} must have {', '.join(Hint._fields)}, and nothing else")
-    for field in Hint._fields:
+    if not isinstance(entry, dict) or entry.keys() != set(_FIELDS):
+        raise ValueError(f"the file is damaged: hint {number} must have {', '.join(_FIELDS)}, and nothing else")
+    for field in _FIELDS:
         kinds = (int,) if field in ("row", "column") else (int, float)
         # A bool is an int to Python, and no number to anybody else.
         if not isinstance(entry[field], kinds) or isinstance(entry[field], bool):
             raise ValueError(f"the file is damaged: {field} of hint {number} is {entry[field]!r}")
     try:
-        return Hint(entry["row"], entry["column"], float(entry["a"]), float(entry["b"]))
+        return Hint.of(entry["column"], entry["row"], float(entry["a"]), float(entry["b"]))
     except OverflowError as error:
         raise ValueError(f"the file is damaged: the color of hint {number} is beyond all numbers") from error

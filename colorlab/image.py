@@ -23,7 +23,7 @@ from torch import Tensor
 
 from colorlab import profiles, tiff
 
-ImageSource = str | Path | Image.Image | npt.NDArray[np.generic] | Tensor
+ImageSource = str | Path | bytes | BinaryIO | Image.Image | npt.NDArray[np.generic] | Tensor
 
 RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"})
 """Those of cameras' raw data, which the extra `files` reads."""
@@ -82,7 +82,7 @@ def read_image(source: ImageSource) -> LoadedImage:
     Raises:
         ValueError: what was given is not an image; the sentence names the file or the shape. ``FileNotFoundError``
             and other ``OSError`` are turned into it as well, so that one ``except`` serves a list of files.
-        TypeError: neither path, image, array nor tensor.
+        TypeError: neither path, bytes, file object, image, array nor tensor.
     """
     if isinstance(source, str | Path):
         return _read_path(Path(source))
@@ -97,7 +97,16 @@ def read_image(source: ImageSource) -> LoadedImage:
         return _from_array(array, f"a tensor of shape {tuple(source.shape)}")
     if isinstance(source, np.ndarray):
         return _from_array(source, f"an array of shape {source.shape}")
-    raise TypeError(f"an image is a path, a PIL image, an array or a tensor, not {type(source).__name__}")
+    if isinstance(source, bytes | bytearray | memoryview):
+        return read_file(io.BytesIO(source), f"the image in {len(source)} bytes")
+    if hasattr(source, "read"):
+        content = source.read()
+        if isinstance(content, bytes):
+            return read_file(io.BytesIO(content), str(getattr(source, "name", "the file object")))
+        raise TypeError(f"{getattr(source, 'name', 'the file object')} is open as text; open it with mode 'rb'")
+    raise TypeError(
+        "an image is a path, bytes, a file object, a PIL image, an array or a tensor, not " + type(source).__name__
+    )
 
 
 def _read_path(path: Path) -> LoadedImage:

@@ -9,65 +9,207 @@ more memory than its own pixels.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from colorlab import color, pretrained
+from colorlab import color, pretrained, results
+from colorlab.data.files import images_in
+from colorlab.hints import Hint, Propagation, check_hints, reduce_hints
 from colorlab.image import ImageSource, LoadedImage, read_image
-from colorlab.models import DEFAULT_STYLE, SAMPLE, Colorizer, DistributionColorizer, Style
+from colorlab.models import (
+    DEFAULT_STYLE,
+    SAMPLE,
+    Colorizer,
+    DistributionColorizer,
+    Style,
+    create_colorizer,
+    name_of,
+)
+from colorlab.models.distribution import CELL
+from colorlab.strokes import load_hints
+
+Painter = str | Path | nn.Module | None
 
 _STRIP_PIXELS = 2**19
+_FORMATS: dict[str, results.Format] = {
+    **{ending: name for name, ending in results.ENDINGS.items()}, ".jpeg": "jpeg", ".tiff": "tiff"
+}  # fmt: skip
 
 
 def colorize(
-    image: ImageSource,
-    model: Colorizer | str | None = None,
+    image: ImageSource | list[ImageSource] | tuple[ImageSource, ...],
+    model: Painter = None,
     *,
     style: str | None = None,
     temperature: float | None = None,
     prior_correction: float | None = None,
     seed: int | None = None,
+    hints: Sequence[Hint] | str | Path = (),
     size: int | None = None,
-) -> Image.Image:
-    """Color an image; if it has color already, only its lightness is looked at.
+    chroma: float = 1.0,
+    device: str | torch.device | None = None,
+    to: str | Path | None = None,
+) -> Any:  # noqa: ANN401  by what is given, an image, an iterator over images, or a list of paths
+    """Color an image, or several; if one has color already, only its lightness is looked at.
 
     Args:
-        image: a path; a PIL image of any mode; an array ``H×W``, ``H×W×1|3|4``; or a tensor ``H×W``,
-            ``1|3|4×H×W``. Arrays and tensors are uint8, uint16, bool, or float in 0…1. EXIF orientation is
-            applied, an embedded color profile converted to sRGB, transparency kept.
-        model: a colorizer, the name of weights that ship (:data:`colorlab.pretrained.NAMES`), or ``None`` for
-            the default among them.
+        image: the path of an image or of a folder of images; the bytes of a file, or a file object; a PIL image of
+            any mode; an array ``H×W``, ``H×W×1|3|4``; a tensor ``H×W``, ``1|3|4×H×W``; or a list of these. Arrays and
+            tensors are uint8, uint16, bool, or float in 0…1. EXIF orientation is applied, an embedded color profile
+            converted to sRGB, transparency kept.
+        model: the name of weights that ship (:func:`colorlab.list_models`), the path of a weights file, any network
+            from lightness to a and b, or ``None`` for the default.
         style: how a model that predicts a distribution over colors chooses among them: ``careful``, ``balanced``
             (the default), ``vivid``, or ``sample``, which draws one of several plausible colorings.
         temperature: replaces that of the style: 1 is the mean color, less leans toward the likeliest.
         prior_correction: replaces that of the style: how much of the preference for dull colors is taken back, 0…1.
         seed: which coloring ``sample`` draws; by itself it chooses that style.
+        hints: colors that are known: a list of :class:`colorlab.Hint`, the JSON file of the hint painter, or an image
+            of strokes on a transparent ground (:mod:`colorlab.strokes`). For a single image.
         size: the working size in pixels: color is predicted on ``size²`` pixels in the image's own shape; by
             default the model's own (:attr:`Colorizer.working_size <colorlab.models.Colorizer.working_size>`). Smaller
             images are not enlarged.
+        chroma: factor on the colors: 0 is gray, 1 the prediction, more is more vivid.
+        device: where the network runs, such as ``cuda``; by default where the model is, on the CPU if it is named.
+        to: the file to write the result to (its ending decides the format), or the folder for results, each named as
+            its original; made if missing. Only results of earlier runs are replaced.
 
     Returns:
-        An RGB image of the input's size, RGBA where the input was transparent. Its L is the input's up to
-        the rounding to 8 bits.
+        An RGB image of the input's size, RGBA where the input was transparent. Its L is the input's up to the
+        rounding to 8 bits. For several images an iterator over such, or, with ``to``, the list of the files written.
+        Files of a folder that cannot be read are skipped with a warning.
 
     Raises:
         ValueError: the image cannot be read or has a shape or range it cannot have; an unknown model name or style;
             a style for a model that predicts a single color.
+        TypeError: no image, or no model.
     """
-    network = pretrained.load(model) if model is None or isinstance(model, str) else model
-    source = read_image(image)
-    lightness = full_lightness(source)
+    network = _network(model, device)
     chosen = choose_style(network, style, temperature=temperature, prior_correction=prior_correction, seed=seed)
-    return render(lightness, predict_ab(lightness, network, size=size, style=chosen), alpha=source.alpha)
+    if chroma < 0:
+        raise ValueError(f"chroma must be 0 (gray) or more, got {chroma}")
+
+    def color_one(source: ImageSource) -> Image.Image:
+        loaded = read_image(source)
+        lightness = full_lightness(loaded)
+        known = _known(hints, (lightness.shape[0], lightness.shape[1]))
+        ab = predict_ab(lightness, network, size=size, style=chosen, hints=known)
+        return render(lightness, ab, alpha=loaded.alpha, chroma=chroma)
+
+    name = str(model) if isinstance(model, str | Path) else name_of(model or network)
+    label = name + (f" in style {style}" if style else "")
+    is_folder = isinstance(image, str | Path) and os.path.isdir(os.path.expanduser(image))
+    if isinstance(image, list | tuple):
+        sources = list(image)
+    elif isinstance(image, str | Path) and is_folder:
+        sources = _images_of(Path(image).expanduser(), to)
+    else:
+        source = Path(image).expanduser() if isinstance(image, str | Path) else image
+        colored = color_one(source)
+        if to is not None:
+            _write(colored, source, _target(source, Path(to).expanduser()), label, {_identity(source)} - {None})
+        return colored
+    if hints:
+        raise ValueError("hints are for one image; colorize images with hints one by one")
+    painted = _colored_one_by_one(sources, color_one, skip=is_folder)
+    if to is None:
+        return (colored for _, colored in painted)
+    folder = Path(to).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    named = [
+        Path(source) if isinstance(source, str | Path) else Path(f"image-{number:03d}")
+        for number, source in enumerate(sources, start=1)
+    ]
+    targets = [folder / target for target in results.result_names(named, ".png")]
+    originals = {_identity(source) for source in sources} - {None}
+    written = []
+    for number, colored in painted:
+        _write(colored, sources[number], targets[number], label, originals)
+        written.append(targets[number])
+    return written
+
+
+def _network(model: Painter, device: str | torch.device | None) -> Colorizer:
+    if model is None or isinstance(model, str | Path):
+        return pretrained.loaded(model, str(device or "cpu"))
+    network = create_colorizer(model)
+    return network if device is None else copy.deepcopy(network).to(device)  # the caller's stays where it is
+
+
+def _known(hints: Sequence[Hint] | str | Path, shape: tuple[int, int]) -> Sequence[Hint]:
+    """The hints for an image of this shape, checked."""
+    if isinstance(hints, str | Path):
+        return load_hints(Path(hints).expanduser(), shape)
+    for hint in hints:
+        if not isinstance(hint, Hint):
+            raise TypeError(f"hints must be colorlab.Hint(x, y, color), not {type(hint).__name__}")
+    check_hints(hints, shape)
+    return hints
+
+
+def _images_of(folder: Path, to: str | Path | None) -> list[ImageSource]:
+    """The images of a folder, without results of earlier runs where those go into the same one."""
+    images, _ = images_in(folder)
+    if to is not None and os.path.realpath(os.path.expanduser(to)) == os.path.realpath(folder):
+        images = [image for image in images if not results.is_own(image)]
+    if not images:
+        raise ValueError(f"there are no images in the folder {folder}")
+    return list(images)
+
+
+def _colored_one_by_one(
+    sources: Sequence[ImageSource], color_one: Callable[[ImageSource], Image.Image], *, skip: bool
+) -> Iterator[tuple[int, Image.Image]]:
+    """The number and the result of each image; with ``skip``, a warning in place of what cannot be read."""
+    skipped = 0
+    for number, source in enumerate(sources):
+        try:
+            colored = color_one(source)
+        except ValueError as error:
+            skipped += 1
+            if not skip or skipped == len(sources):
+                raise
+            warnings.warn(f"skipped {source!s}: {error}", stacklevel=2)
+            continue
+        yield number, colored
+
+
+def _identity(source: object) -> tuple[int, int] | None:
+    return results.identity(Path(source)) if isinstance(source, str | Path) else None
+
+
+def _target(source: object, to: Path) -> Path:
+    """The file for a single result."""
+    if to.suffix.lower() in _FORMATS and not to.is_dir():
+        to.parent.mkdir(parents=True, exist_ok=True)
+        return to
+    if not isinstance(source, str | Path):
+        raise ValueError(f"to={str(to)!r} is no name of an image; end it in {', '.join(_FORMATS)}")
+    to.mkdir(parents=True, exist_ok=True)
+    return to / next(results.result_names([Path(source)], ".png"))
+
+
+def _write(
+    colored: Image.Image, source: object, target: Path, label: str, originals: Set[tuple[int, int] | None]
+) -> None:
+    shown = Path(source) if isinstance(source, str | Path) else Path("the image")
+    results.refuse_to_overwrite(shown, target, originals)
+    about = results.read_about(shown) if isinstance(source, str | Path) else results.About()
+    results.Writer(_FORMATS[target.suffix.lower()], model=label).write(np.asarray(colored), target, about)
 
 
 def choose_style(
@@ -107,17 +249,52 @@ def full_lightness(image: LoadedImage) -> Tensor:
     return lightness
 
 
-def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, style: Style | None = None) -> Tensor:
-    """The model's colors for an image, at working size.
+def predict_ab(
+    lightness: Tensor,
+    model: Colorizer,
+    *,
+    size: int | None = None,
+    style: Style | None = None,
+    hints: Sequence[Hint] = (),
+    spread: bool = True,
+) -> Tensor:
+    """Return the model's colors for an image, at working size.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
         model: a colorizer; it is used in ``eval()`` mode and left in the mode it came in.
         size: as in :func:`colorize`.
         style: of a model that predicts a distribution; None is its own (:func:`choose_style`).
+        hints: known colors of pixels of ``lightness``. A model that takes hints decides what else has their colors;
+            what is left of each, hint minus answer, is spread along the lightness (:mod:`colorlab.hints`).
+        spread: without it, the model's answer alone.
 
     Returns:
         ``(2, h, w)`` float32 on the CPU: a and b in Lab units, h/w as near H/W as whole pixels allow.
+    """
+    small, given = network_input(lightness, model, size)
+    scaled = reduce_hints(hints, lightness.shape, small.shape)
+    with answering(model):
+        if isinstance(model, DistributionColorizer):
+            planes = hint_planes(scaled, [pixels // CELL for pixels in given.shape[-2:]]).to(given.device)
+            ab: Tensor = model(given, style, planes if scaled else None)
+        else:
+            ab = model(given)
+    found = to_lab(ab, small.shape)
+    return Propagation(small).spread(found, scaled) if scaled and spread else found
+
+
+def network_input(lightness: Tensor, model: Colorizer, size: int | None = None) -> tuple[Tensor, Tensor]:
+    """Return what a model is shown of an image.
+
+    Args:
+        lightness: ``(H, W)`` L in 0…100.
+        model: a colorizer.
+        size: as in :func:`colorize`.
+
+    Returns:
+        The lightness at working size, ``(h, w)`` in 0…100, h/w as near H/W as whole pixels allow; and the input of
+        ``model``, ``(1, 1, h', w')`` in [-1, 1] on its device, with its border repeated up to a size that it accepts.
     """
     size = model.working_size if size is None else size
     if size < 1:
@@ -125,20 +302,40 @@ def predict_ab(lightness: Tensor, model: Colorizer, *, size: int | None = None, 
     height, width = lightness.shape
     scale = min(1.0, size / math.sqrt(height * width))
     # A strip keeps one row of pixels, and no more of them than size².
-    small_size = tuple(min(size**2, max(1, round(pixels * scale))) for pixels in (height, width))
-    parameter = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
-    small = _reduced(lightness, small_size)[None, None]
-    network_input = small / color.LIGHTNESS_CENTER - 1
+    small = _reduced(lightness, [min(size**2, max(1, round(pixels * scale))) for pixels in (height, width)])
     # Up to the next sizes that the network takes, by repeating the border, which no edge gives away.
-    pad_bottom, pad_right = (model.accepted_size(pixels) - pixels for pixels in small_size)
-    padded = F.pad(network_input, (0, pad_right, 0, pad_bottom), mode="replicate")
+    bottom, right = (model.accepted_size(pixels) - pixels for pixels in small.shape)
+    given = F.pad(small[None, None] / color.LIGHTNESS_CENTER - 1, (0, right, 0, bottom), mode="replicate")
+    parameter = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
+    return small, given.to(parameter.device)
+
+
+@contextmanager
+def answering(model: Colorizer) -> Iterator[None]:
+    """Use a model in ``eval()`` mode without gradients, and leave it in the mode it came in."""
     was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        given = padded.to(parameter.device)
-        ab: Tensor = model(given, style) if isinstance(model, DistributionColorizer) else model(given)
-    model.train(was_training)
-    return (ab[0, :, : small_size[0], : small_size[1]].float() * color.AB_SCALE).cpu().clone()
+    if was_training:  # each change of mode walks through all layers, which takes some milliseconds
+        model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        if was_training:
+            model.train()
+
+
+def to_lab(ab: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return a model's answer to :func:`network_input` in Lab units: ``(2, *shape)`` float32, on the CPU."""
+    return (ab[0, :, : shape[0], : shape[1]].float() * color.AB_SCALE).cpu().clone()
+
+
+def hint_planes(hints: Sequence[Hint], cells: Sequence[int]) -> Tensor:
+    """Return hints as a network takes them: ``(1, 3, *cells)`` mean a and b of each cell and a mask of 0 and 1."""
+    sums = torch.zeros(3, *cells)
+    for hint in hints:
+        sums[:, hint.y // CELL, hint.x // CELL] += torch.tensor([hint.a, hint.b, 1.0])
+    count = sums[2:].clamp(min=1)
+    return (sums / count)[None]
 
 
 def render(

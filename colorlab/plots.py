@@ -1,7 +1,7 @@
 """Every figure of the project, in one style: safe for color-blind eyes wherever color is not the subject.
 
-Functions return a matplotlib ``Figure`` that belongs to no pyplot state; :func:`show` displays it in a notebook with
-its caption and alternative text.
+Functions return a :class:`Figure`, which draws itself as the last line of a cell; :func:`show` displays it with a
+caption and alternative text.
 """
 
 from __future__ import annotations
@@ -9,24 +9,27 @@ from __future__ import annotations
 import base64
 import io
 import math
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 from torch import Tensor
 
 from colorlab import color
-from colorlab.training import History
+from colorlab.extras import extra
+
+with extra("notebooks"):
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure as BaseFigure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.patches import Rectangle
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 # Okabe and Ito's colors, told apart by all common kinds of color vision; https://jfly.uni-koeln.de/color/
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
@@ -35,29 +38,107 @@ DASHES = ("-", "--", "-.", ":")
 WIDTH = 8.0
 """Width of every figure in inches."""
 
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class History(Protocol):
+        """What figures take from the history of a run (:class:`colorlab.training.History`)."""
+
+        truth: Tensor | None
+        images: list[Tensor]
+
+        def table(self) -> pd.DataFrame:
+            """One row an epoch."""
+
+
 Drawable = Tensor | npt.NDArray[Any] | Image.Image
 
 
-def show(figure: Figure, *, alt: str, caption: str, few_colors: bool = False) -> None:
-    """Display a figure in a notebook.
+class Figure(BaseFigure):
+    """A matplotlib figure that belongs to no pyplot state and draws itself as the last line of a cell."""
+
+    # Rendered here: IPython knows how to draw a Figure only where pyplot was imported with its inline backend, which
+    # an MPLBACKEND in the environment prevents.
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+def png(figure: BaseFigure, *, few_colors: bool = False) -> bytes:
+    """Return a figure as it is stored in a notebook: opaque, and of few colors where it shows no photographs.
 
     Args:
-        figure: what to show.
+        figure: of matplotlib.
+        few_colors: use 256 colors even where it shows photographs: a third of the bytes.
+    """
+    drawn, stored = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    raster = Image.open(drawn).convert("RGB")
+    photographs = any(np.asarray(shown.get_array()).ndim == 3 for axis in figure.axes for shown in axis.images)
+    if few_colors or not photographs:
+        raster = raster.quantize(256, dither=Image.Dither.NONE)
+    raster.save(stored, format="png", optimize=True)
+    return stored.getvalue()
+
+
+def figure(what: object) -> BaseFigure:
+    """Return the figure of a result, an image, several images or a batch.
+
+    Args:
+        what: a result of ``train`` or ``evaluate``; an image, as a PIL image, an array ``H×W×3`` or a tensor
+            ``3×H×W``; a list of them; a batch ``(N, 3, H, W)``, also with its labels; or rows of images by name.
+
+    Raises:
+        TypeError: none of these.
+    """
+    if isinstance(what, BaseFigure):
+        return what
+    history: Any = getattr(what, "history", what)
+    board: Any = getattr(what, "board", what)
+    if hasattr(history, "table") and hasattr(history, "rows"):
+        return training(history)
+    if isinstance(board, pd.DataFrame):
+        return leaderboard(board)
+    if isinstance(what, tuple) and len(what) == 2 and isinstance(what[0], Tensor) and what[0].dim() == 4:
+        what = what[0]
+    if isinstance(what, Mapping):
+        return images(what)
+    if isinstance(what, Image.Image) or (isinstance(what, Tensor | np.ndarray) and what.ndim == 3):
+        what = [what]
+    if isinstance(what, Tensor | np.ndarray) and what.ndim == 4:
+        what = list(what)
+    if not isinstance(what, Sequence) or not what or isinstance(what, str):
+        raise TypeError(
+            f"there is no figure of {type(what).__name__}; give a result of train or evaluate, an image, a list of "
+            "images, or a batch"
+        )
+    columns = min(len(what), 8)
+    shown = [_as_array(image) for image in what]
+    while len(shown) % columns:
+        shown.append(np.full_like(shown[0], 255))
+    return images({" " * line: shown[line * columns :][:columns] for line in range(len(shown) // columns)})
+
+
+def show(what: object, *, alt: str = "", caption: str = "", few_colors: bool = False) -> None:
+    """Display a figure, or the figure of a result or of images, in a notebook; elsewhere, in an image viewer.
+
+    Args:
+        what: as for :func:`figure`.
         alt: what one would tell somebody on the telephone; stored with the image.
         caption: the line under it.
         few_colors: store it in 256 colors, though it shows photographs: a third of the bytes. Where fine shades are
             the subject, keep them.
     """
-    from IPython.display import display
+    drawn = figure(what)
+    stored = png(drawn, few_colors=few_colors)
+    if "IPython" in sys.modules:
+        from IPython.display import display
 
-    # Rendered here: IPython knows how to draw a Figure only where pyplot was imported with its inline backend, which
-    # an MPLBACKEND in the environment prevents. Without it, a notebook would show the caption of nothing.
-    display(
-        {"image/png": base64.b64encode(_png(figure, few_colors=few_colors)).decode(), "text/plain": repr(figure)},
-        metadata={"image/png": {"alt": alt}},
-        raw=True,
-    )
-    print(caption)
+        data = {"image/png": base64.b64encode(stored).decode(), "text/plain": repr(drawn)}
+        display(data, metadata={"image/png": {"alt": alt}} if alt else None, raw=True)
+    else:
+        Image.open(io.BytesIO(stored)).show()
+    if caption:
+        print(caption)
 
 
 def images(
@@ -261,18 +342,6 @@ def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
     return figure
 
 
-def _png(figure: Figure, *, few_colors: bool = False) -> bytes:
-    """The figure as it is stored in a notebook: opaque, and of few colors where it shows no photographs."""
-    drawn, stored = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png")
-    raster = Image.open(drawn).convert("RGB")
-    photographs = any(np.asarray(shown.get_array()).ndim == 3 for axis in figure.axes for shown in axis.images)
-    if few_colors or not photographs:
-        raster = raster.quantize(256, dither=Image.Dither.NONE)
-    raster.save(stored, format="png", optimize=True)
-    return stored.getvalue()
-
-
 def _as_array(image: Drawable) -> npt.NDArray[Any]:
     if isinstance(image, Image.Image):
         return np.asarray(image.convert("RGB"))
@@ -366,10 +435,11 @@ def show_widget(widget: Any, figure: Figure, *, alt: str, caption: str) -> None:
         alt: as in :func:`show`.
         caption: as in :func:`show`.
     """
-    from IPython.display import display
+    with extra("notebooks"):
+        from IPython.display import display
 
     # In few colors, as it is a sketch of what the reader can have for the running, and notebooks must stay small.
-    sketch = base64.b64encode(_png(figure, few_colors=True)).decode()
+    sketch = base64.b64encode(png(figure, few_colors=True)).decode()
     data = {**widget._repr_mimebundle_(), "image/png": sketch}
     display(data, metadata={"image/png": {"alt": alt}}, raw=True)
     print(caption)

@@ -12,7 +12,7 @@ import struct
 import unicodedata
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -150,6 +150,31 @@ def _shortened(stem: str, ending: str) -> str:
 
 
 # Files
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """What two paths to one file have in common; ``None`` where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def refuse_to_overwrite(source: Path, target: Path, originals: Set[tuple[int, int] | None]) -> None:
+    """Refuse a result that would replace an original, or a file that colorlab did not write.
+
+    Raises:
+        ValueError: it would.
+    """
+    if identity(target) in originals:
+        raise ValueError(f"{source} is left out: its result would overwrite {target}; give another --output")
+    if os.path.lexists(target) and not is_own(target):
+        raise ValueError(
+            f"{source} is left out: its result would overwrite {target}, which colorize did not write; move that, or "
+            "give another --output"
+        )
+
 
 _numbers = itertools.count()
 
@@ -317,4 +342,14 @@ def _srgb_profile() -> bytes:
     return bytes(profile)
 
 
-__all__: Sequence[str] = ["ENDINGS", "About", "Format", "Writer", "is_own", "read_about", "result_names"]
+__all__: Sequence[str] = [
+    "ENDINGS",
+    "About",
+    "Format",
+    "Writer",
+    "identity",
+    "is_own",
+    "read_about",
+    "refuse_to_overwrite",
+    "result_names",
+]

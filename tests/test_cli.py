@@ -63,6 +63,7 @@ def files(folder: str) -> list[str]:
 # ---- the real thing, from the shell
 
 
+@pytest.mark.slow
 def test_from_the_shell_with_a_progress_bar(desk):
     # A terminal, since the bar is not for files and pipes; 80 columns wide, which a new one is not.
     script = (
@@ -90,6 +91,7 @@ def test_from_the_shell_with_a_progress_bar(desk):
     np.testing.assert_array_equal(pixels("new/done/coffee.png"), np.asarray(colorize(COFFEE)))
 
 
+@pytest.mark.slow
 def test_images_too_large_for_the_memory_are_named_and_the_others_done(desk):
     Image.new("L", (6000, 4000), 128).save("large.png")
     script = (
@@ -119,6 +121,7 @@ def test_results_are_png_under_the_inputs_names(desk, capsys):
     np.testing.assert_array_equal(pixels("done/see.through.png")[..., 3], COFFEE[..., 0])
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_the_default(desk, capsys):
     run(capsys, "cat.jpg", "--output", "default")
     for name in pretrained.NAMES:
@@ -285,6 +288,7 @@ def test_what_is_known_about_a_image_goes_along(desk, capsys):
             assert "srgb" in image.info or b"sRGB" in image.info["icc_profile"].replace(b"\0", b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -381,6 +385,7 @@ def test_the_home_folder_and_empty_paths(desk, capsys, monkeypatch):
     assert not Path("colorized").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8:strict"])
 def test_whatever_a_name_holds_can_be_printed(desk, encoding):
     Path("odd").mkdir()
@@ -406,6 +411,7 @@ def test_a_dry_run_writes_nothing(desk, capsys):
     assert not Path("done").exists()
 
 
+@pytest.mark.slow
 def test_several_at_a_time_give_the_same(desk, capsys):
     assert run(capsys, "cat.jpg", "album", "missing.jpg", "--output", "done", "--jobs", 3)[0] == 1
     np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg")))

@@ -130,6 +130,7 @@ def test_where_an_archive_cannot_be_written_beside_the_index_goes_to_the_cache(t
     assert read_all(TarFiles(path)) == INSIDE
 
 
+@pytest.mark.slow
 def test_the_index_takes_little_memory(tmp_path):
     """Python's own bookkeeping while it is read, and what stays: far below the images' 80 MB."""
     with tarfile.open(tmp_path / "own.tar", "w") as tar:
@@ -191,7 +192,7 @@ def test_what_leads_out_of_an_archive_is_left_out(tmp_path, capsys):
 def test_an_archive_cut_short_is_refused(tmp_path, size):
     path = write_tar(tmp_path / "own.tar", {"own/a.jpg": bytes(1000), "own/b.jpg": bytes(1000)})
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ValueError, match=r"own\.tar is no tar, or is damaged or cut short"):
+    with pytest.raises(ValueError, match=r"own\.tar is not a tar, or is damaged or truncated"):
         TarFiles(path)
     assert not (tmp_path / "own.tar.index.npz").exists()
 
@@ -220,7 +221,7 @@ def test_no_damaged_byte_leads_to_anything_but_a_sentence(tmp_path_factory, plac
 
 def test_what_is_no_tar_is_named(tmp_path):
     (tmp_path / "own.tar").write_bytes(b"PK\x03\x04" + bytes(10_000))
-    with pytest.raises(ValueError, match=r"own\.tar is no tar"):
+    with pytest.raises(ValueError, match=r"own\.tar is not a tar"):
         create_dataset(str(tmp_path / "own.tar"), "train")
 
 

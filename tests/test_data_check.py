@@ -102,7 +102,7 @@ def test_the_check_prints_each_file_and_how_many(folder, capsys):
     assert "train/x/empty.png: cannot be read: the file is empty (0 bytes)\n" in out
     assert "train/x/really_a_png.jpg: is called .jpg, but is a PNG\n" in out
     assert f"\n{len(FILES)} files in {folder}\n       6 unreadable\n       3 gray\n" in out
-    assert "left out 1 files that are no images, first train/x/notes.txt\n" in out
+    assert "skipped 1 files that are not images, first train/x/notes.txt\n" in out
 
 
 def test_unusual_images_are_no_failure(folder, capsys):
@@ -114,7 +114,7 @@ def test_unusual_images_are_no_failure(folder, capsys):
         if name != "sound.jpg":
             (folder / "train" / "x" / name).unlink()
     assert run_check(CheckOptions(folder=folder)) == 0
-    assert capsys.readouterr().out.endswith(f"\n1 files in {folder}: nothing to complain about\n")
+    assert capsys.readouterr().out.endswith(f"\n1 files in {folder}: no problems found\n")
 
 
 def test_links_in_an_archive_are_named(folder, tmp_path):
@@ -141,4 +141,4 @@ def test_training_takes_all_that_are_readable(source, size, capsys):
         dataset.report_unreadable()
     else:
         assert len(rgb) == len(READABLE)
-    assert "left out 6 unreadable files" in capsys.readouterr().err
+    assert "skipped 6 unreadable files" in capsys.readouterr().err

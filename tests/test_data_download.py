@@ -233,5 +233,7 @@ def test_cifar10_is_left_to_torchvision(tmp_path, monkeypatch):
 
 
 def test_what_needs_no_download_says_so():
-    with pytest.raises(ValueError, match="'placeholder' is no data set to download; there are cifar10, places365"):
+    with pytest.raises(
+        ValueError, match="'placeholder' is not a dataset to download; choose from cifar10, places365"
+    ):
         download.download("placeholder")

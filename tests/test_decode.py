@@ -218,6 +218,7 @@ print(read, refused)
 """
 
 
+@pytest.mark.slow
 def test_damaged_jpegs_do_not_end_the_process():
     # In a process of its own: a fault in a decoder's C code would take the whole test run with it.
     run = subprocess.run([sys.executable, "-c", HAIL], capture_output=True, text=True, check=False)

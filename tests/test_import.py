@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,8 @@ PACKAGE = Path(colorlab.__file__).parent
 
 # Lowest first: a module imports from its own room and from those before it.
 ROOMS = (
-    "color", "devices", "profiles", "tiff", "image", "results", "data", "models", "pretrained", "training", "evaluation", "inference", "hints", "plots",
-    "widgets", "exercises", "cli",
+    "extras", "registry", "color", "devices", "profiles", "tiff", "image", "results", "plots", "data", "models", "pretrained",
+    "training", "evaluation", "hints", "strokes", "inference", "widgets", "exercises", "cli",
 )  # fmt: skip
 
 
@@ -38,10 +39,69 @@ def test_import_brings_nothing_but_itself(tmp_path):
 
 
 def test_what_the_package_offers_is_there():
+    rooms = {
+        room for room in ROOMS if room not in {"extras", "registry", "devices", "profiles", "tiff", "results", "cli"}
+    }
+    assert set(dir(colorlab)) == rooms | set(colorlab.__all__) - {"__version__"}
+    for name in dir(colorlab):
+        assert getattr(colorlab, name)
     for name in colorlab.__all__:
         assert getattr(colorlab, name)
     with pytest.raises(AttributeError, match="no attribute 'colorise'"):
         _ = colorlab.colorise
+
+
+# ---- the base install, without the extra `notebooks`
+
+NOTEBOOK_PACKAGES = (
+    "matplotlib",
+    "ipywidgets",
+    "anywidget",
+    "traitlets",
+    "IPython",
+    "jupyterlab",
+    "sklearn",
+    "voila",
+)
+HIDE = f"""
+import sys
+from importlib.machinery import PathFinder
+find_spec = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in {NOTEBOOK_PACKAGES} else find_spec(name, *rest)
+"""
+
+
+def without_notebooks(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run ``code`` in a new interpreter that finds none of the packages in the extra ``notebooks``."""
+    return subprocess.run([sys.executable, "-c", HIDE + code], capture_output=True, text=True, cwd=folder)
+
+
+@pytest.mark.slow
+def test_the_base_install_colorizes_trains_and_evaluates(tmp_path):
+    code = """
+import colorlab, numpy
+from colorlab import cli, exercises
+assert colorlab.colorize(numpy.full((40, 40), 128, numpy.uint8)).size == (40, 40)
+assert cli.main(["colorizer", "--max-epochs", "1", "--experiment-name", "e"]) == 0
+assert cli.main(["eval-all", "--models", "output/e/best.safetensors"]) == 0
+"""
+    done = without_notebooks(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("leaderboard.csv"))
+    assert not list(tmp_path.rglob("leaderboard.png"))
+    assert (
+        "leaderboard.png was not drawn: matplotlib is not installed: pip install 'colorlab[notebooks]'" in done.stderr
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", ["plots", "widgets"])
+def test_rooms_of_the_notebooks_name_the_extra_that_they_need(tmp_path, room):
+    for code in (f"import colorlab.{room}", f"import colorlab; colorlab.{room}"):
+        done = without_notebooks(code, tmp_path)
+        assert re.fullmatch(
+            r"ImportError: \w+ is not installed: pip install 'colorlab\[notebooks\]'", done.stderr.splitlines()[-1]
+        ), done.stderr
 
 
 # ---- rooms
@@ -62,7 +122,7 @@ def rooms_used(source: str, module: str) -> set[str]:
     parts = [name.split(".") for name in names]
     # From the package itself one may take its version; `colorlab.colorize` is the room inference.
     used = {part[1] for part in parts if part[0] == "colorlab" and len(part) > 1} - {"__version__"}
-    return {"inference" if name == "colorize" else name for name in used}
+    return {colorlab._HOMES.get(name, name) for name in used}
 
 
 MODULES = {

@@ -168,7 +168,7 @@ def test_prediction_is_made_at_the_working_size_in_the_images_own_shape():
         ((2, 800), 20, (1, 400)),
         ((50, 40), 120, (50, 40)),  # smaller images are not enlarged
         ((120, 120), 120, (120, 120)),
-        ((1000, 1000), None, (64, 64)),  # the model's own working size
+        ((1000, 1000), None, (32, 32)),  # the model's own working size
     ):
         probe = Probe()
         ab = predict_ab(torch.rand(height, width) * 100, probe, size=size)
@@ -297,6 +297,7 @@ def test_every_file_that_ships_is_whole_and_has_a_card():
     assert sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) < 48e6
 
 
+@pytest.mark.slow
 def test_shipped_classifiers_know_the_classes_of_their_data_sets_and_miss_the_colors():
     assert pretrained.CLASSIFIERS == ("cifar10", "placeholder")
     assert len(pretrained.load_classifier("cifar10").classes) == 10
@@ -352,6 +353,7 @@ def peak_memory(command: list[str], folder: Path) -> int:
     return int(done.stdout) * (1 if sys.platform == "darwin" else 1024)
 
 
+@pytest.mark.slow
 def test_a_photograph_of_24_megapixels_fits_into_2_gigabytes(tmp_path):
     # Mid-tones, which are quickly done, with a band of black to white, where colors leave the gamut.
     image = np.linspace(90, 170, 6000, dtype=np.float32).astype(np.uint8)[None].repeat(4000, axis=0)

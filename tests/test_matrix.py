@@ -17,9 +17,11 @@ from torchvision.datasets import CIFAR10
 import colorlab
 from colorlab.data import create_dataset
 from colorlab.data.placeholder import IMAGES_PER_CLASS, PHOTOGRAPHS, photograph, placeholder
-from colorlab.models import COLORIZER_NAMES, create_colorizer, load_weights
+from colorlab.models import COLORIZERS, create_colorizer, load_weights
 from colorlab.training import TrainingOptions, train
 from colorlab.training.checkpoint import load_state
+
+pytestmark = pytest.mark.slow
 
 # The smallest that networks and discriminators take, so that all of it runs on one core.
 SIZES = {
@@ -134,7 +136,7 @@ def power_cut(history):
 
 # A step is not enough to leave gray far behind.
 @pytest.mark.filterwarnings("ignore::colorlab.training.CollapseWarning")
-@pytest.mark.parametrize("model_name", COLORIZER_NAMES)
+@pytest.mark.parametrize("model_name", COLORIZERS)
 def test_trains_goes_on_and_colors(model_name, data, tmp_path):
     named, (images, validated) = data
     # Two epochs of one step.
@@ -173,7 +175,7 @@ def test_trains_goes_on_and_colors(model_name, data, tmp_path):
 
 
 def test_the_matrix_is_complete():
-    assert tuple(SIZES) == COLORIZER_NAMES
+    assert list(SIZES) == list(COLORIZERS)
     for kind in ("placeholder", "cifar10", "places365"):
         with pytest.raises(ValueError, match=f"there are .*{kind}"):
             create_dataset("nonesuch", "train")

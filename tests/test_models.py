@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from colorlab.models import COLORIZER_NAMES, ConstantColor, create_colorizer
+from colorlab.models import COLORIZERS, ConstantColor, create_colorizer
 from colorlab.models.unet import UNET32, Layer, UNet, UNetDescription
 
 # Published with the project; another number is another architecture.
@@ -40,7 +40,7 @@ def awake(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_number_of_parameters(name):
-    assert name in COLORIZER_NAMES
+    assert name in COLORIZERS
     assert sum(parameter.numel() for parameter in create_colorizer(name).parameters()) == PARAMETERS[name]
 
 
@@ -195,5 +195,5 @@ def test_wrong_channels_are_answered_with_the_right_ones(name, shape):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match=f"no colorizer 'alexnet'; there are {', '.join(COLORIZER_NAMES)}"):
+    with pytest.raises(ValueError, match=f"no colorizer 'alexnet'; there are {', '.join(COLORIZERS)}"):
         create_colorizer("alexnet")

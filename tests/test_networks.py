@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -11,11 +12,10 @@ import torch
 from torch.nn import functional as F
 from torchvision.models import VGG16_Weights, squeezenet1_1, vgg16
 
-from colorlab import color
+from colorlab import color, models
 from colorlab.data import create_dataset
 from colorlab.models import (
-    CLASSIFIER_NAMES,
-    COLORIZER_NAMES,
+    CLASSIFIERS,
     create_classifier,
     create_colorizer,
     create_discriminator,
@@ -34,7 +34,7 @@ COLORIZERS = {
     "nazerigan32": 6_297_026,
     "nazerigan224": 41_957_826,
     "cgan": 7_822_342,
-    "distribution": 4_595_378,  # not published: the project's own
+    "distribution": 4_670_426,  # not published: the project's own
 }
 DISCRIMINATORS = {"nazerigan32": 2_760_513, "nazerigan224": 15_350_593, "cgan": 16_758_848}
 # Sizes: multiples of the first, from the second on.
@@ -74,7 +74,7 @@ def discriminators():
 
 
 def test_the_colorizers_are_the_seeds_and_the_projects_own(colorizers):
-    assert tuple(COLORIZERS) == COLORIZER_NAMES
+    assert list(COLORIZERS) == list(models.COLORIZERS)
     assert {name: count(network) for name, network in colorizers.items()} == COLORIZERS
     assert [network.name for network in colorizers.values()] == list(COLORIZERS)
 
@@ -271,6 +271,7 @@ def imagenet(tmp_path_factory):
         yield state
 
 
+@pytest.mark.slow
 def test_vgg16_keeps_what_its_convolutions_learned(imagenet):
     # In one test, since the network takes half a gigabyte.
     classifier = create_classifier("vgg16", CLASSES)
@@ -336,7 +337,7 @@ def test_what_a_classifier_cannot_take_is_refused_in_one_sentence(small, shape):
     assert "\n" not in str(it.value)
 
 
-@pytest.mark.parametrize("name", CLASSIFIER_NAMES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("classes", [(), ("forest",)])
 def test_one_class_is_none_to_tell_apart(name, classes):
     with pytest.raises(ValueError, match=f"at least 2 classes apart, got {len(classes)}"):
@@ -430,3 +431,9 @@ def test_two_u_nets_of_one_shape_keep_their_names(colorizers, tmp_path):
     for name in ("unet32", "nazerigan32"):
         save_weights(colorizers[name], tmp_path / f"{name}.safetensors")
         assert load_weights(tmp_path / f"{name}.safetensors").name == name
+
+
+def test_the_readme_lists_every_colorizer_with_its_parameters(colorizers):
+    page = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*?\| ([\d,]+)(?: \+ [\d,]+)? \|", page, flags=re.MULTILINE))
+    assert rows == {name: f"{count(network):,}" for name, network in colorizers.items()}

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from colorlab.data import DATASET_NAMES, ImageDataset, create_dataset, placeholder
+from colorlab.data import DATASETS, ImageDataset, create_dataset, placeholder
 
 ROOT = Path(__file__).parents[1]
 SPLITS = ("train", "val", "test")
@@ -158,7 +158,7 @@ def test_large_and_small_images_show_the_same():
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match=f"no data set 'imagenet'; there are {', '.join(DATASET_NAMES)}"):
+    with pytest.raises(ValueError, match=f"no dataset 'imagenet'; there are {', '.join(DATASETS)}"):
         create_dataset("imagenet", "train")
     with pytest.raises(ValueError, match="no photograph 'dog'; there are astronaut, cat, "):
         placeholder.photograph("dog")

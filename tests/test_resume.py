@@ -107,6 +107,7 @@ def assert_same_outcome(folder, expected):
 # Killed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "kills"), [(REGRESSION, 20), (AVERAGED, 4), (ADVERSARIAL, 4)], ids=["regression", "ema", "adversarial"]
 )
@@ -155,6 +156,7 @@ def train_until_a_rename(options, number, state):
     train(options)
 
 
+@pytest.mark.slow
 def test_a_run_killed_inside_the_writing_of_any_file_goes_on(a_run):
     few = {"max_epochs": 1, "train_batch_size": 20}
     straight = a_run("straight", **few)
@@ -209,6 +211,7 @@ def interrupt(history):
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_epoch_and_keeps_what_was_learned(a_run):
     straight = train(a_run("straight"))
     options = a_run()

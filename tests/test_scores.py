@@ -225,6 +225,7 @@ def test_area_of_one_pixel(distance, expected):
     assert d.auc(of_lab((50, 0, 0)), of_lab((50, distance, 0))).item() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_gray_on_cifar_has_the_scores_that_another_program_found():
     """scikit-image 0.26 and NumPy, float Lab, on the same 5,000 images."""
     rgb = real("cifar10.tar", "test", 32).rgb
@@ -241,6 +242,7 @@ def test_gray_on_cifar_has_the_scores_that_another_program_found():
     assert slow["ciede2000"].mean().item() == pytest.approx(10.45, abs=0.4)
 
 
+@pytest.mark.slow
 def test_gray_on_imagenet_has_the_areas_that_zhang_published():
     """arXiv:1603.08511, table 1: 89.1 and, with another prior of the same photographs, 58.0."""
     tiny = compare({"gray": gray()}, real("tinyimagenet.tar", "val", 64), scores=["auc", "auc_rebalanced"])

@@ -188,6 +188,7 @@ def test_every_loss_and_precision_learns(tmp_path, loss, precision):
     assert losses[2] < 0.9 * losses[1]
 
 
+@pytest.mark.slow
 def test_unet32_beats_gray_after_an_epoch(tmp_path):
     run = train(tiny(tmp_path, model_name="unet32", image_size=16, max_epochs=1))
     valset = create_dataset("placeholder", "val", size=16)

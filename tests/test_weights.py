@@ -113,7 +113,7 @@ def test_missing_folders_are_made_and_nothing_else_is_left(tmp_path):
 
 def test_a_save_that_fails_leaves_the_earlier_file(resnet_file):
     earlier = resnet_file.read_bytes()
-    with pytest.raises(TypeError, match="not JSON serializable"):
+    with pytest.raises(ValueError, match="not JSON serializable"):
         save_weights(create_colorizer("resnet"), resnet_file, {"classes": object()})
     assert resnet_file.read_bytes() == earlier
     assert list(resnet_file.parent.iterdir()) == [resnet_file]

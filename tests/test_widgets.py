@@ -230,10 +230,10 @@ def test_damaged_exif_data_do_not_spoil_a_sound_image(bench):
 
 
 def test_a_decoder_that_raises_something_odd_is_a_sentence_too(bench, monkeypatch):
-    def read_image(path):
+    def read_file(file, what):
         raise KeyError("ColorSpace")
 
-    monkeypatch.setattr("colorlab.widgets.subject.read_image", read_image)
+    monkeypatch.setattr("colorlab.widgets.subject.read_file", read_file)
     upload(bench, "odd.jpg", b"anything")
     assert said(bench) == "odd.jpg is damaged: 'ColorSpace'. Nothing was changed."
 
@@ -254,6 +254,7 @@ def test_a_transparent_image_stays_transparent(bench, tmp_path):
         assert np.array_equal(np.asarray(saved)[..., 3], np.asarray(image)[..., 3])
 
 
+@pytest.mark.slow
 def test_saving_is_at_full_resolution_with_the_lightness_of_the_input(bench, tmp_path, runs):
     # Larger than the preview, and PNG: nothing but 8-bit rounding may come between the two L.
     original = photograph("coffee").resize((900, 600))

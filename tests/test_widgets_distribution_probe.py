@@ -18,16 +18,8 @@ from colorlab.models import ConstantColor, DistributionColorizer
 from colorlab.models.distribution import gamut_bins
 from colorlab.widgets import DistributionProbe
 from colorlab.widgets.base import Source
-from colorlab.widgets.distribution_probe import (
-    LARGE_ENTROPY,
-    SHOWN_MODES,
-    Mode,
-    believe,
-    color_name,
-    entropy_bits,
-    modes,
-    plot_bins,
-)
+from colorlab.widgets.distribution_probe import LARGE_ENTROPY, believe, entropy_bits, plot_bins
+from colorlab.widgets.likely_colors import SHOWN_MODES, Mode, color_name, modes
 
 BINS = gamut_bins()
 RED, BLUE, GRAY = (40.0, 30.0), (10.0, -40.0), (0.0, 0.0)
@@ -36,7 +28,7 @@ RED, BLUE, GRAY = (40.0, 30.0), (10.0, -40.0), (0.0, 0.0)
 class RedOrBlue(DistributionColorizer):
     """Knows that what is bright is gray, and that what is dark is red (60 %) or blue (40 %)."""
 
-    def answer(self, lightness):
+    def answer(self, lightness, hints=None):
         cells = torch.nn.functional.avg_pool2d(lightness, 4)
         dark, bright = mixture({RED: 0.6, BLUE: 0.4}), mixture({GRAY: 1.0})
         probabilities = torch.where(cells < 0, dark[:, None, None], bright[:, None, None])
@@ -244,7 +236,7 @@ def test_views(probe):
 def test_the_network_runs_once_for_each_image(probe, monkeypatch):
     runs = []
     answer = RedOrBlue.answer
-    monkeypatch.setattr(RedOrBlue, "answer", lambda model, given: runs.append(1) or answer(model, given))
+    monkeypatch.setattr(RedOrBlue, "answer", lambda model, *given: runs.append(1) or answer(model, *given))
     gesture(probe.canvas, "press", x=10, y=20, index=-1)
     probe.view.value = "entropy"
     assert len(runs) == 0

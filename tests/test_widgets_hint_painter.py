@@ -16,16 +16,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn.modules.module import register_module_forward_hook
 
-from colorlab import color
+from colorlab import color, pretrained
 from colorlab.data.placeholder import PHOTOGRAPHS, photograph
-from colorlab.hints import Hint, to_json
+from colorlab.hints import Hint, Propagation, reduce_hints, to_json
 from colorlab.image import read_image
-from colorlab.inference import full_lightness
-from colorlab.models import Colorizer, ConstantColor
+from colorlab.inference import full_lightness, predict_ab
+from colorlab.models import Colorizer, ConstantColor, DistributionColorizer
 from colorlab.widgets import HintPainter
 from colorlab.widgets.base import Source
-from colorlab.widgets.hint_painter import HINT_SIZE, PALETTE_REACH, palette
-from colorlab.widgets.sketch import FIRST_COLOR, Sketch, showable
+from colorlab.widgets.distribution_probe import believe
+from colorlab.widgets.hint_painter import HINT_SIZE, PALETTE_REACH, SHOWN_SIZE, palette
+from colorlab.widgets.hinted_image import HintedImage
+from colorlab.widgets.likely_colors import modes, showable, suggest
+from colorlab.widgets.sketch import FIRST_COLOR, Sketch
 
 DARK, BRIGHT = 30, 73  # L of the two halves
 
@@ -100,8 +103,8 @@ def test_the_first_line_shows_the_networks_colors():
     assert painter._repr_mimebundle_()["text/plain"] == repr(painter)
     assert "colorlab-hint-painter" in painter._dom_classes
     assert said(painter) == "coffee, 600×400 pixels, no hints yet."
-    assert (painter.canvas.rows, painter.canvas.columns, painter.canvas.width) == (171, HINT_SIZE, 512)
-    assert shown(painter.canvas).size == (512, 341)
+    assert (painter.canvas.rows, painter.canvas.columns, painter.canvas.width) == (171, HINT_SIZE, SHOWN_SIZE)
+    assert shown(painter.canvas).size == (SHOWN_SIZE, 373)
     assert (painter.undo.disabled, painter.remove.disabled, painter.clear.disabled) == (True, True, True)
 
 
@@ -109,7 +112,7 @@ def test_a_click_sets_a_hint_that_stays_on_its_side_of_the_edge(painter):
     before = greenness(painter, 10, 10), greenness(painter, 30, 10)
     assert min(before) > 5
     click(painter.canvas, 10, 12)
-    assert painter.hints == (Hint(12, 10, *FIRST_COLOR),)
+    assert painter.hints == (Hint.of(10, 12, *FIRST_COLOR),)
     assert greenness(painter, 10, 10) < -20
     assert abs(greenness(painter, 30, 10) - before[1]) < 3  # JPEG
     assert said(painter) == (
@@ -128,10 +131,10 @@ def test_a_drag_moves_the_hint_and_is_one_step_of_undo(painter):
     for x in (15, 25, 33):
         gesture(painter.canvas, "move", x=x, y=14)
     gesture(painter.canvas, "release")
-    assert painter.hints[0][:2] == (14, 33)
+    assert (painter.hints[0].y, painter.hints[0].x) == (14, 33)
     assert greenness(painter, 10, 10) > 5
     painter.undo.click()
-    assert painter.hints == (Hint(12, 10, *FIRST_COLOR),)
+    assert painter.hints == (Hint.of(10, 12, *FIRST_COLOR),)
     painter.undo.click()
     assert painter.hints == ()
     assert painter.undo.disabled
@@ -142,16 +145,16 @@ def test_a_drag_moves_the_hint_and_is_one_step_of_undo(painter):
 def test_the_palette_colors_the_hint_that_is_taken_up_and_those_to_come(painter):
     click(painter.canvas, 10, 12)
     click(painter.swatches, PALETTE_REACH - 5, PALETTE_REACH + 20)
-    assert painter.hints[0] == Hint(12, 10, -5, -20)
+    assert painter.hints[0] == Hint.of(10, 12, -5, -20)
     click(painter.canvas, 30, 12)
-    assert painter.hints[1] == Hint(12, 30, -5, -20)
+    assert painter.hints[1] == Hint.of(30, 12, -5, -20)
     # Put down: the color is for the next one.
     gesture(painter.canvas, "drop")
     assert painter.canvas.selected == -1
     click(painter.swatches, PALETTE_REACH + 10, PALETTE_REACH)
     assert [hint.a for hint in painter.hints] == [-5, -5]
     click(painter.canvas, 35, 20)
-    assert painter.hints[2] == Hint(20, 35, 10, 0)
+    assert painter.hints[2] == Hint.of(35, 20, 10, 0)
 
 
 def test_the_palette_is_the_slice_at_the_lightness_of_the_hint(painter):
@@ -186,16 +189,16 @@ def test_keys_put_down_and_remove(painter):
     assert len(painter.hints) == 2  # none is taken up
     click(painter.canvas, 10, 12, index=0)
     gesture(painter.canvas, "delete")
-    assert [hint.column for hint in painter.hints] == [30]
+    assert [hint.x for hint in painter.hints] == [30]
     gesture(painter.swatches, "undo")
-    assert [hint.column for hint in painter.hints] == [10, 30]
+    assert [hint.x for hint in painter.hints] == [10, 30]
     click(painter.canvas, 30, 12, index=1)
     painter.remove.click()
-    assert [hint.column for hint in painter.hints] == [10]
+    assert [hint.x for hint in painter.hints] == [10]
     painter.clear.click()
     assert painter.hints == ()
     gesture(painter.canvas, "undo")
-    assert [hint.column for hint in painter.hints] == [10]
+    assert [hint.x for hint in painter.hints] == [10]
 
 
 def test_every_gesture_is_answered(painter, monkeypatch):
@@ -204,25 +207,232 @@ def test_every_gesture_is_answered(painter, monkeypatch):
     click(painter.canvas, 10, 12)
     gesture(painter.canvas, "move", x=11, y=12)
     # ipywidgets logs what a callback raises; the browser must hear of it all the same, or it would wait for ever.
-    monkeypatch.setattr(painter._propagation, "spread", lambda *_: 1 / 0)
+    monkeypatch.setattr(painter._hinted, "predict", lambda *_: 1 / 0)
     gesture(painter.canvas, "move", x=12, y=12)
     assert answers == [{"kind": "answered"}] * 4
 
 
-def test_the_network_runs_and_the_matrix_is_factorized_once_a_image(painter, monkeypatch):
+def test_the_network_runs_and_the_matrix_is_factorized_once_an_image(painter, monkeypatch):
     runs = []
     hook = register_module_forward_hook(
         lambda module, *_: runs.append(module) if isinstance(module, Colorizer) else None
     )
-    factors = painter._propagation
+    factorized = []
+    monkeypatch.setattr(
+        "colorlab.widgets.hinted_image.Propagation", lambda image: factorized.append(image) or Propagation(image)
+    )
     click(painter.canvas, 10, 12)
     gesture(painter.canvas, "move", x=12, y=12)
     click(painter.swatches, 100, 100)
-    assert painter._propagation is factors
-    assert runs == []
+    assert (runs, factorized) == ([], [])
     painter.image.value = Source("sample", "cat")
-    assert len(runs) == 1
+    assert (len(runs), len(factorized)) == (1, 1)
     hook.remove()
+
+
+# ---- likely colors
+
+
+RED, BLUE = (40.0, 30.0), (10.0, -40.0)
+
+
+class RedOrBlue(DistributionColorizer):
+    """Knows that everything is red (60 %) or blue (40 %); told of any hint, that it is blue (90 %)."""
+
+    def encode(self, lightness):
+        return [lightness]
+
+    def decode(self, lightness, features, hints=None):
+        probabilities = torch.full((len(self.bins), *lightness[0, 0, ::4, ::4].shape), 1e-9)
+        for ab, probability in ({RED: 0.6, BLUE: 0.4} if hints is None else {RED: 0.1, BLUE: 0.9}).items():
+            probabilities[(self.bins == torch.tensor(ab)).all(dim=1)] = probability
+        mixture = torch.zeros(len(lightness), 9 * 16, *probabilities.shape[1:])
+        return probabilities.log().expand(len(lightness), -1, -1, -1), mixture
+
+
+@pytest.fixture(scope="module")
+def red_or_blue():
+    return RedOrBlue().eval()
+
+
+@pytest.fixture
+def chooser(tmp_path, monkeypatch, quick, red_or_blue):
+    """A painter with a network that predicts a distribution."""
+    monkeypatch.chdir(tmp_path)
+    halves().save("halves.png")
+    return HintPainter("halves.png", red_or_blue)
+
+
+def listed(painter, count=2):
+    """Names and notes of the first likely colors."""
+    return [(item["name"], item["note"]) for item in painter.likely.items[:count]]
+
+
+def test_a_click_lists_the_likely_colors_of_that_spot(chooser):
+    assert chooser.likely.items == []
+    click(chooser.canvas, 30, 12)
+    assert listed(chooser) == [("red", "60%"), ("blue", "40%")]
+    assert len(chooser.likely.items) == 5
+    assert chooser.likely.items[4]["note"] == "< 1%"
+    gesture(chooser.canvas, "drop")
+    assert chooser.likely.items == []
+
+
+def test_a_likely_color_is_one_click_away_and_one_step_of_undo(chooser):
+    click(chooser.canvas, 30, 12)
+    assert chooser.likely.chosen == -1
+    for index, (a, b) in [(1, BLUE), (0, RED)]:
+        chooser.likely._handle_custom_msg({"index": index}, [])
+        assert (chooser.hints[0].a, chooser.hints[0].b) == pytest.approx(showable(BRIGHT, a, b), abs=1)
+        assert chooser.likely.chosen == index
+    chooser.undo.click()
+    assert (chooser.hints[0].a, chooser.hints[0].b) == pytest.approx(showable(BRIGHT, *BLUE), abs=1)
+    chooser.undo.click()
+    assert (chooser.hints[0].a, chooser.hints[0].b) == FIRST_COLOR
+    # The next hint begins with the color that was chosen last.
+    click(chooser.canvas, 30, 12, index=0)
+    chooser.likely._handle_custom_msg({"index": 0}, [])
+    click(chooser.canvas, 35, 20)
+    assert (chooser.hints[1].a, chooser.hints[1].b) == pytest.approx(showable(BRIGHT, *RED), abs=1)
+
+
+def test_a_button_that_is_no_longer_there_does_nothing(chooser):
+    chooser.likely._handle_custom_msg({"index": 0}, [])
+    click(chooser.canvas, 30, 12)
+    chooser.likely._handle_custom_msg({"index": 5}, [])
+    assert (chooser.hints[0].a, chooser.hints[0].b) == FIRST_COLOR
+
+
+def test_the_likely_colors_follow_from_the_other_hints(chooser):
+    click(chooser.canvas, 30, 12)
+    click(chooser.canvas, 35, 20)
+    assert listed(chooser) == [("blue", "90%"), ("red", "10%")]
+    chooser.method.value = "propagation only"
+    assert listed(chooser) == [("red", "60%"), ("blue", "40%")]
+    chooser.method.value = "network + propagation"
+    # The hint itself does not count, or every color would make itself likely.
+    chooser.clear.click()
+    click(chooser.canvas, 30, 12)
+    assert listed(chooser) == [("red", "60%"), ("blue", "40%")]
+
+
+def test_the_network_is_told_of_hints_or_not(chooser):
+    click(chooser.canvas, 2, 2)
+    chooser.remove.click()
+    reddish = greenness(chooser, 38, 25)
+    click(chooser.canvas, 2, 2)
+    told = shown(chooser.canvas)
+    assert greenness(chooser, 38, 25) > reddish + 20  # far away and behind an edge: the network's doing
+    chooser.method.value = "propagation only"
+    assert abs(greenness(chooser, 38, 25) - reddish) < 3
+    chooser.method.value = "network + propagation"
+    assert np.array_equal(shown(chooser.canvas), told)
+
+
+def test_a_network_of_a_single_color_has_nothing_to_choose_from(painter):
+    click(painter.canvas, 10, 12)
+    assert painter.likely.items == []
+    assert "predicts a single color" in painter.likely.empty
+    assert painter.method.disabled
+
+
+def test_suggestions_look_different_and_can_be_shown():
+    bins = torch.cartesian_prod(*[torch.arange(-100.0, 101, 10)] * 2)
+    for lightness in (1.0, 50.0, 99.0):
+        found = suggest(torch.full((len(bins),), 1 / len(bins)), bins, lightness)
+        assert 1 <= len(found) <= 5
+        for i, suggestion in enumerate(found):
+            assert suggestion[:2] == pytest.approx(showable(lightness, *suggestion[:2]), abs=1e-6)
+            assert all(np.hypot(*np.subtract(suggestion[:2], other[:2])) > 5 for other in found[:i])
+
+
+@pytest.mark.parametrize("name", ["distribution", "unet32"])
+def test_the_painter_colors_as_colorize_does(name):
+    lightness = full_lightness(read_image(photograph("coffee")))
+    model = pretrained.load(name)
+    hints = [Hint.of(300, 200, 25.0, -30.0), Hint.of(60, 50, 0.0, 0.0)]
+    hinted, shape = HintedImage(lightness, model), tuple(lightness.shape)
+    for some in (hints, [], hints[:1]):
+        expected = predict_ab(lightness, model, hints=some)
+        torch.testing.assert_close(hinted.predict(some, shape), expected, atol=1e-3, rtol=0)
+    guess = predict_ab(lightness, model)
+    small = torch.nn.functional.interpolate(lightness[None, None], guess.shape[1:], mode="bilinear", antialias=True)
+    expected = Propagation(small[0, 0]).spread(guess, reduce_hints(hints, shape, guess.shape[1:]))
+    torch.testing.assert_close(hinted.predict(hints, shape, network=False), expected, atol=1e-3, rtol=0)
+
+
+def test_the_painter_believes_what_the_probe_shows():
+    whole = full_lightness(read_image(photograph("coffee")))
+    model = pretrained.load("distribution")
+    hinted, belief = HintedImage(whole, model), believe(whole, model)
+    height, width = shape = tuple(belief.lightness.shape)
+    for row, column in [(0, 0), (height - 1, width - 1), (height // 2, 7), (5, width // 2)]:
+        expected = modes(belief.probabilities[:, row, column], model.bins)[0]
+        lightness = float(belief.lightness[row, column])
+        first = hinted.suggestions(row, column, lightness, [], shape)[0]
+        assert first.probability == pytest.approx(expected.probability, abs=1e-4)
+        assert first[:2] == pytest.approx(showable(lightness, *expected[:2]), abs=1e-3)
+
+
+# ---- views
+
+
+def test_the_views(painter):
+    before = shown(painter.canvas)
+    click(painter.canvas, 10, 12)
+    after = shown(painter.canvas)
+    painter.view.value = "before"
+    assert np.array_equal(shown(painter.canvas), before)
+    assert painter.canvas.alt == "halves.png in the network's colors, without hints"
+    assert len(painter.canvas.points) == 1
+    painter.view.value = "hints only"
+    pixels = np.asarray(shown(painter.canvas)).astype(int)
+    assert np.abs(pixels[..., 0] - pixels[..., 1]).max() <= 2  # JPEG
+    assert painter.canvas.alt == "halves.png in gray, with 1 hint"
+    painter.view.value = "with hints"
+    assert np.array_equal(shown(painter.canvas), after)
+
+
+def test_a_change_is_not_made_unseen(painter):
+    painter.view.value = "before"
+    click(painter.canvas, 10, 12)
+    assert painter.view.value == "with hints"
+    assert greenness(painter, 10, 10) < -20
+    painter.view.value = "hints only"
+    click(painter.canvas, 12, 20)
+    assert painter.view.value == "hints only"
+
+
+def test_what_is_saved_has_the_hints_in_any_view(painter, tmp_path):
+    click(painter.canvas, 10, 12)
+    painter.view.value = "before"
+    painter.save.click()
+    with Image.open(tmp_path / "colorized" / "halves.png") as saved:
+        red, green, _ = saved.getpixel((10, 10))
+    assert red > green + 20
+
+
+def test_while_a_hand_moves_the_image_is_small(quick):
+    painter = HintPainter("coffee", ConstantColor())
+    gesture(painter.canvas, "press", x=10, y=12, index=-1)
+    gesture(painter.canvas, "move", x=12, y=12)
+    assert shown(painter.canvas).width == 64
+    gesture(painter.canvas, "release")
+    assert shown(painter.canvas).width == SHOWN_SIZE
+    gesture(painter.swatches, "press", x=100, y=100)
+    assert shown(painter.canvas).width == 64
+    gesture(painter.swatches, "release")
+    # Arrow keys come without a press: each of their moves may be the last.
+    gesture(painter.canvas, "move", x=13, y=12)
+    assert shown(painter.canvas).width == SHOWN_SIZE
+
+
+def test_more_is_folded_away(painter):
+    assert painter.folded.layout.display == "none"
+    painter.more.value = True
+    assert painter.folded.layout.display == ""
+    painter.more.value = False
+    assert painter.folded.layout.display == "none"
 
 
 # ---- images
@@ -235,10 +445,10 @@ def test_each_image_keeps_its_hints(painter):
     assert painter.target.value == "colorized/cat.png"
     click(painter.canvas, 40, 30)
     painter.image.value = Source("own", "halves.png")
-    assert [hint[:2] for hint in painter.hints] == [(12, 10)]
+    assert [(hint.y, hint.x) for hint in painter.hints] == [(12, 10)]
     assert greenness(painter, 10, 10) < -20
     painter.image.value = Source("sample", "cat")
-    assert [hint[:2] for hint in painter.hints] == [(30, 40)]
+    assert [(hint.y, hint.x) for hint in painter.hints] == [(30, 40)]
 
 
 def test_an_upload_begins_without_hints(painter):
@@ -283,12 +493,12 @@ def test_mistakes_in_the_first_line(quick):
     with pytest.raises(ValueError, match="nonesuch"):
         HintPainter("cat", "nonesuch")
     with pytest.raises(ValueError, match="hint 1 is at row 500"):
-        HintPainter("cat", ConstantColor(), hints=[Hint(500, 0, 1, 1)])
+        HintPainter("cat", ConstantColor(), hints=[Hint.of(0, 500, 1, 1)])
 
 
 def test_hints_to_begin_with(quick):
-    painter = HintPainter("cat", ConstantColor(), hints=[Hint(5, 6, 10, 5)])
-    assert painter.hints == (Hint(5, 6, 10, 5),)
+    painter = HintPainter("cat", ConstantColor(), hints=[Hint.of(6, 5, 10, 5)])
+    assert painter.hints == (Hint.of(6, 5, 10, 5),)
     assert painter.undo.disabled
     assert repr(painter).endswith("hints=1)")
 
@@ -344,10 +554,12 @@ def test_a_name_that_cannot_be_written_is_a_sentence(painter):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\x89PNG", "the file holds no hints: it is not JSON"),
+        (b"blue coat", "hints.json holds no hints; give JSON that the painter saved, or a PNG of strokes"),
+        (b"{", "hints.json: the file holds no hints: it is not JSON"),
+        (b"\x89PNG\r\n\x1a\n", "hints.json is not an image that can be read"),
         (
             to_json([], (1000, 1000)).encode(),
-            "the hints are for an image of 1000×1000 pixels, but this one has 40×30",
+            "hints.json: the hints are for an image of 1000×1000 pixels, but this one has 40×30",
         ),
     ],
 )
@@ -360,10 +572,20 @@ def test_hints_that_cannot_be_loaded_are_a_sentence_and_change_nothing(painter, 
     assert painter.hints == before
 
 
+def test_strokes_drawn_elsewhere_are_loaded(painter):
+    strokes, content = Image.new("RGBA", (80, 60)), io.BytesIO()
+    strokes.putpixel((20, 24), (200, 40, 40, 255))
+    strokes.save(content, "PNG")
+    upload(painter.load, "strokes.png", content.getvalue())
+    (hint,) = painter.hints
+    assert (hint.y, hint.x) == (12, 10)
+    assert greenness(painter, 10, 10) < -20
+
+
 def test_loaded_colors_are_brought_into_the_gamut(painter):
-    upload(painter.load, "hints.json", to_json([Hint(3, 3, 100, 100), Hint(4, 30, 1, 1)], (30, 40)).encode())
+    upload(painter.load, "hints.json", to_json([Hint.of(3, 3, 100, 100), Hint.of(30, 4, 1, 1)], (30, 40)).encode())
     assert painter.hints[0].a < 60
-    assert painter.hints[1] == Hint(4, 30, 1, 1)
+    assert painter.hints[1] == Hint.of(30, 4, 1, 1)
 
 
 # ---- the sketch
@@ -393,9 +615,9 @@ def test_a_hint_gets_its_color_back_when_it_leaves_the_dark():
     sketch = Sketch(lightness)
     sketch.press(0, 0)
     sketch.move(0, 1)
-    assert np.hypot(*sketch.hints[0][2:]) < 10
+    assert np.hypot(sketch.hints[0].a, sketch.hints[0].b) < 10
     sketch.move(0, 2)
-    assert sketch.hints == (Hint(0, 2, *FIRST_COLOR),)
+    assert sketch.hints == (Hint.of(2, 0, *FIRST_COLOR),)
 
 
 def test_a_hint_does_not_move_onto_another():
@@ -403,7 +625,7 @@ def test_a_hint_does_not_move_onto_another():
     sketch.press(0, 0)
     sketch.press(1, 1)
     sketch.move(0, 0)
-    assert [hint[:2] for hint in sketch.hints] == [(0, 0), (1, 1)]
+    assert [(hint.y, hint.x) for hint in sketch.hints] == [(0, 0), (1, 1)]
 
 
 gestures = st.lists(
@@ -424,13 +646,13 @@ def test_whatever_is_done_hints_can_be_shown_and_all_of_it_undone(steps):
     sketch = Sketch(lightness)
     for name, *where in steps:
         if name == "press":
-            taken = [hint[:2] for hint in sketch.hints]
+            taken = [(hint.y, hint.x) for hint in sketch.hints]
             where.append(taken.index(tuple(where)) if tuple(where) in taken else -1)
         getattr(sketch, name)(*where)
-        assert len({hint[:2] for hint in sketch.hints}) == len(sketch.hints)
+        assert len({(hint.y, hint.x) for hint in sketch.hints}) == len(sketch.hints)
         assert -1 <= sketch.selected < len(sketch.hints)
         for hint in sketch.hints:
-            lab = torch.tensor([float(lightness[hint.row, hint.column]), hint.a, hint.b], dtype=torch.float64)
+            lab = torch.tensor([float(lightness[hint.y, hint.x]), hint.a, hint.b], dtype=torch.float64)
             assert bool(color.in_gamut(lab.view(3, 1, 1)))
     while sketch.can_undo:
         sketch.undo()

@@ -39,7 +39,7 @@ def needs(names: list[str]) -> dict[str, int]:
     for stage in (stage for name in names for stage in stages(name)):
         thumbnails = Path(stage.dataset_name) == THUMBNAILS
         for archive in ("cifar10", "tinyimagenet") if thumbnails else (Path(stage.dataset_name).stem,):
-            sizes[archive] = max(stage.image_size, sizes.get(archive, 0))
+            sizes[archive] = max(stage.size, sizes.get(archive, 0))
     sizes.pop("placeholder", None)
     return sizes
 

@@ -74,7 +74,7 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
     # A game that regression prepares: it begins with colors as right as unet32's, and makes them vivid.
     "nazerigan32": (
         _UNET32,
-        _stage("nazerigan32", THUMBNAILS, model_name="nazerigan32", max_epochs=1, l1_weight=20.0),
+        _stage("nazerigan32", THUMBNAILS, model_name="nazerigan32", loss="auto", max_epochs=1, l1_weight=20.0),
     ),
     # Knows eight photographs and nothing else; shows what training is when it works, on images that everyone has.
     "resnet-placeholder": (

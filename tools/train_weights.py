@@ -95,7 +95,7 @@ def working_size(name: str, model: Colorizer) -> int:
     if name == "resnet-placeholder":
         return 96  # its training images were a third of a photograph's side, at 32 px
     if Path(RECIPES[name][-1].dataset_name).stem in ("photos", "photographs"):
-        return RECIPES[name][-1].image_size  # it was
+        return RECIPES[name][-1].size  # it was
     lab = color.rgb_to_lab(create_dataset(str(REAL_DATA / "photos.tar"), "train", size=256).rgb[::3])
     errors = {}
     for model.working_size in WORKING_SIZES:

@@ -1,4 +1,4 @@
-"""A tar of images, read where it lies: an index of where each image begins, then any of them by any process.
+"""Read images inside a tar in place, by an index of where each image begins.
 
 Nothing of an archive is ever written under a name that stands in it. Links, devices, absolute paths and paths with
 ``..`` are left out.
@@ -36,7 +36,7 @@ from colorlab.data.files import ImageFiles, encoded, is_image
 from colorlab.data.layouts import MEANINGS
 
 COMPRESSIONS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
-"""What a compressed file begins with → what opens it."""
+"""First bytes of a compressed file → the module that opens it."""
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 
@@ -55,7 +55,7 @@ class _Index(NamedTuple):
 
 
 class TarFiles(ImageFiles):
-    """The images in a tar, by their endings, or else by their content.
+    """Read the images in a tar, found by file extension, or else by content.
 
     Memory holds the index, some 100 bytes an image, never the images. A folder that all members lie in, as in the
     seed's archives, is no part of their names, so that a tar holds what its folder holds.
@@ -75,7 +75,7 @@ class TarFiles(ImageFiles):
         self.others = [os.fsdecode(name) for name in index.others]
 
     def read(self, index: int) -> bytes:
-        """The bytes of a file. The archive is opened for each, so that processes share no place in it."""
+        """Return the bytes of a file. Each call opens the archive, so that processes share no position in it."""
         with open(self.tar, "rb") as file:
             status = os.fstat(file.fileno())
             if (status.st_size, status.st_mtime_ns) != self._stamp:
@@ -85,7 +85,7 @@ class TarFiles(ImageFiles):
 
 
 def _index(tar: Path, stamp: tuple[int, int]) -> _Index:
-    """The archive's index, from where it was kept if it is still right."""
+    """Return the archive's index, from its file beside the archive if that is still valid."""
     places = [_beside(tar, ".index.npz"), _in_cache(tar, ".index.npz")]
     for place in places:
         # Whatever is wrong with it, it can be made anew.
@@ -103,7 +103,7 @@ def _index(tar: Path, stamp: tuple[int, int]) -> _Index:
 
 
 def _read_index(path: Path) -> _Index:
-    """The index of a tar, from its headers. One member at a time is in memory."""
+    """Build the index of a tar from its headers, with one member at a time in memory."""
     places: dict[str, tuple[int, int]] = {}
     left_out, others = [], []
     size = path.stat().st_size
@@ -130,7 +130,7 @@ def _read_index(path: Path) -> _Index:
             _check_end(path, tar.offset)
     # tarfile turns most of what can be wrong with numbers in headers into its own error, but not all.
     except (tarfile.TarError, ValueError, EOFError, OverflowError) as error:
-        raise ValueError(f"{path} is no tar, or is damaged or cut short: {error}") from error
+        raise ValueError(f"{path} is not a tar, or is damaged or truncated: {error}") from error
     order = sorted(places)
     top = {name.partition("/")[0] for name in order if "/" in name} if all("/" in name for name in order) else set()
     cut = len(name) + 1 if len(top) == 1 and (name := top.pop()).lower() not in MEANINGS else 0
@@ -151,7 +151,7 @@ def _first_bytes(path: Path, member: tarfile.TarInfo) -> bytes:
 
 
 def _is_inside(member: tarfile.TarInfo) -> bool:
-    """Whether a member is a plain file or folder in the archive's own tree."""
+    """Tell whether a member is a plain file or folder inside the archive's own tree."""
     plain = member.isdir() or (member.isfile() and not member.issparse())
     inside = not member.name.startswith("/") and ".." not in member.name.split("/")
     return plain and inside and len(os.fsencode(member.name)) <= _LONGEST_NAME
@@ -169,7 +169,7 @@ def _check_end(path: Path, offset: int) -> None:
 
 
 def _uncompressed(path: Path) -> Path:
-    """``path`` if it is a plain tar, else the plain one made of it."""
+    """Return ``path`` if it is a plain tar, else the path of its uncompressed copy."""
     with open(path, "rb") as file:
         start = file.read(8)
     opener = next((opener for magic, opener in COMPRESSIONS.items() if start.startswith(magic)), None)

@@ -1,4 +1,4 @@
-"""What is wrong, or at least unusual, with the images in a folder or archive."""
+"""Find problems with the images in a folder or archive."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from colorlab.image import RAW_SUFFIXES
 
 UNREADABLE = "unreadable"
 GRAY = 1.0
-"""Images of a lower colorfulness are called gray; JPEG leaves that much in a gray image stored in color."""
+"""Images below this colorfulness count as gray; JPEG leaves that much in a gray image stored in color."""
 
 _NARROW = 8
 _SAMPLE = 64
@@ -31,7 +31,7 @@ _SAMPLE = 64
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about one file.
+    """A finding about one file.
 
     Attributes:
         name: of the file, inside the folder or archive.
@@ -59,9 +59,9 @@ def run_check(options: CheckOptions) -> int:
     for finding in findings:
         print(f"{finding.name}: {finding.explanation}")
     if files.others:
-        print(f"left out {len(files.others)} files that are no images, first {files.others[0]}")
+        print(f"skipped {len(files.others)} files that are not images, first {files.others[0]}")
     counts = Counter(finding.kind for finding in findings)
-    print(f"\n{len(files)} files in {options.folder}" + ("" if counts else ": nothing to complain about"))
+    print(f"\n{len(files)} files in {options.folder}" + ("" if counts else ": no problems found"))
     for kind, count in counts.most_common():
         print(f"{count:8} {kind}")
     return 1 if counts[UNREADABLE] else 0
@@ -81,7 +81,7 @@ def check_folder(path: str | Path) -> list[Finding]:
     """
     files = open_files(Path(path))
     findings = [
-        Finding(name, "not followed", "is a link to nothing, a pipe or a device, or leads outside; it is left out")
+        Finding(name, "not followed", "is a link to nothing, a pipe or a device, or leads outside; it is skipped")
         for name in files.left_out
     ]
     for index in tqdm(
@@ -115,7 +115,7 @@ def _look_at(content: bytes, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _kind_of_file(content: bytes, name: str) -> Iterator[tuple[str, str]]:
-    """What the header says; of kinds that Pillow does not know, nothing."""
+    """Return what the header says, or nothing for formats that Pillow does not know."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

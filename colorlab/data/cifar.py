@@ -18,7 +18,7 @@ from colorlab.data.dataset import ImageDataset, Split
 
 @functools.lru_cache(maxsize=3)
 def cifar10(root: Path, split: Split, size: int) -> ImageDataset:
-    """The 50,000 training images, or the 10,000 test images, which serve as ``val`` too.
+    """Return the 50,000 training images, or the 10,000 test images, which also serve as ``val``.
 
     They are taken from ``<root>/cifar10``, where torchvision downloads them to (170 MB, checksum verified) if they
     are missing.
@@ -37,7 +37,7 @@ def cifar10(root: Path, split: Split, size: int) -> ImageDataset:
                 f"downloaded anew ({error}); put the whole file from {CIFAR10.url} there"
             ) from error
         raise ValueError(
-            f"CIFAR-10 cannot be had ({error}): it is a download of 170 MB; by hand, put {CIFAR10.filename} from "
+            f"CIFAR-10 could not be downloaded ({error}): it has 170 MB; by hand, put {CIFAR10.filename} from "
             f"{CIFAR10.url} into {folder}"
         ) from error
     rgb = torch.from_numpy(source.data).movedim(-1, 1)

@@ -1,4 +1,4 @@
-"""From the bytes of a file to a square of the asked size.
+"""Decode the bytes of a file into a square image of the requested size.
 
 Up to 64 pixels, images are thumbnails: the largest square in the middle, reduced, in training as in validation; the
 loader flips half of those in training, all that the seed does for CIFAR-10. Above, training sees random resized crops
@@ -23,16 +23,16 @@ from torchvision.transforms import InterpolationMode, RandomResizedCrop, v2
 from colorlab.data.decode import decode
 
 THUMBNAIL = 64
-"""Up to this side, images are kept whole and never cut at random."""
+"""Images of at most this side are resized as a whole and never cropped at random."""
 
 MIN_AREA = 0.08
-"""The least share of an image's area that a random crop takes, unless asked otherwise."""
+"""Default of the smallest share of an image's area that a random crop takes."""
 
 _RATIO = [3 / 4, 4 / 3]
 
 
 class Box(NamedTuple):
-    """A part of an image, in pixels."""
+    """A rectangle in an image, in pixels."""
 
     top: int
     left: int
@@ -41,7 +41,7 @@ class Box(NamedTuple):
 
 
 def middle(content: bytes, size: int) -> Tensor:
-    """The middle of an image, ``(3, size, size)`` uint8.
+    """Return the center square of an image, ``(3, size, size)`` uint8.
 
     Raises:
         ValueError: ``content`` is no readable image.
@@ -55,7 +55,7 @@ def middle(content: bytes, size: int) -> Tensor:
 
 
 def random_crop(content: bytes, size: int, seed: int, min_area: float = MIN_AREA) -> Tensor:
-    """A random resized crop, ``(3, size, size)`` uint8: ``min_area`` to all of the area, 3:4 to 4:3.
+    """Return a random crop, resized to ``(3, size, size)`` uint8: ``min_area`` to all of the area, 3:4 to 4:3.
 
     For a JPEG the crop is drawn before decoding, which can then reduce the image by as much as the crop allows.
 
@@ -84,7 +84,7 @@ def _draw(shape: Sequence[int], seed: int, min_area: float) -> Box:
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """Height and width of a JPEG as it is stored, before it is turned upright; ``None`` for everything else."""
+    """Return height and width of a JPEG as stored, before it is rotated upright; ``None`` for other formats."""
     if content.startswith(b"\xff\xd8"):
         with contextlib.suppress(ValueError):
             height, width, *_ = simplejpeg.decode_jpeg_header(content)
@@ -93,7 +93,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
 
 
 def _scaled(box: Box, before: Sequence[int], after: Sequence[int]) -> Box:
-    """A box in an image of ``before`` pixels, in the same of ``after``, which may also be turned by 90°.
+    """Scale a box from an image of ``before`` pixels to one of ``after``, which may be rotated by 90°.
 
     A crop is as likely as the one with height and width exchanged, so it does not matter which way it was turned.
     """

@@ -1,4 +1,4 @@
-"""What a data set is here: labeled uint8 images of one size."""
+"""The dataset type of colorlab: labeled uint8 images of one size."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class ImageDataset(Dataset[Sample]):
     streamed = False
     """Whether images are read and decoded when they are asked for, so that loader workers have something to do."""
 
+    _files: Sequence[str] | None = None
+
     def __init__(
         self, rgb: Tensor, labels: Tensor, classes: Sequence[str], files: Sequence[str] | None = None
     ) -> None:
@@ -49,7 +51,7 @@ class ImageDataset(Dataset[Sample]):
 
     @property
     def rgb(self) -> Tensor:
-        """All images, ``(N, 3, H, W)`` uint8."""
+        """Return all images, ``(N, 3, H, W)`` uint8."""
         return self._rgb
 
     def __len__(self) -> int:
@@ -65,13 +67,13 @@ class ImageDataset(Dataset[Sample]):
         return self.pick(indices)
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Some images, ``(n, 3, H, W)`` uint8, and their classes, ``(n,)``."""
+        """Return the chosen images, ``(n, 3, H, W)`` uint8, and their classes, ``(n,)``."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         # Images as wholes; `self._rgb[chosen]` takes 15 times as long.
         return self._rgb.index_select(0, chosen), self.labels[chosen]
 
     def pick_for_training(self, indices: list[int], seeds: list[int]) -> Batch:
-        """The same images as training sees them; each seed decides what chance decides about its image.
+        """Return the same images as training sees them; each seed decides the random crop of its image.
 
         In memory there are finished squares, of which nothing is left to be drawn. (Left and right are exchanged by
         the loader, for all data sets.)
@@ -79,9 +81,9 @@ class ImageDataset(Dataset[Sample]):
         return self.__getitems__(indices)
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """All images in their order, ``size`` at a time, never more of them in memory than those."""
+        """Yield all images in order, ``size`` at a time, with no more of them in memory."""
         for start in range(0, len(self), size):
             yield self.pick(range(start, min(start + size, len(self))))
 
     def report_unreadable(self) -> None:
-        """Say on standard error how many files could not be read, if there are more than at the last report."""
+        """Print to standard error how many files could not be read, if there are more than at the last report."""

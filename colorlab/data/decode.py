@@ -1,4 +1,4 @@
-"""The bytes of an image's file, decoded to uint8 RGB as quickly as its kind allows.
+"""Decode the bytes of an image file to uint8 RGB as quickly as its format allows.
 
 Almost every image of a data set is a JPEG. Those go straight to libjpeg-turbo (through ``simplejpeg``), which gives
 what Pillow gives, to the bit, in a fifth (32×32) to two thirds (400×300) of the time; and straight to a half
@@ -23,7 +23,7 @@ from colorlab.profiles import is_srgb
 
 
 def decode(content: bytes, smallest: int | None = None) -> npt.NDArray[np.uint8]:
-    """An image's file, decoded: upright, in sRGB, 8 bits a channel.
+    """Decode an image file: upright, in sRGB, with 8 bits per channel.
 
     Args:
         content: the bytes of a file of any kind that :func:`colorlab.image.read_image` reads.
@@ -47,7 +47,7 @@ def decode(content: bytes, smallest: int | None = None) -> npt.NDArray[np.uint8]
 
 
 def _decode_jpeg(content: bytes, smallest: int | None) -> npt.NDArray[np.generic] | None:
-    """A sound JPEG without inks and foreign color profiles; ``None`` for others."""
+    """Decode an intact JPEG in sRGB; return ``None`` for CMYK, other color profiles and other formats."""
     try:
         orientation = 1
         if _has_metadata(content):
@@ -66,7 +66,7 @@ def _decode_jpeg(content: bytes, smallest: int | None) -> npt.NDArray[np.generic
 
 
 def _has_metadata(content: bytes) -> bool:
-    """Whether a JPEG may have EXIF or XMP data (segment APP1) or a color profile (APP2) before its pixels."""
+    """Tell whether a JPEG may have EXIF or XMP data (segment APP1) or a color profile (APP2) before its pixels."""
     place = 2
     while place + 4 <= len(content) and content[place] == 0xFF:
         marker = content[place + 1]
@@ -80,7 +80,7 @@ def _has_metadata(content: bytes) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Pillow's warnings (odd EXIF data, many pixels): their causes do not matter, or fail as well."""
+    """Silence Pillow's warnings (odd EXIF data, many pixels): their causes are harmless, or raise an error too."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

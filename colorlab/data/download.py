@@ -1,4 +1,4 @@
-"""Downloads of data sets: asked for, never by themselves; gone on with where they were cut off.
+"""Download datasets on request, and continue interrupted downloads.
 
 An archive has its own name only when it is whole: until then it is ``<name>.part``. It is not unpacked; data sets are
 read from it (:mod:`colorlab.data.archive`).
@@ -32,7 +32,7 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from.
+    """The source of a dataset.
 
     Attributes:
         dataset: whose archive it is.
@@ -49,7 +49,7 @@ class Source:
 
     @property
     def file(self) -> str:
-        """The archive's name."""
+        """Return the archive's file name."""
         return self.url.rpartition("/")[2]
 
 
@@ -65,7 +65,7 @@ SOURCES = {
         "places205", "http://data.csail.mit.edu/places/places205/testSetPlaces205_resize.tar.gz", "2.3 GB"
     ),
 }
-"""Data set → where it comes from; `cifar10` is torchvision's matter."""
+"""Dataset → its source; torchvision downloads `cifar10`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def download(name: str, root: str | Path = "data") -> Path:
             cifar10(root, split, 32)
         return root / "cifar10"
     if name not in SOURCES:
-        raise ValueError(f"{name!r} is no data set to download; there are cifar10, {', '.join(SOURCES)}")
+        raise ValueError(f"{name!r} is not a dataset to download; choose from cifar10, {', '.join(SOURCES)}")
     source = SOURCES[name]
     return fetch(source.url, root / source.file, md5=source.md5)
 
@@ -144,14 +144,14 @@ def fetch(url: str, target: Path, *, md5: str | None = None) -> Path:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether it may go better in a moment: a server's refusal (4xx) stays, and a disk's (with a file's name)."""
+    """Tell whether a retry may succeed: not if the server (4xx) or the disk (a file name) refused."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= 500
     return getattr(error, "filename", None) is None
 
 
 class _Part:
-    """An unfinished download: the bytes so far, and beside them what the server calls this version of the file."""
+    """An unfinished download: the bytes so far, and beside them the server's tag for this version of the file."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -183,7 +183,7 @@ class _Part:
     def _write(self, answer: Any, have: int) -> None:  # noqa: ANN401  urllib's answer, of no public type
         length = answer.headers.get("Content-Length")
         if length is None:
-            raise ValueError(f"{answer.url} does not say how large it is, so that nobody could tell when it is whole")
+            raise ValueError(f"{answer.url} does not say how large it is, so its end cannot be told")
         check_room(self.path.parent, int(length))
         if have == 0:
             self.path.unlink(missing_ok=True)
@@ -205,7 +205,7 @@ class _Part:
             raise http.client.IncompleteRead(b"", total - self.path.stat().st_size)
 
     def finish(self, md5: str | None) -> None:
-        """Check the whole and give it its name."""
+        """Verify the complete file and give it its final name."""
         if md5 is not None:
             with open(self.path, "rb") as file:
                 found = hashlib.file_digest(file, "md5").hexdigest()
@@ -220,7 +220,7 @@ class _Part:
 
 
 class _SameHost(urllib.request.HTTPRedirectHandler):
-    """Follows a server to another path, or from http to https, but to no other host."""
+    """Follow redirects to another path, or from http to https, but to no other host."""
 
     def redirect_request(
         self,

@@ -1,7 +1,8 @@
-"""Where the files of images lie: a folder, or a tar (:mod:`colorlab.data.archive`). Names and bytes only."""
+"""Image files in a folder or a tar (:mod:`colorlab.data.archive`): their names and bytes."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import stat
@@ -16,7 +17,7 @@ from colorlab.image import SUFFIXES, kind_of
 
 
 class ImageFiles(ABC):
-    """Files of images, by number.
+    """Image files, by number.
 
     Two of them are equal if nothing has changed on the disk between them, as far as names, sizes and times tell.
 
@@ -41,12 +42,12 @@ class ImageFiles(ABC):
         return len(self.names)
 
     def name(self, index: int) -> str:
-        """The name of a file inside the folder or archive, with ``/`` between folders."""
+        """Return the name of a file inside the folder or archive, with ``/`` between folders."""
         return os.fsdecode(self.names[index])
 
     @abstractmethod
     def read(self, index: int) -> bytes:
-        """The bytes of a file.
+        """Return the bytes of a file.
 
         Raises:
             OSError: it is gone, or cannot be opened.
@@ -65,7 +66,7 @@ class ImageFiles(ABC):
 
 
 class FolderFiles(ImageFiles):
-    """The images below a folder. Links are followed; what begins with a dot is left out, folders too.
+    """The images below a folder. Links are followed; files and folders that begin with a dot are skipped.
 
     Raises:
         ValueError: a folder in it cannot be opened.
@@ -79,12 +80,12 @@ class FolderFiles(ImageFiles):
         self.left_out, self.others = sorted(walk.left_out), sorted(walk.others)
 
     def read(self, index: int) -> bytes:
-        """The bytes of a file."""
+        """Return the bytes of a file."""
         return (self.path / self.name(index)).read_bytes()
 
 
 class _Walk:
-    """Everything below a folder, by what it is."""
+    """Sort everything below a folder by what it is."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -126,7 +127,7 @@ class _Walk:
 
 
 def is_image(name: str, start: Callable[[], bytes]) -> bool:
-    """Whether a file is meant to be an image: by its ending, or else by its content.
+    """Tell whether a file is meant to be an image, by its extension, or else by its content.
 
     Args:
         name: its name.
@@ -136,7 +137,7 @@ def is_image(name: str, start: Callable[[], bytes]) -> bool:
 
 
 def first_bytes(path: str | Path) -> bytes:
-    """What :func:`colorlab.image.kind_of` asks for; nothing where the file cannot be opened."""
+    """Return the bytes that :func:`colorlab.image.kind_of` needs; none if the file cannot be opened."""
     try:
         with open(path, "rb") as file:
             return file.read(64)
@@ -145,5 +146,20 @@ def first_bytes(path: str | Path) -> bytes:
 
 
 def encoded(names: Sequence[str]) -> npt.NDArray[np.bytes_]:
-    """Names as one array of bytes."""
+    """Names stored in one array of bytes."""
     return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
+
+
+def images_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the images directly inside a folder, and what else is there, both in order; hidden files are left out.
+
+    Raises:
+        OSError: the folder cannot be opened.
+    """
+    inside = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    images = [
+        entry
+        for entry in inside
+        if os.path.isfile(entry) and is_image(entry.name, functools.partial(first_bytes, entry))
+    ]
+    return images, [entry for entry in inside if entry not in set(images)]

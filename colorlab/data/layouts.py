@@ -1,4 +1,4 @@
-"""Which file belongs to which split and class, by nothing but its name.
+"""Assign files to splits and classes by their names alone.
 
 Every layout takes the names of all images and gives, by split, the numbers of its images with their classes.
 """
@@ -20,18 +20,18 @@ Splits = dict[Split, list[Member]]
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 NO_CLASS = "any"
-"""The class of images that lie in no class folder."""
+"""The class of images outside of any class folder."""
 
 PLACES100_SEED = 0
 
 
 def own_folder(names: Sequence[str]) -> Splits:
-    """``{train,val,test}/<class>/<image>``, the seed's layout, or images in any other order.
+    """Assign by ``{train,val,test}/<class>/<image>``, as the original framework, or else by a random split.
 
     The outermost folder whose name means a split decides: in any case, under the usual synonyms (:data:`MEANINGS`),
     also with a word behind (``test_images``) or, where two splits have it, before (``seg_train``, ``seg_test``).
-    Folders above and below it do not matter. Images beside those folders are left out, with a word on standard
-    error.
+    Folders above and below it do not matter. Images beside those folders are skipped, with a message on
+    standard error.
 
     Without such folders, images are divided by a hash of their names, 80 : 10 : 10, so that an image stays where
     it is when others come or go. Where one of the three would be left empty, it gets one image of the largest.
@@ -60,7 +60,7 @@ def own_folder(names: Sequence[str]) -> Splits:
 
 
 def places365(names: Sequence[str]) -> Splits:
-    """Places365-Standard, reduced: per class, the first 100 training images are *test*, the next 1,000 *train*.
+    """Assign reduced Places365-Standard: per class, the first 100 training images *test*, the next 1,000 *train*.
 
     The official archive ``places365standard_easyformat.tar`` holds ``places365_standard/train/<class>/<image>``,
     3,068 to 5,000 images in each of 365 classes, and ``places365_standard/val/<class>/<image>``, 100 in each;
@@ -75,7 +75,7 @@ def places365(names: Sequence[str]) -> Splits:
     """
     splits = _split_folders(names)
     if splits is None:
-        raise ValueError("no folders train and val, as Places365 has them")
+        raise ValueError("no folders train and val, which Places365 needs")
     if splits["test"] or not splits["train"]:
         return splits
     reduced: Splits = {"train": [], "val": splits["val"], "test": []}
@@ -91,7 +91,7 @@ def places365(names: Sequence[str]) -> Splits:
 
 
 def places100(names: Sequence[str]) -> Splits:
-    """100 classes of :func:`places365`, per class the first 500 *train*, 50 *val* and 50 *test* images.
+    """Assign 100 classes of :func:`places365`: per class, the first 500 *train*, 50 *val* and 50 *test* images.
 
     The classes are those whose SHA-256 of ``"<PLACES100_SEED> <class>"`` are the smallest: a draw that depends
     neither on a version of a random generator nor on the order of the list.
@@ -113,7 +113,7 @@ def places100(names: Sequence[str]) -> Splits:
 
 
 def places205(names: Sequence[str]) -> Splits:
-    """The test set of Places205, which has no classes: 1,000 images *val*, the rest *train*.
+    """Assign the test set of Places205, which has no classes: 1,000 images *val*, the rest *train*.
 
     The official ``testSetPlaces205_resize.tar.gz`` holds ``testSet_resize/<image>``, 41,000 JPEGs of 256×256. *Val*
     are those whose names have the smallest SHA-256. A copy with folders ``train`` and ``val`` is taken as it lies.
@@ -138,7 +138,7 @@ def places205(names: Sequence[str]) -> Splits:
 
 
 LAYOUTS = {"places365": places365, "places100": places100, "places205": places205}
-"""Name → layout; any other data set is an :func:`own_folder`."""
+"""Name → layout; any other dataset is an :func:`own_folder`."""
 
 
 MEANINGS: dict[str, Split] = {
@@ -148,7 +148,7 @@ MEANINGS: dict[str, Split] = {
     ),
     **dict.fromkeys(("test", "testing", "tst", "testset", "holdout"), "test"),
 }
-"""What the names of folders mean, in any case."""
+"""Folder name in lower case → split."""
 
 _WITH_MORE = re.compile(
     r"(?:(?P<before>.*?)[ _.-])?"
@@ -158,7 +158,7 @@ _WITH_MORE = re.compile(
 
 
 def _split_folders(names: Sequence[str]) -> Splits | None:
-    """The seed's layout, or ``None`` where no folder's name means a split."""
+    """Assign by the original framework's layout; return ``None`` if no folder name means a split."""
     # By folder, since there are far fewer of them than images.
     paths = {folder: folder.split("/") if folder else [] for folder in {_folder(name) for name in names}}
     meaning = _meanings({part for path in paths.values() for part in path})
@@ -189,7 +189,7 @@ def _split_folders(names: Sequence[str]) -> Splits | None:
         )
     if beside:
         print(
-            f"left out {len(beside)} images that lie beside the folders train, val and test, first {beside[0]}",
+            f"skipped {len(beside)} images that lie beside the folders train, val and test, first {beside[0]}",
             file=sys.stderr,
         )
     splits = _no_images()
@@ -200,7 +200,7 @@ def _split_folders(names: Sequence[str]) -> Splits | None:
 
 
 def _meanings(folders: set[str]) -> dict[str, Split]:
-    """Folders' names that mean a split."""
+    """Return the split of each folder whose name means one."""
     found: dict[str, Split] = {}
     with_more: dict[str, dict[str, Split]] = defaultdict(dict)
     for folder in folders:
@@ -218,7 +218,7 @@ def _meanings(folders: set[str]) -> dict[str, Split]:
 
 
 def _classes(names: Sequence[str]) -> list[str]:
-    """Of images without splits: their folders, below what all share; or the one that all lie in."""
+    """Return the class of each image without a split: its folder below the common path, or the common folder."""
     paths = {folder: folder.split("/") if folder else [] for folder in {_folder(name) for name in names}}
     shared = _shared(list(paths.values()))
     if len(paths) == 1:
@@ -228,7 +228,7 @@ def _classes(names: Sequence[str]) -> list[str]:
 
 
 def _shared(paths: Sequence[list[str]]) -> int:
-    """How many folders, from the outermost on, all paths have in common."""
+    """Return how many leading folders all paths have in common."""
     first, last = min(paths), max(paths)
     return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
@@ -243,7 +243,7 @@ def _class(label: str) -> str:
 
 
 def _by_class(members: Sequence[Member], names: Sequence[str]) -> dict[str, list[Member]]:
-    """Classes in their order, the images of each in the order of their names."""
+    """Return the files of each class, both in the order of their names."""
     classes: dict[str, list[Member]] = defaultdict(list)
     for member in sorted(members, key=lambda member: (member[1], names[member[0]])):
         classes[member[1]].append(member)

@@ -1,4 +1,4 @@
-"""Batches of uint8 images, in an order that can be taken up again anywhere.
+"""Load batches of uint8 images in an order that can be resumed anywhere.
 
 Order, flips and crops are no stream of random numbers but a function of (seed, epoch, batch): so training that was
 killed in the middle of an epoch goes on with exactly the batches that were left, whatever the number of processes and
@@ -21,7 +21,7 @@ from colorlab.data.dataset import Batch, ImageDataset
 
 
 class BatchRequest(NamedTuple):
-    """What a batch is made of: which images, which of them are flipped, and what decides how each is cut.
+    """The recipe of a batch: which images, which of them are flipped, and the seed of each crop.
 
     In validation nothing is flipped or cut at random; ``seeds`` is empty.
     """
@@ -83,7 +83,7 @@ class BatchOrder(Sampler[BatchRequest]):
 
 
 class _Batches(Dataset[Batch]):
-    """A data set whose items are whole batches."""
+    """A dataset whose items are whole batches."""
 
     def __init__(self, images: ImageDataset, max_shift: int) -> None:
         self.images, self.max_shift = images, max_shift
@@ -102,7 +102,7 @@ class _Batches(Dataset[Batch]):
 
 
 def shifted(rgb: Tensor, seeds: list[int], max_shift: int) -> Tensor:
-    """Images moved by up to ``max_shift`` pixels along either axis; what moves in is the edge's mirror image.
+    """Shift images by up to ``max_shift`` pixels along either axis, filling in the mirror image of the edge.
 
     Args:
         rgb: ``(N, 3, H, W)`` uint8.
@@ -135,7 +135,7 @@ def create_loader(
     workers: int = 0,
     max_shift: int = 0,
 ) -> tuple[DataLoader[Batch], BatchOrder]:
-    """Batches ``(rgb, labels)``, uint8 ``(N, 3, H, W)`` and int64 ``(N,)``, and what decides their order.
+    """Return a loader of batches ``(rgb, labels)``, uint8 ``(N, 3, H, W)`` and int64 ``(N,)``, and its order.
 
     Args:
         dataset: what to draw from.
@@ -165,12 +165,12 @@ def create_loader(
 
 
 def _ignore_interrupts(worker: int) -> None:
-    """Ctrl-C reaches all processes of a terminal; what becomes of it is for the first of them to say."""
+    """Ignore Ctrl-C, which reaches all processes of a terminal; the main process decides what to do."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _generator(*numbers: int) -> torch.Generator:
-    """A generator for this combination of numbers; neighbors give unrelated streams."""
+    """Return a random generator for these numbers; neighboring numbers give unrelated streams."""
     mixed = 0
     for number in numbers:
         # Knuth's multiplicative hashing with the constants of his MMIX generator, kept to 63 bits.

@@ -10,7 +10,7 @@ from colorlab.data.dataset import Batch, ImageDataset
 
 
 class Mixture(ImageDataset):
-    """The images of several datasets, one after the other; classes of the same name are one class.
+    """Concatenate the images of several datasets; classes of the same name become one class.
 
     Args:
         parts: datasets of the same image size.
@@ -29,15 +29,15 @@ class Mixture(ImageDataset):
 
     @property
     def rgb(self) -> torch.Tensor:
-        """All images, ``(N, 3, H, W)`` uint8."""
+        """Return all images, ``(N, 3, H, W)`` uint8."""
         return torch.cat([part.rgb for part in self.parts])
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Some images, the middle of each, and their classes."""
+        """Return the center of the chosen images, and their classes."""
         return self._gather(indices, lambda part, own, _: part.pick(own))
 
     def pick_for_training(self, indices: list[int], seeds: list[int]) -> Batch:
-        """Some images as training sees them."""
+        """Return the chosen images as training sees them."""
         return self._gather(
             indices, lambda part, own, places: part.pick_for_training(own, [seeds[place] for place in places])
         )

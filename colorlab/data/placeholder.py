@@ -1,4 +1,4 @@
-"""``placeholder``: a labeled data set with no download, cut from photographs inside the scikit-image wheel.
+"""``placeholder``: a labeled dataset without a download, cut from photographs inside the scikit-image wheel.
 
 Eight color photographs, a class each. Every photograph is divided once: its left 60 % is *train*, the right
 40 % is *val* above and *test* below. Crops never cross those lines, so no pixel of val or test is seen in
@@ -49,7 +49,7 @@ class Box(NamedTuple):
 
 
 def photograph(name: str) -> Image.Image:
-    """One of the whole photographs, by its class name."""
+    """Return the path of a whole photograph, by its class name."""
     if name not in PHOTOGRAPHS:
         raise ValueError(f"no photograph {name!r}; there are {', '.join(PHOTOGRAPHS)}")
     # Found without being imported: nobody else needs it to read images.
@@ -67,7 +67,7 @@ def photograph(name: str) -> Image.Image:
 
 
 def region(split: Split, width: int, height: int) -> Box:
-    """The part of a ``width × height`` photograph that belongs to ``split``."""
+    """Return the part of a ``width × height`` photograph that belongs to ``split``."""
     middle, half = round(0.6 * width), height // 2
     return {
         "train": Box(0, 0, middle, height),
@@ -77,7 +77,7 @@ def region(split: Split, width: int, height: int) -> Box:
 
 
 def crops(split: Split, width: int, height: int, rng: np.random.Generator, count: int) -> list[Box]:
-    """``count`` square crops of a photograph, all inside the split's region, half to all of its shorter side."""
+    """Return ``count`` square crops of the split's region, with half to all of its shorter side."""
     area = region(split, width, height)
     shorter = min(area.right - area.left, area.bottom - area.top)
     # The train region is larger; drawing sides from the same range gives all splits the same scale.
@@ -92,7 +92,7 @@ def crops(split: Split, width: int, height: int, rng: np.random.Generator, count
 
 @functools.lru_cache(maxsize=4)
 def placeholder(split: Split, size: int) -> ImageDataset:
-    """The data set ``placeholder``: 8 classes, 120 train, 25 val and 25 test images of each.
+    """Create the dataset ``placeholder``: 8 classes, each with 120 train, 25 val and 25 test images.
 
     Args:
         split: ``train``, ``val`` or ``test``; disjoint regions of each photograph.

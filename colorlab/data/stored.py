@@ -1,4 +1,4 @@
-"""A data set whose images stay in their files and are decoded when they are asked for."""
+"""A dataset whose images stay in their files and are decoded when they are needed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from colorlab.data.layouts import LAYOUTS, own_folder
 Unreadable = Literal["skip", "fail"]
 
 IN_MEMORY = 2**30
-"""Decoded images of up to so many bytes are held in memory."""
+"""Datasets of at most this many bytes, decoded, are held in memory."""
 
 _TRIES = 1000
 _SURVEY_SIZE = 64
 
 
 class StoredDataset(ImageDataset):
-    """Labeled images in files, cut to one size when they are asked for.
+    """Labeled images in files, cropped to one size when they are needed.
 
     In the place of a file that cannot be read stands the next one that can, so that a batch is the same in every run;
     they are counted. Objects of this class are cheap to hand to loader workers, which share the count.
@@ -70,7 +70,7 @@ class StoredDataset(ImageDataset):
 
     @property
     def rgb(self) -> Tensor:
-        """All images at once, ``(N, 3, size, size)`` uint8.
+        """Return all images at once, ``(N, 3, size, size)`` uint8.
 
         Raises:
             ValueError: they are more than are held in memory.
@@ -84,15 +84,15 @@ class StoredDataset(ImageDataset):
 
     @property
     def fits_in_memory(self) -> bool:
-        """Whether all images, decoded, take no more than :data:`IN_MEMORY`."""
+        """Tell whether all images, decoded, take at most :data:`IN_MEMORY` bytes."""
         return len(self) * 3 * self.size**2 <= IN_MEMORY
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Some images, the middle of each."""
+        """Return the center of the chosen images, and their classes."""
         return self._read(indices, [None] * len(indices))
 
     def pick_for_training(self, indices: list[int], seeds: list[int]) -> Batch:
-        """Some images, cut at random if that is how this data set is trained on."""
+        """Return the chosen images, cropped at random if this dataset is trained on that way."""
         return self._read(indices, seeds if self.cut_at_random else [None] * len(indices))
 
     def _read(self, indices: Sequence[int], seeds: Sequence[int | None]) -> Batch:
@@ -115,7 +115,7 @@ class StoredDataset(ImageDataset):
         )
 
     def try_to_read(self, index: int, seed: int | None = None) -> Tensor | None:
-        """An image, or ``None`` if it cannot be read, which is noted.
+        """Return an image, or ``None`` if it cannot be read, and count that.
 
         Raises:
             ValueError: if it cannot be read and that is no less than a failure.
@@ -135,7 +135,7 @@ class StoredDataset(ImageDataset):
             return None
 
     def name(self, index: int) -> str:
-        """The name of an image's file."""
+        """Return the name of an image's file."""
         return self.files.name(int(self.chosen[index]))
 
     def file_name(self, index: int) -> str:
@@ -145,17 +145,17 @@ class StoredDataset(ImageDataset):
         return self.name(index)
 
     def report_unreadable(self) -> None:
-        """Say how many files could not be read, if there are more than at the last report."""
+        """Print how many files could not be read, if there are more than at the last report."""
         known = self._known_unreadable.nonzero().flatten().tolist()
         if len(known) > self._reported:
             self._reported = len(known)
             print(
-                f"{self.files.path}: left out {len(known)} unreadable files, first {self.name(known[0])}",
+                f"{self.files.path}: skipped {len(known)} unreadable files, first {self.name(known[0])}",
                 file=sys.stderr,
             )
 
     def part(self, keep: npt.NDArray[np.bool_]) -> StoredDataset:
-        """The data set with some of its images only; its classes stay the same."""
+        """Return the dataset with the chosen images only; its classes stay the same."""
         return StoredDataset(
             self.files,
             self.chosen[keep],
@@ -168,7 +168,7 @@ class StoredDataset(ImageDataset):
         )
 
     def in_memory(self) -> ImageDataset:
-        """The same images, decoded once for all. Files that cannot be read are left out, their number is said."""
+        """Decode all images into memory. Files that cannot be read are skipped and counted."""
         rgb = torch.empty(len(self), 3, self.size, self.size, dtype=torch.uint8)
         readable: list[int] = []
         for index in _progress(range(len(self)), f"reading {self.files.path.name}"):
@@ -192,7 +192,7 @@ def stored_dataset(
     min_colorfulness: float = 0.0,
     min_crop_area: float = MIN_AREA,
 ) -> ImageDataset:
-    """One split of the images in ``files``.
+    """Create the dataset of one split of the images in ``files``.
 
     They are held in memory if they take no more than :data:`IN_MEMORY` and are not cut at random. Where one of
     ``val`` and ``test`` has no images, the other serves as both.
@@ -219,10 +219,10 @@ def stored_dataset(
         raise ValueError(f"{files.path} has {error}") from error
     for what, which in (
         ("links, pipes, devices and paths that lead outside", files.left_out),
-        ("files that are no images", files.others),
+        ("files that are not images", files.others),
     ):
         if which:
-            print(f"{files.path}: left out {len(which)} {what}, first {which[0]}", file=sys.stderr)
+            print(f"{files.path}: skipped {len(which)} {what}, first {which[0]}", file=sys.stderr)
     stand_in: dict[Split, Split] = {"val": "test", "test": "val", "train": "train"}
     members = splits[split] or splits[stand_in[split]]
     # Of all splits together: a class without images in this one must not renumber the others.
@@ -261,7 +261,7 @@ def _why_empty(files: ImageFiles, split: Split, members: int) -> str:
 
 
 def _colorful(dataset: StoredDataset, minimum: float) -> StoredDataset:
-    """The images that can be read and are colorful enough, judged by 64×64 pixels of each."""
+    """Return the images that can be read and are colorful enough, judged by 64×64 pixels of each."""
     small = StoredDataset(
         dataset.files, dataset.chosen, dataset.labels, dataset.classes, _SURVEY_SIZE, unreadable=dataset.unreadable
     )
@@ -274,7 +274,7 @@ def _colorful(dataset: StoredDataset, minimum: float) -> StoredDataset:
     keep = found >= minimum
     if (gray := int((found < minimum).sum())) > 0:
         print(
-            f"{dataset.files.path}: left out {gray} of {len(found)} images with less color than {minimum:g}",
+            f"{dataset.files.path}: skipped {gray} of {len(found)} images with less color than {minimum:g}",
             file=sys.stderr,
         )
     return dataset.part(keep)

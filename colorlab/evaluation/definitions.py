@@ -6,16 +6,18 @@ Lab is CIE L\*a\*b\* under D65 (:mod:`colorlab.color`); Δa and Δb are result m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
 from colorlab import color
 from colorlab.evaluation import formulas, rebalancing
+from colorlab.registry import Registry
 
 SEED_RANGE = 255.0
 """By how much the seed divided a and b."""
@@ -274,6 +276,7 @@ class Score:
         source: where it is defined.
         measure: originals and results to ``(N,)``; its docstring is the definition.
         needs: scores that a summary of this one needs beside it.
+        range: the lowest and the highest value that there can be.
     """
 
     name: str
@@ -284,6 +287,27 @@ class Score:
     source: str
     measure: Callable[[Seen, Seen], Tensor]
     needs: tuple[str, ...] = ()
+    range: tuple[float, float] = (-math.inf, math.inf)
+
+    def of(self, original: Seen, result: Seen) -> Tensor:
+        """Values of a batch, ``(N,)`` float64 on the CPU.
+
+        Raises:
+            ValueError: the function of the score gives something else, or values out of its range.
+        """
+        values = self.measure(original, result)
+        if values.shape != original.rgb.shape[:1]:
+            raise ValueError(
+                f"the score {self.name!r} must give a value per image, {tuple(original.rgb.shape[:1])}, got "
+                f"{tuple(values.shape)}"
+            )
+        low, high = self.range
+        outside = values[(values < low) | (values > high)]
+        if len(outside):
+            raise ValueError(
+                f"the score {self.name!r} gave {float(outside[0])}, outside its range {low:g} to {high:g}"
+            )
+        return values.cpu().double()
 
 
 _ZHANG = "Zhang, Isola and Efros 2016, arXiv:1603.08511"
@@ -292,32 +316,74 @@ _HASLER = "Hasler and Süsstrunk 2003, doi:10.1117/12.477378"
 _DDCOLOR = "Kang et al. (DDColor) 2023, arXiv:2212.11613, by image"
 _SEED = "akbokha/image-colorization, eval-mse"
 
-SCORES: dict[str, Score] = {
-    score.name: score
-    for score in (
-        Score("mse", "MSE of a, b", "Lab²", "lower", 0, f"{_SEED}, in Lab units", mse),
-        Score("mse_seed", "MSE of a/255, b/255", "", "lower", 0, _SEED, mse_seed),
-        Score("mae", "MAE of a, b", "Lab", "lower", 0, "mean absolute error", mae),
-        Score("psnr", "PSNR", "dB", "higher", float("inf"), "8-bit RGB, by image", psnr),
-        Score("ssim", "SSIM", "", "higher", 1, "Wang et al. 2004, doi:10.1109/TIP.2003.819861, 11×11, RGB", ssim),
-        Score("ciede2000", "CIEDE2000", "ΔE₀₀", "lower", 0, "Sharma et al. 2005, doi:10.1002/col.20070", ciede2000),
-        Score("epsilon_2", "ε-accuracy 2 %", "%", "higher", 100, _NAZERI, epsilon_2),
-        Score("epsilon_5", "ε-accuracy 5 %", "%", "higher", 100, _NAZERI, epsilon_5),
-        Score("auc", "AuC", "%", "higher", 100, _ZHANG, auc),
-        Score("auc_rebalanced", "AuC, rebalanced", "%", "higher", 100, _ZHANG, auc_rebalanced, ("auc_weight",)),
-        Score("auc_weight", "weight in rebalanced AuC", "", "none", None, _ZHANG, auc_weight),
-        Score("colorfulness", "colorfulness", "", "none", None, _HASLER, colorfulness),
-        Score("colorfulness_gain", "colorfulness gain", "", "none", 0, _HASLER, colorfulness_gain),
-        Score(
-            "colorfulness_difference",
-            "|Δ colorfulness|",
-            "",
-            "lower",
-            0,
-            _DDCOLOR,
-            colorfulness_difference,
-            ("colorfulness_gain",),
-        ),
-    )
-}
+_BUILT_IN = (
+    Score("mse", "MSE of a, b", "Lab²", "lower", 0, f"{_SEED}, in Lab units", mse),
+    Score("mse_seed", "MSE of a/255, b/255", "", "lower", 0, _SEED, mse_seed),
+    Score("mae", "MAE of a, b", "Lab", "lower", 0, "mean absolute error", mae),
+    Score("psnr", "PSNR", "dB", "higher", float("inf"), "8-bit RGB, by image", psnr),
+    Score("ssim", "SSIM", "", "higher", 1, "Wang et al. 2004, doi:10.1109/TIP.2003.819861, 11×11, RGB", ssim),
+    Score("ciede2000", "CIEDE2000", "ΔE₀₀", "lower", 0, "Sharma et al. 2005, doi:10.1002/col.20070", ciede2000),
+    Score("epsilon_2", "ε-accuracy 2 %", "%", "higher", 100, _NAZERI, epsilon_2),
+    Score("epsilon_5", "ε-accuracy 5 %", "%", "higher", 100, _NAZERI, epsilon_5),
+    Score("auc", "AuC", "%", "higher", 100, _ZHANG, auc),
+    Score("auc_rebalanced", "AuC, rebalanced", "%", "higher", 100, _ZHANG, auc_rebalanced, ("auc_weight",)),
+    Score("auc_weight", "weight in rebalanced AuC", "", "none", None, _ZHANG, auc_weight),
+    Score("colorfulness", "colorfulness", "", "none", None, _HASLER, colorfulness),
+    Score("colorfulness_gain", "colorfulness gain", "", "none", 0, _HASLER, colorfulness_gain),
+    Score(
+        "colorfulness_difference",
+        "|Δ colorfulness|",
+        "",
+        "lower",
+        0,
+        _DDCOLOR,
+        colorfulness_difference,
+        ("colorfulness_gain",),
+    ),
+)
+
+SCORES: Registry[Score] = Registry("score")
 """The scores that are formulas, by name. Perceptual distance and accuracy need a network and are not among them."""
+
+for _score in _BUILT_IN:
+    SCORES.add(_score.name, _score, _score.measure)
+
+Measure = TypeVar("Measure", bound=Callable[[Seen, Seen], Tensor])
+
+
+def register_score(
+    name: str,
+    *,
+    unit: str = "",
+    range: tuple[float, float] = (-math.inf, math.inf),
+    direction: Direction = "none",
+    best: float | None = None,
+    title: str | None = None,
+    source: str = "",
+) -> Callable[[Measure], Measure]:
+    """Register a score under a name, for ``evaluate`` and the command line.
+
+    To be written above a function of ``original`` and ``result``, a batch of images each, that gives a value per
+    image, ``(N,)``. A batch has ``rgb``, ``(N, 3, H, W)`` uint8, and ``lab``, the same in Lab units.
+
+    Args:
+        name: of the score, and of its column in tables.
+        unit: of the values.
+        range: the lowest and the highest value that there can be; others are refused.
+        direction: which values are better: ``lower``, ``higher`` or ``none``.
+        best: the value of a result that equals its original, if there is one.
+        title: of the column in what people read; by default the name.
+        source: where it is defined.
+
+    Raises:
+        ValueError: another module has taken the name, or an unknown direction.
+    """
+    if direction not in get_args(Direction):
+        raise ValueError(f"direction of a score must be {', '.join(get_args(Direction))}, got {direction!r}")
+
+    def register(measure: Measure) -> Measure:
+        score = Score(name, title or name, unit, direction, best, source, measure, range=range)
+        SCORES.add(name, score, measure)
+        return measure
+
+    return register

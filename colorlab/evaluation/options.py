@@ -10,15 +10,13 @@ from typing import Annotated, Literal, get_args
 import torch
 import tyro
 
-from colorlab.data import Batch, ImageDataset, Split, create_dataset, create_loader
+from colorlab.data import Batch, Data, ImageDataset, Split, create_dataset, create_loader
 from colorlab.data.names import check_name
 from colorlab.devices import core_count, find_device
 from colorlab.evaluation.perceptual import Trunk
-from colorlab.models import COLORIZER_NAMES, ColorizerName
+from colorlab.models import COLORIZERS, ColorizerName
 
 EvalType = Literal["original", "grayscale", "colorized"]
-
-_CHOICES = {"model_name": COLORIZER_NAMES, "eval_type": get_args(EvalType)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +32,9 @@ class EvaluationOptions:
         for name, value in list(vars(self).items()):
             if name.endswith("_path") and isinstance(value, str):
                 object.__setattr__(self, name, Path(value))  # strings are welcome in notebooks
-            if name in _CHOICES and value not in _CHOICES[name]:
-                raise ValueError(f"{name} must be one of {', '.join(_CHOICES[name])}, got {value!r}")
+            choices = {"model_name": tuple(COLORIZERS), "eval_type": get_args(EvalType)}.get(name)
+            if choices and value not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
             if name in ("val_batch_size", "image_size") and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
 
@@ -48,10 +47,10 @@ class EvaluationOptions:
 class DataOptions(EvaluationOptions):
     """Of tasks that read a data set."""
 
-    dataset_name: str = "placeholder"
-    """placeholder, cifar10, places100, places205, places365, or the path of an own folder or tar."""
+    dataset_name: Data = "placeholder"
+    """A dataset's name, or the path of a folder or tar of images."""
     dataset_root_path: Path = Path("data")
-    """Where data sets lie, each in a folder of its name."""
+    """Where datasets lie, each in a folder of its name."""
     use_dataset_archive: Annotated[bool, tyro.conf.FlagConversionOff] = False
     """Read <name>.tar in place of the folder."""
     image_size: int = 32

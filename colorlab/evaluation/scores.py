@@ -53,10 +53,7 @@ def score_images(originals: Tensor, results: Tensor, scores: Sequence[str] = DEF
 
 def with_needs(scores: Sequence[str]) -> tuple[str, ...]:
     """Checked names of scores, and after them those that a summary of them needs."""
-    unknown = [name for name in scores if name not in SCORES]
-    if unknown:
-        raise ValueError(f"no score {unknown[0]!r}; there are {', '.join(SCORES)}")
-    return tuple(dict.fromkeys([*scores, *(needed for name in scores for needed in SCORES[name].needs)]))
+    return tuple(dict.fromkeys([*scores, *(needed for name in scores for needed in SCORES.find(name).needs)]))
 
 
 def _score(original: Seen, result: Seen, scores: Sequence[str]) -> dict[str, Tensor]:
@@ -68,7 +65,7 @@ def _score(original: Seen, result: Seen, scores: Sequence[str]) -> dict[str, Ten
     # What equals its original has the best value, by the definition of `best`.
     known = {name: SCORES[name].best for name in scores} if result is original else {}
     return {
-        name: SCORES[name].measure(original, result).cpu().double()
+        name: SCORES[name].of(original, result)
         if (best := known.get(name)) is None
         else torch.full((len(original.rgb),), best, dtype=torch.float64)
         for name in scores

@@ -79,7 +79,12 @@ def generate(options: GenerationOptions, weights: Path | None = None) -> list[Pa
         facts |= {"encoder": model.backbone} if hasattr(model, "backbone") else {}
     dataset = options.dataset("test")
     names, sha256 = name_images(dataset, options.batches(dataset))
-    shared = {"dataset": options.dataset_name, "split": "test", "size": 2 * [options.image_size], "count": len(names)}
+    shared: dict[str, Any] = {
+        "dataset": options.dataset_name,
+        "split": "test",
+        "size": 2 * [options.image_size],
+        "count": len(names),
+    }
     # The images' new names forget what their files' names say of their class.
     ids = {name: wordnet_id(dataset.file_name(i)) for i, name in enumerate(names)}
     shared |= {"wordnet_ids": ids} if all(ids.values()) else {}

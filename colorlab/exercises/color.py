@@ -159,7 +159,7 @@ def three_hints(answer: object) -> str:
     unknown = torch.zeros_like(lab[1:])
 
     def left(places: Sequence[tuple[int, int]]) -> float:
-        hints = [Hint(row, column, *lab[1:, row, column].tolist()) for row, column in places]
+        hints = [Hint.of(column, row, *lab[1:, row, column].tolist()) for row, column in places]
         spread = propagation.spread(unknown, hints)
         return float((spread - lab[1:]).norm(dim=0).mean() / lab[1:].norm(dim=0).mean())
 

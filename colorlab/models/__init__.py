@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from colorlab.models.classifiers import CLASSIFIER_NAMES, Classifier, ClassifierName, create_classifier
+# In this order they stand in menus and messages.
+from colorlab.models.resnet import ResNetColorizer as ResNetColorizer  # isort: skip
+from colorlab.models import unet as unet, nazeri as nazeri, cgan as cgan  # isort: skip
+from colorlab.models.classifiers import (
+    CLASSIFIERS,
+    Classifier,
+    ClassifierName,
+    create_classifier,
+    register_classifier,
+)
 from colorlab.models.colorizer import Colorizer, ConstantColor, colored, colored_lab
 from colorlab.models.discriminator import Discriminator
 from colorlab.models.distribution import DEFAULT_STYLE, SAMPLE, STYLES, DistributionColorizer, Style
-from colorlab.models.names import (
-    COLORIZER_NAMES,
+from colorlab.models.registry import (
+    COLORIZERS,
     ColorizerName,
+    Model,
     create_colorizer,
     create_discriminator,
     has_discriminator,
+    name_of,
+    register_colorizer,
+    size_of,
 )
 from colorlab.models.weights import describe_weights, load_classifier, load_weights, save_weights
 
 __all__ = [
-    "CLASSIFIER_NAMES",
-    "COLORIZER_NAMES",
+    "CLASSIFIERS",
+    "COLORIZERS",
     "DEFAULT_STYLE",
     "SAMPLE",
     "STYLES",
@@ -28,6 +41,7 @@ __all__ = [
     "ConstantColor",
     "Discriminator",
     "DistributionColorizer",
+    "Model",
     "Style",
     "colored",
     "colored_lab",
@@ -38,5 +52,9 @@ __all__ = [
     "has_discriminator",
     "load_classifier",
     "load_weights",
+    "name_of",
+    "register_classifier",
+    "register_colorizer",
     "save_weights",
+    "size_of",
 ]

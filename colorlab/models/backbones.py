@@ -1,4 +1,4 @@
-"""Where the ImageNet weights of a colorizer's encoder come from."""
+"""Find the ImageNet weights of a colorizer's encoder."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """``cgan``: a convolutional autoencoder that paints RGB, and a discriminator that looks at RGB.
 
-The generator halves the image five times and doubles it back, each layer on the way up *added* to its twin on the
-way down. It answers three channels of RGB; what leaves it are that image's a and b, so that it is used like every
-other colorizer and the lightness of the photograph stays what it was.
+The generator halves the image five times and doubles it back; each layer on the way up is *added* to its counterpart
+on the way down. It answers three channels of RGB; what leaves it are that image's a and b, so that it is used like
+every other colorizer and the lightness of the photograph stays what it was.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from colorlab import color
 from colorlab.models.colorizer import Colorizer
 from colorlab.models.discriminator import Discriminator
+from colorlab.models.registry import register_colorizer
 
 _CHANNELS = (64, 128, 256, 512, 512)
 
 
+@register_colorizer("cgan", size=224, discriminator=lambda: ConvDiscriminator())
 class ConvGenerator(Colorizer):
     """7,822,342 parameters; multiples of 32.
 
@@ -28,7 +30,6 @@ class ConvGenerator(Colorizer):
     The seed was trained on lightness in 0…100 and evaluated on 0…1; here it is [-1, 1] for every network.
     """
 
-    name = "cgan"
     stride = 32
     smallest = 32
 
@@ -47,20 +48,20 @@ class ConvGenerator(Colorizer):
         _initialize(self)
 
     def paint(self, lightness: Tensor) -> Tensor:
-        """The network itself: lightness ``(N, 1, H, W)`` → RGB ``(N, 3, H, W)`` in [-1, 1]."""
+        """Paint RGB ``(N, 3, H, W)`` in [-1, 1] from lightness ``(N, 1, H, W)``."""
         x = lightness
-        twins: list[Tensor] = []
+        skips: list[Tensor] = []
         for down in self.down:
             x = down(x)
-            twins.append(x)
-        twins.pop()
+            skips.append(x)
+        skips.pop()
         for up in self.up:
-            x = up(x) + twins.pop()
+            x = up(x) + skips.pop()
         rgb: Tensor = self.to_rgb(x)
         return rgb
 
     def predict(self, lightness: Tensor) -> Tensor:
-        """a and b of the painted image, ``(N, 2, H, W)`` in network units."""
+        """Return a and b of the painted image, ``(N, 2, H, W)`` in network units."""
         return color.split(color.rgb_to_lab((self.paint(lightness).float() + 1) / 2))[1]
 
 
@@ -89,7 +90,7 @@ class ConvDiscriminator(Discriminator):
         _initialize(self)
 
     def judge(self, lightness: Tensor, ab: Tensor) -> Tensor:
-        """The colored image as a screen shows it, judged: logits ``(N, 1, h, w)``."""
+        """Return logits ``(N, 1, h, w)`` for the colored image as a screen shows it."""
         rgb = color.lab_to_rgb(color.join(lightness.float(), ab.float()))
         logits: Tensor = self.layers(2 * rgb - 1)
         return logits

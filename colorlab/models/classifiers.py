@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import URLError
 
 import torch
@@ -17,8 +18,15 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import VGG16_Weights, squeezenet1_1, vgg16
 
-ClassifierName = Literal["vgg16", "small", "squeeze"]
-CLASSIFIER_NAMES: tuple[ClassifierName, ...] = get_args(ClassifierName)
+from colorlab.registry import Name, Registry, accepted, recording
+
+if TYPE_CHECKING:
+    ClassifierName = str
+else:
+
+    class ClassifierName(Name):
+        """The name of a registered classifier, which the command line knows by this type."""
+
 
 # Mean and standard deviation of ImageNet's pixels, what torchvision's weights expect.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -32,6 +40,11 @@ class Classifier(nn.Module, ABC):
     """
 
     name: str = ""
+    """The name that it was registered under, if it was (:func:`colorlab.register_classifier`)."""
+
+    arguments: Mapping[str, Any] = MappingProxyType({})
+    """What its constructor was called with, beside the classes; a weights file keeps it."""
+
     smallest: int = 32
     """Height and width must be at least this."""
 
@@ -46,7 +59,7 @@ class Classifier(nn.Module, ABC):
         self.register_buffer("std", torch.tensor(_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """Logits ``(N, classes)`` for images ``(N, 3, H, W)``, uint8 or float in 0…1."""
+        """Return logits ``(N, classes)`` for images ``(N, 3, H, W)``, uint8 or float in 0…1."""
         if rgb.dim() != 4 or rgb.shape[1] != 3 or min(rgb.shape[-2:]) < self.smallest:
             raise ValueError(
                 f"{self.name} takes RGB as (N, 3, height, width), both at least {self.smallest}; "
@@ -57,11 +70,67 @@ class Classifier(nn.Module, ABC):
 
     @abstractmethod
     def classify(self, values: Tensor) -> Tensor:
-        """Logits for normalized images; what an architecture implements."""
+        """Return logits for normalized images; each architecture implements this."""
 
 
+class ModuleClassifier(Classifier):
+    """Any network from RGB to logits, as a classifier.
+
+    Args:
+        network: gives ``(N, classes)`` for ``(N, 3, H, W)``, normalized by the mean and standard deviation of
+            ImageNet's pixels.
+        classes: the names of the classes.
+    """
+
+    smallest = 1
+
+    def __init__(self, network: nn.Module, classes: Sequence[str]) -> None:
+        super().__init__(classes)
+        self.network = network
+        vars(self).update(vars(network).get("_classifier", {}))
+
+    def classify(self, values: Tensor) -> Tensor:
+        """What the network gives."""
+        logits: Tensor = self.network(values)
+        return logits
+
+
+CLASSIFIERS: Registry[Callable[..., nn.Module]] = Registry("classifier")
+"""The classifiers that can be trained, by name."""
+
+Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
+
+
+def register_classifier(name: str) -> Callable[[Builder], Builder]:
+    """Register a classifier under a name, for the task ``classifier`` and as a judge of colorizers.
+
+    To be written above a class or function that takes ``classes``, the names of the classes, and makes an
+    ``nn.Module`` from RGB to logits: a :class:`Classifier`, or any other, which is given pixels normalized by
+    ImageNet's mean and standard deviation. Its other arguments are saved with its weights.
+
+    Args:
+        name: of the classifier.
+
+    Raises:
+        ValueError: another module has taken the name.
+    """
+
+    def register(build: Builder) -> Builder:
+        def note(network: nn.Module, arguments: dict[str, Any]) -> None:
+            rest = {key: value for key, value in arguments.items() if key != "classes"}
+            noted = {"name": name, "arguments": rest}
+            vars(network).update(noted if isinstance(network, Classifier) else {"_classifier": noted})
+
+        recorded = recording(build, note)
+        CLASSIFIERS.add(name, recorded, build)
+        return recorded
+
+    return register
+
+
+@register_classifier("vgg16")
 class VGG16Classifier(Classifier):
-    """VGG16 with its last layer for these classes; made for 224 pixels, takes any size from 32 on.
+    """VGG16 with a last layer for the given classes; made for 224 pixels, takes any size from 32 on.
 
     The convolutions are frozen: they keep what they learned on ImageNet, and no optimizer sees them.
 
@@ -69,8 +138,6 @@ class VGG16Classifier(Classifier):
         classes: the names of the classes.
         pretrained: start from torchvision's ImageNet weights, a download of 528 MB unless torch hub has it.
     """
-
-    name = "vgg16"
 
     def __init__(self, classes: Sequence[str], *, pretrained: bool = True) -> None:
         super().__init__(classes)
@@ -88,11 +155,12 @@ class VGG16Classifier(Classifier):
             self.network.features.requires_grad_(False)
 
     def classify(self, values: Tensor) -> Tensor:
-        """``(N, 3, H, W)`` → ``(N, classes)``."""
+        """Return logits ``(N, classes)`` for normalized images ``(N, 3, H, W)``."""
         logits: Tensor = self.network(values)
         return logits
 
 
+@register_classifier("small")
 class SmallClassifier(Classifier):
     """A residual network of 1.0 million parameters that two CPU cores train at 32 pixels in minutes.
 
@@ -100,7 +168,6 @@ class SmallClassifier(Classifier):
     around a skip; the mean over what is left, and one linear layer.
     """
 
-    name = "small"
     smallest = 8
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -112,7 +179,7 @@ class SmallClassifier(Classifier):
         self.logits = nn.Linear(192, len(classes))
 
     def classify(self, values: Tensor) -> Tensor:
-        """``(N, 3, H, W)`` → ``(N, classes)``; in ``eval()`` mode the mean of an image's and its mirror image's.
+        """Return logits ``(N, classes)``; in ``eval()`` mode, the mean for an image and its mirror image.
 
         Left and right say nothing about what a thing is: two looks at it are right more often than one.
         """
@@ -120,13 +187,13 @@ class SmallClassifier(Classifier):
         return logits if self.training else (logits + self.logits(self.features(values.flip(-1)))) / 2
 
 
+@register_classifier("squeeze")
 class SqueezeClassifier(Classifier):
-    """SqueezeNet 1.1 with batch norm after each convolution, so that it learns from nothing, at 64 pixels.
+    """SqueezeNet 1.1 with batch norm after each convolution, so that it trains from scratch at 64 pixels.
 
     Its convolutions, 0.7 million parameters, are those that LPIPS's trunk ``squeeze`` stands on: :meth:`trunk`.
     """
 
-    name = "squeeze"
     smallest = 17
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -141,12 +208,12 @@ class SqueezeClassifier(Classifier):
         )
 
     def classify(self, values: Tensor) -> Tensor:
-        """``(N, 3, H, W)`` → ``(N, classes)``."""
+        """Return logits ``(N, classes)`` for normalized images ``(N, 3, H, W)``."""
         logits: Tensor = self.logits(self.features(values))
         return logits
 
     def trunk(self) -> dict[str, Tensor]:
-        """The state of torchvision's ``squeezenet1_1().features`` that computes the same: batch norms folded in."""
+        """Return an equivalent state of torchvision's ``squeezenet1_1().features``, batch norms folded in."""
         features = copy.deepcopy(self.features).eval()
         for name, module in list(features.named_modules()):
             match list(module.children()):
@@ -157,14 +224,14 @@ class SqueezeClassifier(Classifier):
 
 
 class _Residual(nn.Module):
-    """Two convolutions whose result is added to what they were given."""
+    """A residual block: two convolutions whose result is added to their input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(_convolution(channels, channels), _convolution(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` to the same."""
+        """Return the block's output, of the shape of its input, ``(N, C, H, W)``."""
         body: Tensor = self.body(x)
         return x + body
 
@@ -175,21 +242,20 @@ def _convolution(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-def create_classifier(name: str, classes: Sequence[str], *, pretrained: bool = True) -> Classifier:
-    """A classifier for the named classes.
+def create_classifier(name: str, classes: Sequence[str], **arguments: Any) -> Classifier:  # noqa: ANN401
+    """Create a classifier for the named classes.
 
     Args:
-        name: one of :data:`CLASSIFIER_NAMES`.
+        name: of a registered classifier (:data:`CLASSIFIERS`).
         classes: the names of the classes.
-        pretrained: ``vgg16`` starts from ImageNet; the others start from nothing either way.
+        arguments: of its constructor; ``pretrained``, with which ``vgg16`` starts from ImageNet, is left out where a
+            classifier starts from nothing either way.
 
     Raises:
-        ValueError: an unknown name, fewer than 2 classes, or weights that cannot be had.
+        ValueError: an unknown name, fewer than 2 classes, or weights that cannot be downloaded.
     """
-    if name == "vgg16":
-        return VGG16Classifier(classes, pretrained=pretrained)
-    if name == "small":
-        return SmallClassifier(classes)
-    if name == "squeeze":
-        return SqueezeClassifier(classes)
-    raise ValueError(f"no classifier {name!r}; there are {', '.join(CLASSIFIER_NAMES)}")
+    build = CLASSIFIERS.find(name)
+    if "pretrained" in arguments and not accepted(build, {"pretrained": None}):
+        del arguments["pretrained"]
+    network = build(classes=classes, **arguments)
+    return network if isinstance(network, Classifier) else ModuleClassifier(network, classes)

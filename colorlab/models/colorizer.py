@@ -1,4 +1,4 @@
-"""What every colorizer has in common: its input, its output, and the sizes it can take."""
+"""The base class of all colorizers: their input, output and image sizes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Colorizer(nn.Module, ABC):
     """
 
     name: str = ""
-    """The name that :func:`colorlab.models.create_colorizer` knows it by."""
+    """The name that it was registered under, if it was (:func:`colorlab.register_colorizer`)."""
 
     stride: int = 1
     """Height and width must be multiples of this ..."""
@@ -29,14 +29,21 @@ class Colorizer(nn.Module, ABC):
     """... and at least this."""
 
     arguments: Mapping[str, Any] = MappingProxyType({})
-    """What its constructor was called with, as JSON can hold it; a weights file keeps it."""
+    """The arguments of its constructor, as JSON values; a weights file stores them."""
 
-    working_size: int = 64
+    working_size: int = 32
     """Side in pixels of the squares on which it does best: those it was trained on, unless a comparison of sizes
-    chose another (the cards of the weights say so). On much larger ones networks see other things."""
+    chose another (the cards of the weights say so). On much larger ones networks see other things. Of a network
+    that is not trained yet, the side of the images that it is trained on unless others are asked for."""
+
+    card: str = ""
+    """What is known about its weights, in Markdown, where they were loaded; a notebook shows it as the last line."""
+
+    def _repr_markdown_(self) -> str | None:
+        return self.card or None
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Colors for a batch of grays.
+        """Return colors for a batch of gray images.
 
         Args:
             lightness: ``(N, 1, H, W)`` in [-1, 1]; H and W multiples of :attr:`stride`.
@@ -52,10 +59,10 @@ class Colorizer(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, lightness: Tensor) -> Tensor:
-        """:meth:`forward` without its checks; what an architecture implements."""
+        """Compute :meth:`forward` without its checks; each architecture implements this."""
 
     def check_input(self, lightness: Tensor) -> None:
-        """Refuse what the architecture cannot take, saying what it can."""
+        """Raise an error that names the sizes that the architecture takes, if it does not take this one."""
         kind = self.name or type(self).__name__
         if lightness.dim() != 4 or lightness.shape[1] != 1:
             raise ValueError(
@@ -70,8 +77,61 @@ class Colorizer(nn.Module, ABC):
             )
 
     def accepted_size(self, pixels: int) -> int:
-        """The smallest height or width from ``pixels`` on that the network takes."""
+        """Return the smallest height or width of at least ``pixels`` that the network takes."""
         return max(self.smallest, -(-pixels // self.stride) * self.stride)
+
+
+class ModuleColorizer(Colorizer):
+    """Any network from lightness to a and b, as a colorizer.
+
+    Args:
+        network: gives ``(N, 2, H, W)`` for ``(N, 1, H, W)``. Which sizes it takes is tried out unless it says so in
+            ``stride`` and ``smallest``, as a :class:`Colorizer` does.
+
+    Raises:
+        ValueError: it gives something else.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        stride, smallest = getattr(network, "stride", None), getattr(network, "smallest", None)
+        self.stride = stride if isinstance(stride, int) else _stride(network)
+        self.smallest = smallest if isinstance(smallest, int) else self.stride
+        vars(self).update(vars(network).get("_colorizer", {}))
+
+    def predict(self, lightness: Tensor) -> Tensor:
+        """What the network gives."""
+        ab: Tensor = self.network(lightness)
+        return ab
+
+
+@torch.no_grad()
+def _stride(network: nn.Module) -> int:
+    """What height and width must be multiples of for a and b to have the size of the lightness."""
+    parameter = next(iter([*network.parameters(), *network.buffers()]), torch.empty(0))
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    problem = ""
+    try:
+        for stride in (1, 2, 4, 8, 16, 32, 64):
+            lightness = torch.zeros(1, 1, 64 + stride, 64 + stride, device=parameter.device)
+            try:
+                found = network(lightness)
+            except (RuntimeError, ValueError) as error:
+                problem = problem or f"fails: {error}"
+                continue
+            if isinstance(found, Tensor) and found.shape == (1, 2, *lightness.shape[-2:]):
+                return stride
+            given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            problem = f"gives {given}"
+    finally:
+        for module, training in modes:
+            module.training = training
+    raise ValueError(
+        f"{type(network).__name__} {problem} for lightness {tuple(lightness.shape)}; a colorizer gives a and b of "
+        "the same height and width, (N, 2, H, W), where both are multiples of some number up to 64 (its `stride`)"
+    )
 
 
 @torch.inference_mode()
@@ -90,14 +150,14 @@ def colored(model: Colorizer, rgb: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def colored_lab(model: Colorizer, lab: Tensor) -> Tensor:
-    """:func:`colored` for images whose Lab is known already, ``(N, 3, H, W)``."""
+    """Compute :func:`colored` for images whose Lab is already known, ``(N, 3, H, W)``."""
     lightness, _ = color.split(lab)
     ab = model(lightness).float()
     return color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(color.join(lightness, ab))))
 
 
 def start_gray(last: nn.Conv2d) -> nn.Conv2d:
-    """The last layer with all weights 0: training sets out from the gray baseline, not from random colors."""
+    """Set all weights of the last layer to 0, so that training starts from gray, not from random colors."""
     nn.init.zeros_(last.weight)
     if last.bias is not None:
         nn.init.zeros_(last.bias)
@@ -121,6 +181,6 @@ class ConstantColor(Colorizer):
         self.register_buffer("ab", torch.tensor(list(ab), dtype=torch.float32) / color.AB_SCALE)
 
     def predict(self, lightness: Tensor) -> Tensor:
-        """The one color, at the size of the input."""
+        """Return the constant color at the size of the input."""
         n, _, height, width = lightness.shape
         return self.ab.to(lightness.dtype).view(1, 2, 1, 1).expand(n, 2, height, width)

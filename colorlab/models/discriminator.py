@@ -1,4 +1,4 @@
-"""What every discriminator has in common: it is shown a colored image and says how real it looks."""
+"""The base class of all discriminators, which say how real a colored image looks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Discriminator(nn.Module, ABC):
     """
 
     name: str = ""
-    """The colorizer's name, which :func:`colorlab.models.create_discriminator` knows it by."""
+    """The colorizer's name, under which :func:`colorlab.models.create_discriminator` finds it."""
 
     smallest: int = 1
     """Height and width must be at least this."""
 
     def forward(self, lightness: Tensor, ab: Tensor) -> Tensor:
-        """Logits, ``(N, 1, h, w)``: one answer for each patch that the last layer looks at.
+        """Return logits, ``(N, 1, h, w)``: one for each patch that the last layer sees.
 
         Args:
             lightness: ``(N, 1, H, W)`` in [-1, 1].
@@ -34,7 +34,7 @@ class Discriminator(nn.Module, ABC):
         return self.judge(lightness, ab)
 
     def check_input(self, lightness: Tensor) -> None:
-        """Refuse what the layers cannot take, saying what they can."""
+        """Raise an error that names the sizes that the layers take, if they do not take this one."""
         height, width = lightness.shape[-2:]
         if min(height, width) < self.smallest:
             raise ValueError(
@@ -43,4 +43,4 @@ class Discriminator(nn.Module, ABC):
 
     @abstractmethod
     def judge(self, lightness: Tensor, ab: Tensor) -> Tensor:
-        """:meth:`forward` without its check; what an architecture implements."""
+        """Compute :meth:`forward` without its check; each architecture implements this."""

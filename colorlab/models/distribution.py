@@ -27,6 +27,8 @@ from torch.nn import functional as F
 
 from colorlab import color
 from colorlab.models.colorizer import Colorizer
+from colorlab.models.hinting import HintBranch
+from colorlab.models.registry import register_colorizer
 
 BIN_SIZE = 10.0
 """Side of a bin in Lab units."""
@@ -92,6 +94,7 @@ def gamut_bins(size: float = BIN_SIZE) -> Tensor:
     return torch.stack([a, b], dim=1)[inside]
 
 
+@register_colorizer("distribution")
 class DistributionColorizer(Colorizer):
     """Probabilities over colors, from a pretrained encoder.
 
@@ -100,7 +103,6 @@ class DistributionColorizer(Colorizer):
             (:meth:`load_imagenet` loads those).
     """
 
-    name = "distribution"
     stride = CELL
     smallest = 32
     working_size = 128
@@ -112,7 +114,6 @@ class DistributionColorizer(Colorizer):
         if not timm.is_model(backbone):  # which also keeps a weights file from naming something to download
             raise ValueError(f"no backbone {backbone!r} in timm; timm.list_models() names those there are")
         self.backbone = backbone
-        self.arguments = {"backbone": backbone}
         self.style = STYLES[DEFAULT_STYLE]
         self.styles = dict(STYLES)
         self.encoder: Any = timm.create_model(backbone, features_only=True, in_chans=1, pretrained=False)
@@ -146,11 +147,20 @@ class DistributionColorizer(Colorizer):
             _convolution(96 + CELL * c2 + CELL**2, 64), nn.Conv2d(64, 9 * CELL**2, kernel_size=1)
         )
 
+        self.hinting = HintBranch({4: 192, 2: 160, 1: 128}, attended=2)
+
     def train(self, mode: bool = True) -> DistributionColorizer:
         """Set training mode; the encoder's batch norms keep the statistics of its pretraining."""
         super().train(mode)
         self.encoder.eval()
         return self
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:  # noqa: ANN401  as torch has it
+        """Take up weights; those from before there were hints leave that branch at its beginning, without effect."""
+        if not any(key.startswith("hinting.") for key in state_dict):
+            own = {key: tensor for key, tensor in self.state_dict().items() if key.startswith("hinting.")}
+            state_dict = {**state_dict, **own}
+        return super().load_state_dict(state_dict, strict, assign)
 
     def encode(self, lightness: Tensor) -> list[Tensor]:
         """Return the encoder's features at strides 2, 4, 8, 16 and 32."""
@@ -158,27 +168,43 @@ class DistributionColorizer(Colorizer):
         features: list[Tensor] = self.encoder((level * 255 - 127) / 128)
         return features
 
-    def decode(self, lightness: Tensor, features: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def decode(self, lightness: Tensor, features: list[Tensor], hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return logits of the bins ``(N, bins, H/4, W/4)`` and logits of the mixture ``(N, 9·16, H/4, W/4)``."""
+
+        def hinted(x: Tensor, stride: int) -> Tensor:
+            return x if hints is None else self.hinting(x, hints, stride)
+
         f2, f4, f8, f16, f32 = features
         cells = F.pixel_unshuffle(lightness, CELL)
         x = self.dropout(self.top(f32) + self.summary(f32.mean(dim=(2, 3)))[:, :, None, None])
-        x = _double(self.up32(x), f16)
-        x = _double(self.up16(torch.cat([x, f16], dim=1)), f8)
-        x = _double(self.up8(torch.cat([x, f8], dim=1)), f4)
+        x = hinted(_double(self.up32(x), f16), 4)
+        x = hinted(_double(self.up16(torch.cat([x, f16], dim=1)), f8), 2)
+        x = hinted(_double(self.up8(torch.cat([x, f8], dim=1)), f4), 1)
         x = self.up4(torch.cat([x, f4, cells.to(x.dtype)], dim=1))
         mixture = self.mixing(torch.cat([x, F.pixel_unshuffle(f2, 2), cells.to(x.dtype)], dim=1))
         return self.to_logits(self.dropout(x)), mixture
 
-    def answer(self, lightness: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what :meth:`decode` makes of an image, for objectives: ``lightness`` as in :meth:`forward`."""
-        return self.decode(lightness, self.encode(lightness))
+    def answer(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`decode` makes of an image, for objectives: arguments as in :meth:`forward`."""
+        return self.decode(lightness, self.encode(lightness), hints)
 
-    def both_ways(self, lightness: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :meth:`answer`; in ``eval()`` mode with logits averaged over the image and its mirror image."""
+    def both_ways(
+        self, lightness: Tensor, hints: Tensor | None = None, features: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return :meth:`answer`; in ``eval()`` mode with logits averaged over the image and its mirror image.
+
+        Args:
+            lightness: as in :meth:`forward`.
+            hints: as in :meth:`forward`.
+            features: of the image and its mirror image as :meth:`encode` gave them, which spares encoding them again;
+                only in ``eval()`` mode.
+        """
         if self.training:
-            return self.answer(lightness)
-        logits, mixture = self.answer(torch.cat([lightness, lightness.flip(-1)]))
+            return self.answer(lightness, hints)
+        both = torch.cat([lightness, lightness.flip(-1)])
+        if hints is not None:
+            hints = torch.cat([hints, hints.flip(-1)])
+        logits, mixture = self.answer(both, hints) if features is None else self.decode(both, features, hints)
         image, mirrored = logits.chunk(2)
         return (image + mirrored.flip(-1)) / 2, mixture.chunk(2)[0]
 
@@ -193,29 +219,36 @@ class DistributionColorizer(Colorizer):
         for i, parameter in enumerate(self.encoder.parameters()):
             parameter.requires_grad_(i >= last)
 
-    def forward(self, lightness: Tensor, style: Style | None = None) -> Tensor:
-        """Return colors as every colorizer does, chosen by ``style`` or else by the model's own."""
-        self.check_input(lightness)
-        return self.predict(lightness, style)
+    def forward(self, lightness: Tensor, style: Style | None = None, hints: Tensor | None = None) -> Tensor:
+        """Return colors as every colorizer does.
 
-    def predict(self, lightness: Tensor, style: Style | None = None) -> Tensor:
+        Args:
+            lightness: ``(N, 1, H, W)`` in [-1, 1].
+            style: how colors are chosen; by default the model's own.
+            hints: ``(N, 3, H/4, W/4)`` known a and b by cells, in Lab units, and a mask of 0 and 1.
+        """
+        self.check_input(lightness)
+        return self.predict(lightness, style, hints)
+
+    def predict(self, lightness: Tensor, style: Style | None = None, hints: Tensor | None = None) -> Tensor:
         """Return the color that a style, by default the model's own, chooses: ``(N, 2, H, W)`` in network units."""
-        return self.chosen_color(self.both_ways(lightness), style)
+        return self.chosen_color(self.both_ways(lightness, hints), style)
 
     def chosen_color(self, answer: tuple[Tensor, Tensor], style: Style | None = None) -> Tensor:
         """Return the color, in network units, that a style chooses from what :meth:`answer` gave."""
         logits, mixture = answer
         return mixed(self.choose(logits.float(), style or self.style), mixture) / color.AB_SCALE
 
-    def distribution(self, lightness: Tensor, style: Style | None = None) -> Tensor:
+    def distribution(self, lightness: Tensor, style: Style | None = None, hints: Tensor | None = None) -> Tensor:
         """Return the probability of each bin at each cell: ``(N, bins, H/4, W/4)``, summing to 1 over the bins.
 
         Args:
             lightness: as in :meth:`forward`.
             style: whose temperature and prior correction apply; None is what the network believes.
+            hints: as in :meth:`forward`.
         """
         self.check_input(lightness)
-        logits, _ = self.both_ways(lightness)
+        logits, _ = self.both_ways(lightness, hints)
         return self.tempered(logits.float(), style or Style()).softmax(dim=1)
 
     def tempered(self, logits: Tensor, style: Style) -> Tensor:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from colorlab.models.discriminator import Discriminator
-from colorlab.models.layers import Contract
-from colorlab.models.unet import UNET32, UNET224, Layer
+from colorlab.models.registry import register_colorizer
+from colorlab.models.unet import UNET32, UNET224, Layer, UNet
 
 
 class NazeriDiscriminator(Discriminator):
-    """Sees L, a and b; halves the image layer by layer, then asks one question of what is left.
+    """Judge L, a and b: halve the image layer by layer, then give one logit for each remaining place.
 
     4×4 convolutions, each followed by leaky ReLU (slope 0.2) and batch norm, and a last convolution to one channel:
     one answer an image at 32 pixels (2,760,513 parameters), nine overlapping ones at 224 (15,350,593). The seed
@@ -34,7 +34,7 @@ class NazeriDiscriminator(Discriminator):
         channels = 3
         for layer in layers:
             modules += [
-                Contract(channels, layer.channels, layer.stride),
+                nn.Conv2d(channels, layer.channels, kernel_size=4, stride=layer.stride, padding=1),
                 nn.LeakyReLU(0.2, inplace=True),
                 nn.BatchNorm2d(layer.channels),
             ]
@@ -42,7 +42,7 @@ class NazeriDiscriminator(Discriminator):
         self.layers = nn.Sequential(*modules, nn.Conv2d(channels, 1, kernel_size=last))
 
     def judge(self, lightness: Tensor, ab: Tensor) -> Tensor:
-        """``(N, 1, H, W)`` and ``(N, 2, H, W)`` → logits ``(N, 1, h, w)``."""
+        """Return logits ``(N, 1, h, w)`` for ``(N, 1, H, W)`` and ``(N, 2, H, W)``."""
         logits: Tensor = self.layers(torch.cat([lightness, ab], dim=1))
         return logits
 
@@ -55,6 +55,18 @@ def nazeri_discriminator32() -> NazeriDiscriminator:
 def nazeri_discriminator224() -> NazeriDiscriminator:
     """For 224 pixels: 224 → 112 → 56 → 28 → 14 → 7 → 6 → 5 → 3×3 answers."""
     return NazeriDiscriminator("nazerigan224", UNET224.contracting, last=3)
+
+
+@register_colorizer("nazerigan32", discriminator=nazeri_discriminator32)
+def nazerigan32() -> UNet:
+    """Return the generator for small images, ``unet32``'s network."""
+    return UNet("nazerigan32", UNET32)
+
+
+@register_colorizer("nazerigan224", size=224, discriminator=nazeri_discriminator224)
+def nazerigan224() -> UNet:
+    """Return the generator for images of 224 pixels, ``unet224``'s network."""
+    return UNet("nazerigan224", UNET224)
 
 
 def _smallest(layers: tuple[Layer, ...], last: int) -> int:

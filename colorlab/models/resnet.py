@@ -1,4 +1,4 @@
-"""``resnet``: the first two stages of a ResNet-18 look, six small convolutions paint.
+"""``resnet``: the first two stages of a ResNet-18 as encoder, six small convolutions as decoder.
 
 The encoder is the image-classification network of He et al. cut off where it has reduced the image eightfold
 and knows textures but not yet objects; the head brings its 128 channels back to full size, as in Iizuka et al.,
@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from colorlab.models.colorizer import Colorizer, start_gray
+from colorlab.models.registry import register_colorizer
 
 
+@register_colorizer("resnet")
 class ResNetColorizer(Colorizer):
     """954,722 parameters; any size that is a multiple of 8.
 
@@ -26,7 +28,6 @@ class ResNetColorizer(Colorizer):
     by 8 to 10 % after 600 steps on CIFAR-10.
     """
 
-    name = "resnet"
     stride = 8
     smallest = 8
 
@@ -51,7 +52,7 @@ class ResNetColorizer(Colorizer):
         )  # → (N, 2, H, W)
 
     def predict(self, lightness: Tensor) -> Tensor:
-        """``(N, 1, H, W)`` → ``(N, 2, H, W)``."""
+        """Return a and b, ``(N, 2, H, W)``, for lightness ``(N, 1, H, W)``."""
         features: Tensor = self.encoder(lightness)
         ab: Tensor = self.head(features)
         return ab

@@ -1,7 +1,7 @@
-"""U-Nets: a contracting and an expanding path, with bridges between layers of equal size.
+"""U-Nets: a contracting and an expanding path, with skip connections between layers of equal size.
 
-Ronneberger et al. let each expanding layer see its twin on the way down, so that a small bottleneck decides
-*what* is in the image while the bridges keep *where* its edges are; Nazeri et al. took it to colorization,
+Ronneberger et al. let each expanding layer see the contracting layer of its size, so that a small bottleneck decides
+*what* is in the image while the skip connections keep *where* its edges are; Nazeri et al. took it to colorization,
 where the gray image's edges are the color's edges. One class builds every U-Net of the project from a
 :class:`UNetDescription`. Notebook ``04_unet`` walks through it.
 
@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from colorlab.models.colorizer import Colorizer, start_gray
-from colorlab.models.layers import Contract, Expand, concatenate
+from colorlab.models.registry import register_colorizer
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class UNet(Colorizer):
     convolution and tanh give a and b. ``unet32`` has 6,297,026 parameters and takes multiples of 16; ``unet224`` has
     41,957,826 and takes multiples of 32, from 96 on.
 
-    The seed's architecture, trained toward another target: the seed asked its tanh, which starts at 0, for
-    (ab + 128)/255, where 0 means the deepest blue-green and gray is 0.5. Here gray is 0
+    The original framework's architecture, trained toward another target. There the tanh, which starts at 0, was asked
+    for (ab + 128)/255, where 0 means the deepest blue-green and gray is 0.5; here gray is 0
     (:func:`colorlab.color.split`), which lowered the squared error by 35 to 40 % after 500 steps on CIFAR-10.
     """
 
@@ -104,7 +105,7 @@ class UNet(Colorizer):
         for layer in description.contracting:
             self.down.append(
                 nn.Sequential(
-                    Contract(channels, layer.channels, layer.stride),
+                    nn.Conv2d(channels, layer.channels, kernel_size=4, stride=layer.stride, padding=1),
                     nn.LeakyReLU(0.2, inplace=True),
                     nn.BatchNorm2d(layer.channels),
                 )
@@ -112,29 +113,41 @@ class UNet(Colorizer):
             channels = layer.channels
         self.up = nn.ModuleList()
         # What each expanding layer is concatenated with: the contracting layers backwards, without the bottleneck.
-        bridges = [layer.channels for layer in description.contracting[-2::-1]] + [0]
-        for layer, bridge in zip(description.expanding, bridges, strict=True):
+        skip_channels = [layer.channels for layer in description.contracting[-2::-1]] + [0]
+        for layer, skip in zip(description.expanding, skip_channels, strict=True):
             self.up.append(
                 nn.Sequential(
-                    Expand(channels, layer.channels, layer.stride),
+                    nn.ConvTranspose2d(channels, layer.channels, kernel_size=4, stride=layer.stride, padding=1),
                     nn.ReLU(inplace=True),
                     nn.BatchNorm2d(layer.channels),
                 )
             )
-            channels = layer.channels + bridge
+            channels = layer.channels + skip
         self.to_ab = start_gray(nn.Conv2d(channels, 2, kernel_size=1))
 
     def predict(self, lightness: Tensor) -> Tensor:
         """``(N, 1, H, W)`` → ``(N, 2, H, W)``."""
         x = lightness
-        twins: list[Tensor] = []
+        skips: list[Tensor] = []
         for down in self.down:
             x = down(x)
-            twins.append(x)
-        twins.pop()  # the bottleneck is nobody's twin
+            skips.append(x)
+        skips.pop()  # the bottleneck has no counterpart
         for up in self.up:
             x = up(x)
-            if twins:
-                x = concatenate(x, twins.pop())
+            if skips:
+                x = torch.cat([x, skips.pop()], dim=1)
         ab: Tensor = self.to_ab(x)
         return ab.tanh()
+
+
+@register_colorizer("unet32")
+def unet32() -> UNet:
+    """Return the U-Net for small images, trained by regression."""
+    return UNet("unet32", UNET32)
+
+
+@register_colorizer("unet224", size=224)
+def unet224() -> UNet:
+    """Return the U-Net for images of 224 pixels, trained by regression."""
+    return UNet("unet224", UNET224)

@@ -1,4 +1,4 @@
-"""Weights as safetensors files that can be used alone.
+"""Weights as safetensors files that need nothing else to be used.
 
 A file holds the tensors, and in its header all that is needed to use them: the model's name, the value ranges of
 its input and output, the classes and options it was trained with, and the versions it was written with. Nothing
@@ -20,10 +20,11 @@ from safetensors.torch import save_file
 
 import colorlab
 from colorlab.color import AB_SCALE, LIGHTNESS_CENTER
-from colorlab.models.classifiers import Classifier, create_classifier
-from colorlab.models.colorizer import Colorizer
+from colorlab.models.classifiers import CLASSIFIERS, Classifier, create_classifier
+from colorlab.models.colorizer import Colorizer, ModuleColorizer
 from colorlab.models.distribution import DEFAULT_STYLE, DistributionColorizer, Style
-from colorlab.models.names import create_colorizer
+from colorlab.models.registry import COLORIZERS, create_colorizer
+from colorlab.registry import Registry
 
 Network = TypeVar("Network", Colorizer, Classifier)
 
@@ -39,7 +40,7 @@ def save_weights(
     *,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Write a network's weights to ``path`` (``.safetensors``), all at once or not at all.
+    """Write a network's weights to ``path`` (``.safetensors``), atomically.
 
     Args:
         model: made by :func:`colorlab.models.create_colorizer` or :func:`colorlab.models.create_classifier`.
@@ -57,28 +58,46 @@ def save_weights(
         tensors[key] = tensor.detach().to("cpu", wanted).contiguous()
     header = {
         "model_name": model.name,
+        "class": _class_of(model),
+        "arguments": dict(model.arguments),
         **_colorizer_facts(model),
         "ranges": _RANGES,
         "versions": {"colorlab": colorlab.__version__, "torch": str(torch.__version__)},
         **(facts or {}),
     }
+    try:
+        text = json.dumps(header)
+    except TypeError as error:
+        raise ValueError(
+            f"what {model.name or _class_of(model)} was constructed with cannot be saved with its weights: {error}; "
+            "let its constructor take numbers, strings and lists"
+        ) from error
     unfinished = path.with_name(path.name + ".part")
-    save_file(tensors, unfinished, metadata={_HEADER: json.dumps(header)})
+    save_file(tensors, unfinished, metadata={_HEADER: text})
     os.replace(unfinished, path)
 
 
+def _class_of(model: Colorizer | Classifier) -> str:
+    """Where the network was registered, or else where its class stands, as ``module.Class``."""
+    registry: Registry[Any] = CLASSIFIERS if isinstance(model, Classifier) else COLORIZERS
+    if model.name in registry:
+        return registry.origin(model.name)
+    kind = type(model.network) if isinstance(model, ModuleColorizer) else type(model)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 def _colorizer_facts(model: Colorizer | Classifier) -> dict[str, object]:
-    """What a colorizer is made with and how it chooses colors."""
+    """Return what a colorizer is made with and how it chooses colors."""
     if not isinstance(model, Colorizer):
         return {}
-    facts: dict[str, object] = {"working_size": model.working_size, "arguments": dict(model.arguments)}
+    facts: dict[str, object] = {"working_size": model.working_size}
     if isinstance(model, DistributionColorizer):
         facts["styles"] = {name: asdict(style) for name, style in model.styles.items()}
     return facts
 
 
 def describe_weights(path: str | Path) -> Mapping[str, Any]:
-    """What :func:`save_weights` wrote about a file, without loading its tensors.
+    """Return what :func:`save_weights` wrote about a file, without loading its tensors.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -99,52 +118,58 @@ def describe_weights(path: str | Path) -> Mapping[str, Any]:
         header = json.loads(metadata.get(_HEADER, ""))
     except ValueError:
         header = None
-    if not isinstance(header, dict) or not header.keys() >= {"model_name", "ranges"}:
+    if not isinstance(header, dict) or not isinstance(header.get("model_name"), str) or "ranges" not in header:
         raise ValueError(f"{path} was not written by colorlab: it does not say which model it belongs to")
     return header
 
 
 def load_weights(path: str | Path) -> Colorizer:
-    """The colorizer stored in ``path``, in ``eval()`` mode, float32, on the CPU.
+    """Return the colorizer stored in ``path``, in ``eval()`` mode, float32, on the CPU.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, of another kind, of an unknown model, or its tensors are not that model's.
     """
     header = describe_weights(path)
-    model = _load(path, header, lambda: create_colorizer(header["model_name"], **header.get("arguments", {})))
+    model = _load(
+        path, header, COLORIZERS, lambda: create_colorizer(header["model_name"], **header.get("arguments", {}))
+    )
     try:
         if isinstance(model, DistributionColorizer) and "styles" in header:
             model.styles = {name: Style(**values) for name, values in header["styles"].items()}
             model.style = model.styles[DEFAULT_STYLE]
-        size = header.get("working_size", model.working_size)
+        size = header.get("working_size", 64)  # as it was before files said so
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"a working size of {size!r}")
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: its header holds what no {model.name} has ({error})") from error
+        raise ValueError(f"{path} is damaged: its header does not fit a {model.name} ({error})") from error
     model.working_size = size
     return model
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """The classifier stored in ``path``, as :func:`load_weights` loads a colorizer; it knows its classes' names.
+    """Return the classifier stored in ``path``, with the names of its classes.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: as :func:`load_weights`.
     """
     header = describe_weights(path)
-    return _load(
-        path, header, lambda: create_classifier(header["model_name"], header.get("classes", ()), pretrained=False)
-    )
+    arguments = {**header.get("arguments", {}), "pretrained": False, "classes": header.get("classes", ())}
+    return _load(path, header, CLASSIFIERS, lambda: create_classifier(header["model_name"], **arguments))
 
 
-def _load(path: str | Path, header: Mapping[str, Any], create: Callable[[], Network]) -> Network:
-    """What both have in common: the checks, the tensors, ``eval()``."""
+def _load(
+    path: str | Path, header: Mapping[str, Any], registry: Registry[Any], create: Callable[[], Network]
+) -> Network:
+    """Check the file and load its tensors, for colorizers and classifiers alike."""
     if header["ranges"] != _RANGES:
         raise ValueError(
             f"{path} was trained with other value ranges ({header['ranges']}) than this colorlab's ({_RANGES})"
         )
+    name, origin = header["model_name"], header.get("class", "")
+    if name not in registry and origin and not origin.startswith("colorlab."):
+        raise ValueError(_missing(path, name, origin, registry))
     try:
         model = create()
     except Exception as error:  # what a header holds may be of any type
@@ -159,3 +184,18 @@ def _load(path: str | Path, header: Mapping[str, Any], create: Callable[[], Netw
             f"the tensors in {path} are not those of a {header['model_name']}, as which it was saved"
         ) from error
     return model.eval()
+
+
+def _missing(path: str | Path, name: str, origin: str, registry: Registry[Any]) -> str:
+    """A sentence about weights whose network nobody has registered, and the way out."""
+    module, _, kind = origin.rpartition(".")
+    decorator = f"@colorlab.register_{registry.kind}"
+    if not name:
+        return (
+            f'{path} holds weights of {origin}, which had no name when they were saved; write {decorator}("name") '
+            "above the class and save them again"
+        )
+    way = f"import {module} first (on the command line: --import {module})"
+    if module == "__main__":
+        way = "run the cell or script that does it first"
+    return f"{path} holds weights of the {registry.kind} {name!r}, as which {kind} is registered: {way}"

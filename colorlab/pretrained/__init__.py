@@ -7,14 +7,16 @@ it is asked for the trunk ``colorlab``.
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
 
-from colorlab.models import Classifier, Colorizer, load_weights
+from colorlab.models import COLORIZERS, Classifier, Colorizer, describe_weights, load_weights
 from colorlab.models import load_classifier as load_classifier_file
+from colorlab.registry import did_you_mean
 
 _FOLDER = Path(__file__).parent
 
@@ -31,16 +33,73 @@ FILES: dict[str, str] = {name: sha256 for kind in _SHIPPED.values() for name, sh
 """Every file that ships, without its ending, and its SHA-256."""
 
 
-def load(name: str | None = None) -> Colorizer:
-    """A colorizer with the weights that ship, in ``eval()`` mode on the CPU.
+def load(model: str | Path | None = None) -> Colorizer:
+    """Return a colorizer with trained weights, in ``eval()`` mode on the CPU; a notebook shows its card.
+
+    Weights stay loaded: another call with the same name gives a copy of them, which is the caller's to change.
 
     Args:
-        name: one of :data:`NAMES`; ``None`` is the first.
+        model: one of :data:`NAMES`; the path of a weights file, such as ``output/my-run/best.safetensors``; ``None``
+            is the first of :data:`NAMES`.
 
     Raises:
-        ValueError: an unknown name, or a file whose SHA-256 is not the one it was shipped with.
+        ValueError: an unknown name, a file that is damaged or whose network is not registered, or one that is no
+            longer what it was shipped as.
+        FileNotFoundError: there is no such file.
     """
-    return load_weights(path(NAMES[0] if name is None else name, among=NAMES))
+    return copy.deepcopy(loaded(model))
+
+
+def loaded(model: str | Path | None = None, device: str = "cpu") -> Colorizer:
+    """:func:`load` without the copy, on a device, for use inside the package: nobody may change it."""
+    if model is None or (isinstance(model, str) and model in NAMES):
+        name = model or NAMES[0]
+        file, text = path(str(name), among=NAMES), card(str(name))
+    elif isinstance(model, Path) or model.endswith(".safetensors") or "/" in model:
+        file, text = Path(model).expanduser(), ""
+        if not file.is_file():
+            raise FileNotFoundError(f"no weights at {file}")
+    else:
+        path(model, among=NAMES)  # which raises
+        raise AssertionError
+    facts = file.stat()
+    return _loaded(file.absolute(), facts.st_mtime_ns, facts.st_size, text, device)
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(file: Path, changed: int, size: int, text: str, device: str) -> Colorizer:
+    model = load_weights(file)
+    model.card = text or _own_card(file)
+    return model.to(device).requires_grad_(requires_grad=False)
+
+
+def _own_card(file: Path) -> str:
+    """What a weights file says about itself, in Markdown."""
+    header = describe_weights(file)
+    options = header.get("options", {})
+    wanted = (
+        "dataset_name",
+        "also_train_on",
+        "image_size",
+        "loss",
+        "learning_rate",
+        "train_batch_size",
+        "max_epochs",
+    )
+    facts = {"epoch": header.get("epoch"), **{name: options.get(name) for name in wanted}}
+    lines = [f"| {name} | {value} |" for name, value in facts.items() if value not in (None, [])]
+    return "\n".join(
+        [f"# {header['model_name']}, from {file.name}", "", "| option | value |", "| --- | --- |", *lines]
+    )
+
+
+def list_models(*, trained: bool = True) -> list[str]:
+    """Return the names of the models that ship with weights, the default first.
+
+    Args:
+        trained: with False, the names of the networks that ``train`` makes instead, registered ones included.
+    """
+    return list(NAMES if trained else COLORIZERS)
 
 
 def load_classifier(dataset_name: str) -> Classifier:
@@ -72,8 +131,13 @@ def path(name: str, *, among: Collection[str] = FILES.keys()) -> Path:
     """
     if name not in among:
         raise ValueError(
-            f"no weights named {name!r} ship with colorlab; there are {', '.join(among)}. "
-            "Weights of your own are loaded by --model-path, or colorlab.models.load_weights(path)"
+            f"no weights named {name!r} ship with colorlab; there are {', '.join(among)}{did_you_mean(name, among)}. "
+            + (
+                f"colorlab.train({name!r}, data) trains a {name}"
+                if name in COLORIZERS
+                else "Weights of your own are "
+                "given as a path (on the command line: --model-path), such as output/my-run/best.safetensors"
+            )
         )
     file = _FOLDER / f"{name}.safetensors"
     check(file, FILES[name])

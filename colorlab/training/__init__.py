@@ -6,7 +6,7 @@ from colorlab.training.classification import ClassifierOptions, ClassifierTraini
 from colorlab.training.colorizer import CollapseWarning, Training, train
 from colorlab.training.history import History
 from colorlab.training.loop import Progress, StopRequest, TrainingDivergedError
-from colorlab.training.objectives import OBJECTIVES
+from colorlab.training.objectives import OBJECTIVES, register_objective
 from colorlab.training.options import TrainingOptions
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Training",
     "TrainingDivergedError",
     "TrainingOptions",
+    "register_objective",
     "train",
     "train_classifier",
 ]

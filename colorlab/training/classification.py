@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LRScheduler, StepLR
 
-from colorlab.models import CLASSIFIER_NAMES, Classifier, ClassifierName, create_classifier, save_weights
+from colorlab.models import CLASSIFIERS, Classifier, ClassifierName, create_classifier, save_weights
 from colorlab.training.distributed import Processes, processes
-from colorlab.training.history import History
+from colorlab.training.history import History, Result
 from colorlab.training.learner import Learner, schedule
 from colorlab.training.loop import Run, progress, steps_per_epoch
 from colorlab.training.options import RunOptions
@@ -24,23 +23,17 @@ class ClassifierOptions(RunOptions):
     """Train a classifier."""
 
     classifier_name: ClassifierName = "vgg16"
-    """vgg16; small, for two CPU cores at 32 pixels; squeeze, at 64."""
+    """vgg16; small, for two CPU cores at 32 pixels; squeeze, at 64; or one of your own."""
     pretrained: bool = True
     """Let vgg16 start from ImageNet's weights (528 MB), its convolutions frozen."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_choices({"classifier_name": CLASSIFIER_NAMES})
+        self._check_choices({"classifier_name": tuple(CLASSIFIERS)})
 
 
-@dataclass(frozen=True)
-class ClassifierTraining:
-    """A run that has come to its end, or was stopped; see :class:`colorlab.training.Training`."""
-
-    model: Classifier
-    history: History
-    folder: Path
-    stopped: bool = False
+class ClassifierTraining(Result[Classifier]):
+    """A run of :func:`train_classifier`."""
 
 
 class Classification(Learner):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import csv
+import html
 import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass
@@ -48,3 +55,39 @@ class History:
         writer.writeheader()
         writer.writerows(self.rows)
         return text.getvalue()
+
+
+@dataclass(frozen=True, repr=False)
+class Result(Generic[Network]):
+    """A training run that has come to its end, or was stopped. A notebook shows its curves and its table.
+
+    Attributes:
+        model: the network after the last batch, in ``eval()`` mode.
+        history: losses and images by epoch.
+        folder: where the run's files lie.
+        stopped: whether it was interrupted before its last epoch; ``resume`` goes on.
+    """
+
+    model: Network
+    history: History
+    folder: Path
+    stopped: bool = False
+
+    def __repr__(self) -> str:
+        rows = self.history.rows
+        losses = [row["val_loss"] for row in rows]
+        course = f"validation loss {losses[0]:.4g} → {losses[-1]:.4g}, " if losses else ""
+        name = getattr(self.model, "name", "") or type(self.model).__name__
+        epochs = f"{len(rows)} epoch{'' if len(rows) == 1 else 's'}{', stopped early' * self.stopped}"
+        return f"{type(self).__name__}({name}, {epochs}, {course}files in {self.folder})"
+
+    def _repr_html_(self) -> str:
+        table = self.history.table()
+        parts = [f"<p><code>{html.escape(repr(self))}</code></p>"]
+        with contextlib.suppress(ImportError):  # without matplotlib, the table alone
+            from colorlab import plots
+
+            if len(table):
+                image = base64.b64encode(plots.png(plots.figure(self))).decode()
+                parts.append(f'<img src="data:image/png;base64,{image}" alt="Loss by epoch">')
+        return "".join([*parts, table.to_html(float_format="{:.4g}".format)])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from colorlab import color, pretrained
-from colorlab.models import Colorizer, Discriminator, DistributionColorizer, create_colorizer, load_weights
+from colorlab.models import Colorizer, Discriminator, DistributionColorizer, create_colorizer, load_weights, name_of
 from colorlab.models.backbones import imagenet_state, package_name
 from colorlab.training.distributed import Processes, with_global_batch_norm
 from colorlab.training.options import RunOptions, TrainingOptions
@@ -130,7 +130,7 @@ class Learner(ABC):
 
 
 def begin_colorizer(options: TrainingOptions) -> Colorizer:
-    """Return the colorizer that training starts with: from ``options.initial_weights``, else a new one.
+    """Return the colorizer that training starts with: a given one, that of ``initial_weights``, or a new one.
 
     A new one is random; where it has an encoder whose ImageNet weights are installed, the encoder starts from those.
 
@@ -138,7 +138,8 @@ def begin_colorizer(options: TrainingOptions) -> Colorizer:
         ValueError: these are the weights of another architecture.
     """
     model = create_colorizer(options.model_name)
-    if options.initial_weights is None and isinstance(model, DistributionColorizer):
+    new = not isinstance(options.model_name, nn.Module)
+    if new and options.initial_weights is None and isinstance(model, DistributionColorizer):
         load_encoder(model)
     if options.initial_weights is not None:
         earlier = load_weights(options.initial_weights)
@@ -147,7 +148,7 @@ def begin_colorizer(options: TrainingOptions) -> Colorizer:
         except RuntimeError as error:
             raise ValueError(
                 f"initial_weights {options.initial_weights} are those of {earlier.name}, which "
-                f"{options.model_name} cannot take over"
+                f"{name_of(options.model_name)} cannot take over"
             ) from error
     return model
 

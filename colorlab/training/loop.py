@@ -126,9 +126,9 @@ class Run:
         }
         self.datasets = trainset, valset
         self.train_loader, self.order = create_loader(
-            trainset, options.train_batch_size, seed=options.seed, max_shift=options.max_shift, **shared
+            trainset, options.batch_size, seed=options.seed, max_shift=options.max_shift, **shared
         )
-        self.val_loader, _ = create_loader(valset, options.val_batch_size, **shared)
+        self.val_loader, _ = create_loader(valset, options.validation_batch_size, **shared)
         self.position = Position()
         self.stopped = False
 
@@ -341,7 +341,7 @@ class Run:
 
 def steps_per_epoch(options: RunOptions, images: int, processes: Processes) -> int:
     """Batches in an epoch, which schedules need to know before a :class:`Run` is made."""
-    return len(BatchOrder(images, options.train_batch_size, options.seed, processes=processes.count))
+    return len(BatchOrder(images, options.batch_size, options.seed, processes=processes.count))
 
 
 def progress(run: Run, label: str, *, drawn: bool = True) -> tqdm:

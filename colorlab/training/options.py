@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import torch
 import tyro
+from torch import nn
+from torch.utils.data import Dataset, Subset
 
-from colorlab.data import MIN_AREA, ImageDataset, Mixture, Split, Unreadable, create_dataset
-from colorlab.data.names import check_name
-from colorlab.models import COLORIZER_NAMES, ColorizerName, has_discriminator
+from colorlab.data import MIN_AREA, Data, ImageDataset, Mixture, Split, Unreadable, create_dataset
+from colorlab.data.crops import THUMBNAIL
+from colorlab.data.given import given_dataset
+from colorlab.data.names import check_name, describe, options_of
+from colorlab.devices import core_count, find_device
+from colorlab.models import COLORIZERS, DistributionColorizer, Model, has_discriminator, name_of, size_of
+from colorlab.registry import did_you_mean
+from colorlab.training.objectives import OBJECTIVES, Loss
 
-Loss = Literal["auto", "mse", "l1", "huber", "cross_entropy"]
+if TYPE_CHECKING:
+    _Data = Data
+else:
+    _Data = str  # so that the help says once which datasets there are
+
 Schedule = Literal["auto", "one-cycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
-# What may differ between a run and its continuation: nothing of it touches a weight.
+# What may differ between a run and its continuation: nothing of it touches a weight, but for a device's rounding.
 _FREE_ON_RESUME = frozenset(
     {
         "output_root_path",
@@ -28,6 +40,7 @@ _FREE_ON_RESUME = frozenset(
         "initial_weights",  # long left behind
         "batch_output_frequency",
         "checkpoint_minutes",
+        "device",
         "keep_every",
         "loader_workers",
         "resume",
@@ -35,21 +48,44 @@ _FREE_ON_RESUME = frozenset(
 )
 
 
+FRAMEWORK2019 = frozenset(
+    {
+        "seed",
+        "experiment_name",
+        "model_name",
+        "dataset_name",
+        "dataset_root_path",
+        "use_dataset_archive",
+        "output_root_path",
+        "max_epochs",
+        "train_batch_size",
+        "val_batch_size",
+        "batch_output_frequency",
+        "max_images",
+        "model_suffix",
+        "model_path",
+        "eval_root_path",
+        "eval_type",
+    }
+)
+"""The options of the framework of 2019, which are accepted everywhere, also where they make no difference."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Options of any training run. Names and defaults of the first block are the seed's."""
+    """Options of any training run. Names of the first block are those of the framework of 2019."""
 
     seed: int = 0
     """Random seed; every number is one, 0 too."""
     experiment_name: str = "experiment_name"
     """Folder of this run under the output root."""
-    dataset_name: str = "placeholder"
-    """placeholder, cifar10, places100, places205, places365, or the path of an own folder or tar."""
+    dataset_name: Data = "placeholder"
+    """A dataset's name, or the path of a folder or tar of images; in Python also a torch Dataset."""
     dataset_root_path: Path = Path("data")
-    """Where data sets lie, each in a folder of its name."""
-    also_train_on: tuple[str, ...] = ()
+    """Where datasets lie, each in a folder of its name."""
+    also_train_on: tuple[_Data, ...] = ()
     """Further datasets whose training images are added."""
-    validate_on: str | None = None
+    validate_on: _Data | None = None
     """Dataset to validate on; None: that of dataset_name."""
     use_dataset_archive: Annotated[bool, tyro.conf.FlagConversionOff] = False
     """Read <name>.tar in place of the folder."""
@@ -57,15 +93,15 @@ class RunOptions:
     """Where the folders of runs lie."""
     max_epochs: int = 5
     """Passes over the training images."""
-    train_batch_size: int = 100
-    """Images in a training step, all processes together."""
-    val_batch_size: int = 100
-    """Images in a validation step."""
+    train_batch_size: int | None = None
+    """Images in a training step, all processes together; None: 100, or as many as have the pixels of 16 of 224²."""
+    val_batch_size: int | None = None
+    """Images in a validation step; None: as for training."""
     batch_output_frequency: int = 1
     """Batches between two looks at the loss."""
 
-    image_size: int = 32
-    """Side of the images in pixels."""
+    image_size: int | None = None
+    """Side of the images in pixels; None: the model's own."""
     max_shift: int = 0
     """Move training images at random by up to so many pixels."""
     min_crop_area: float = MIN_AREA
@@ -95,14 +131,12 @@ class RunOptions:
         for name in ("output_root_path", "dataset_root_path"):
             object.__setattr__(self, name, Path(getattr(self, name)))  # strings are welcome in notebooks
         self._check_choices({"precision": get_args(Precision), "unreadable": get_args(Unreadable)})
-        object.__setattr__(self, "also_train_on", tuple(map(str, self.also_train_on)))
-        for dataset_name in (self.dataset_name, *self.also_train_on, self.validate_on):
-            if dataset_name is not None:
-                check_name(dataset_name)
+        object.__setattr__(self, "also_train_on", tuple(self.also_train_on))
+        for data in (self.dataset_name, *self.also_train_on, self.validate_on):
+            if data is not None:
+                check_name(data)
         if not 0 < self.min_crop_area <= 1:
             raise ValueError(f"min_crop_area must lie in (0, 1], got {self.min_crop_area}")
-        if self.use_dataset_archive and self.dataset_name in ("placeholder", "cifar10"):
-            raise ValueError(f"use_dataset_archive is for the Places data sets; {self.dataset_name} is no tar")
         for name in (
             "train_batch_size",
             "val_batch_size",
@@ -110,7 +144,8 @@ class RunOptions:
             "image_size",
             "accumulation_steps",
         ):
-            if getattr(self, name) < 1:
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in (
             "max_epochs",
@@ -122,35 +157,76 @@ class RunOptions:
         ):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.max_shift >= self.image_size:
-            raise ValueError(f"max_shift must be less than image_size, {self.image_size}, got {self.max_shift}")
+        if self.max_shift >= self.size:
+            raise ValueError(f"max_shift must be less than image_size, {self.size}, got {self.max_shift}")
         if not self.experiment_name or Path(self.experiment_name).is_absolute() or ".." in self.experiment_name:
             raise ValueError(
                 f"experiment_name must name a folder under the output root, got {self.experiment_name!r}"
             )
+        self._refuse_idle()
 
     def _check_choices(self, choices: dict[str, tuple[str, ...]]) -> None:
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if value not in allowed:
+                hint = did_you_mean(value, allowed)
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}{hint}")
 
     @property
     def folder(self) -> Path:
         """Where the run writes: ``<output_root_path>/<experiment_name>``."""
         return self.output_root_path / self.experiment_name
 
-    def dataset(self, split: Split) -> ImageDataset:
-        """One split of the run's data, at the run's size: all training images, or those to validate on."""
-        if split == "train":
-            parts = [self._dataset(name, split) for name in (self.dataset_name, *self.also_train_on)]
-            return Mixture(parts) if len(parts) > 1 else parts[0]
-        return self._dataset(self.validate_on or self.dataset_name, split)
+    @property
+    def size(self) -> int:
+        """Side of the images in pixels: ``image_size``, or the model's own."""
+        return self.image_size or self._own_size
 
-    def _dataset(self, name: str, split: Split) -> ImageDataset:
+    @property
+    def _own_size(self) -> int:
+        return 32
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a training step: ``train_batch_size``, or as many as fit."""
+        return self.train_batch_size or self._fitting
+
+    @property
+    def validation_batch_size(self) -> int:
+        """Images in a validation step: ``val_batch_size``, or as many as fit."""
+        return self.val_batch_size or self._fitting
+
+    @property
+    def _fitting(self) -> int:
+        return max(1, min(100, 16 * 224**2 // self.size**2))
+
+    def dataset(self, split: Split) -> ImageDataset:
+        """One split of the run's data, at the run's size: all training images, or those to validate on.
+
+        A torch Dataset has no splits: without ``validate_on``, a tenth of it, drawn by ``seed``, is validated on.
+        """
+        data, validation = self.dataset_name, self.validate_on
+        if isinstance(data, Dataset) and validation is None:
+            data, validation = self._halves(data)
+        if split == "train":
+            parts = [self._dataset(part, split) for part in (data, *self.also_train_on)]
+            return Mixture(parts) if len(parts) > 1 else parts[0]
+        return self._dataset(data if validation is None else validation, split)
+
+    def _halves(self, data: Dataset[Any]) -> tuple[Dataset[Any], Dataset[Any]]:
+        """Nine tenths to train on, and the others."""
+        count = len(given_dataset(data, self.size))
+        if count < 2:
+            raise ValueError(f"{describe(data)} has {count} images; training needs one, and validation another")
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(self.seed)).tolist()
+        held = max(1, count // 10)
+        return Subset(data, sorted(order[held:])), Subset(data, sorted(order[:held]))
+
+    def _dataset(self, data: Data, split: Split) -> ImageDataset:
         return create_dataset(
-            name,
+            data,
             split,
-            size=self.image_size,
+            size=self.size,
             root=self.dataset_root_path,
             archive=self.use_dataset_archive,
             unreadable=self.unreadable,
@@ -162,27 +238,11 @@ class RunOptions:
         """Loader workers of each process: as asked, else none on a CPU, whose cores are busy learning."""
         if self.loader_workers is not None:
             return self.loader_workers
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return 0 if device.type == "cpu" else max(1, min(16, cores // processes))
+        return 0 if device.type == "cpu" else max(1, min(16, core_count() // processes))
 
     def torch_device(self) -> torch.device:
-        """The device that ``device`` means on this machine, under ``torchrun`` this process's GPU.
-
-        Raises:
-            ValueError: a name torch does not know, or a device that is not here.
-        """
-        if self.device == "auto":
-            accelerator = torch.accelerator.current_accelerator(check_available=True)
-            device = accelerator if accelerator is not None else torch.device("cpu")
-        else:
-            try:
-                device = torch.device(self.device)
-                torch.empty(0, device=device)
-            except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
-                raise ValueError(f"device {self.device!r} cannot be used here: {error}") from error
-        if device.type == "cuda" and device.index is None:
-            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        return device
+        """Return the device that ``device`` means on this machine (:func:`colorlab.devices.find_device`)."""
+        return find_device(self.device)
 
     def dtype(self) -> torch.dtype:
         """What layers compute in: as asked; with ``auto``, bfloat16 wherever that is faster.
@@ -204,15 +264,52 @@ class RunOptions:
         return False
 
     def to_dict(self) -> dict[str, object]:
-        """The options as JSON can hold them."""
-        plain = {Path: str, tuple: list}
+        """The options as JSON can hold them: objects by their names, and what was left open as it is used."""
+        used = {
+            "image_size": self.size,
+            "train_batch_size": self.batch_size,
+            "val_batch_size": self.validation_batch_size,
+        }
         return {
-            key: next((make(v) for kind, make in plain.items() if isinstance(v, kind)), v)
-            for key, v in dataclasses.asdict(self).items()
+            field.name: used[field.name] if field.name in used else _plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
         }
 
-    def check_continues(self, earlier: dict[str, object]) -> None:
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """The options that were set but make no difference, each with what it makes none to."""
+        data = [self.dataset_name, *self.also_train_on, *([self.validate_on] if self.validate_on is not None else [])]
+        known = {option for part in data for option in options_of(part)}
+        listed = ", ".join(sorted({describe(part) for part in data}))
+        for option, name in (("root", "dataset_root_path"), ("archive", "use_dataset_archive")):
+            if option not in known:
+                yield name, listed
+        for name in ("unreadable", "min_colorfulness", "min_crop_area"):
+            if name not in known:
+                yield name, listed
+        if "min_crop_area" in known and self.size <= THUMBNAIL:
+            yield "min_crop_area", f"an image size up to {THUMBNAIL}"
+
+    def _refuse_idle(self) -> None:
+        """Refuse options that were set but make no difference, but for those of the framework of 2019."""
+        for name, what in self.idle():
+            if name not in FRAMEWORK2019 and self._is_set(name):
+                raise ValueError(f"{name} makes no difference to {what}; leave it out, got {getattr(self, name)!r}")
+
+    def _is_set(self, name: str) -> bool:
+        return bool(getattr(self, name) != getattr(type(self), name))
+
+    def notes(self) -> list[str]:
+        """A sentence on each option of the framework of 2019 that was set but makes no difference."""
+        return [
+            f"{name} makes no difference to {what}"
+            for name, what in self.idle()
+            if name in FRAMEWORK2019 and self._is_set(name)
+        ]
+
+    def check_continues(self, earlier: Mapping[str, object]) -> None:
         """Refuse to resume a run under options with which it would not become the same run.
+
+        Another device is allowed, which is said on standard error: its rounding is another.
 
         Raises:
             ValueError: naming the first option that differs.
@@ -221,6 +318,12 @@ class RunOptions:
             # What was no option yet was as its default is.
             started_with = earlier.get(name, getattr(type(self), name))
             started_with = list(started_with) if isinstance(started_with, tuple) else started_with
+            if name == "device" and started_with != value:
+                print(
+                    f"{self.folder} goes on on the device {value!r}, after {started_with!r}: from here on, its "
+                    "weights are not those of an uninterrupted run to the last bit",
+                    file=sys.stderr,
+                )
             if name not in _FREE_ON_RESUME and started_with != value:
                 if name == "max_epochs":
                     if self.can_go_on and isinstance(started_with, int) and self.max_epochs > started_with:
@@ -240,12 +343,12 @@ class RunOptions:
 class TrainingOptions(RunOptions):
     """Train a colorizer."""
 
-    model_name: ColorizerName = "resnet"
-    """Architecture of the colorizer."""
+    model_name: Model = "resnet"
+    """The colorizer's name; in Python also a network from lightness to a and b."""
     max_images: int = 10
     """Validation images kept as colored after each epoch."""
     loss: Loss = "auto"
-    """Error of a and b, or cross_entropy of color bins; auto: the model's."""
+    """Objective, or cross_entropy of color bins; auto: the model's. In Python also (predicted, target) -> loss."""
     l1_weight: float = 100.0
     """λ: weight of the colors' L1 beside the adversarial loss."""
     learning_rate: float | None = None
@@ -259,7 +362,9 @@ class TrainingOptions(RunOptions):
     encoder_rate: float = 0.1
     """Learning rate of a pretrained encoder, as a share."""
     recognition_weight: float = 0.0
-    """Weight of the recognition loss: a classifier shall see what it sees in the photograph."""
+    """Weight of the loss on what a classifier recognizes."""
+    learn_hints: bool = False
+    """Give the model true colors at a few random places."""
     age_lightness: bool = False
     """Add blur, grain, odd contrast and JPEG blocks to the input."""
     initial_weights: Path | None = None
@@ -270,11 +375,44 @@ class TrainingOptions(RunOptions):
     @property
     def can_go_on(self) -> bool:
         """Whether a run may get more epochs than it was started with, which a constant learning rate allows."""
-        return self.schedule == "constant" or (self.schedule == "auto" and has_discriminator(self.model_name))
+        return self.schedule == "constant" or (self.schedule == "auto" and self.adversarial)
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether the network is trained against a discriminator."""
+        return has_discriminator(self.model_name)
+
+    @property
+    def _own_size(self) -> int:
+        return size_of(self.model_name)
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """The options that were set but make no difference, each with what it makes none to."""
+        yield from super().idle()
+        name = name_of(self.model_name)
+        if self.adversarial:
+            reason = f"{name}, which is trained against a discriminator"
+            for option in (
+                "loss", "weight_decay", "frozen_stride", "encoder_rate", "recognition_weight", "learn_hints",
+                "age_lightness", "ema",
+            ):  # fmt: skip
+                yield option, reason
+            return
+        yield "l1_weight", f"{name}, which has no discriminator"
+        build = type(self.model_name) if isinstance(self.model_name, nn.Module) else COLORIZERS[name].build
+        # Of what a function makes, training itself finds out.
+        if isinstance(build, type) and not issubclass(build, DistributionColorizer):
+            for option in ("encoder_rate", "frozen_stride"):
+                yield option, f"{name}, which has no pretrained encoder"
+            yield "learn_hints", f"{name}, which takes no hints"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model_name, nn.Module):
+            self._check_choices({"model_name": tuple(COLORIZERS)})
+        if not callable(self.loss):
+            self._check_choices({"loss": ("auto", *OBJECTIVES, "cross_entropy")})
         super().__post_init__()
-        self._check_choices({"model_name": COLORIZER_NAMES, "loss": get_args(Loss), "schedule": get_args(Schedule)})
+        self._check_choices({"schedule": get_args(Schedule)})
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if not 0 <= self.ema < 1:
@@ -289,3 +427,16 @@ class TrainingOptions(RunOptions):
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+
+
+def _plain(value: object) -> object:
+    """An option as JSON can hold it."""
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, nn.Module):
+        return name_of(value)
+    if isinstance(value, Dataset):
+        return describe(value)
+    return getattr(value, "__name__", type(value).__name__) if callable(value) else value

@@ -12,10 +12,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from colorlab import color
 from colorlab.data import ImageDataset
 from colorlab.models import Colorizer, DistributionColorizer, Style
+from colorlab.models.distribution import CELL
+from colorlab.models.hinting import random_hints
 from colorlab.training.augmentation import aged
 from colorlab.training.distributed import Processes
 from colorlab.training.learner import Learner, begin_colorizer, schedule
-from colorlab.training.objectives import OBJECTIVES
+from colorlab.training.objectives import OBJECTIVES, find_objective
 from colorlab.training.options import TrainingOptions
 from colorlab.training.recognition import Recognition
 
@@ -29,8 +31,8 @@ class _Answer(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, lightness: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.answer(lightness)
+    def forward(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.network.answer(lightness, hints)
 
 
 class Regression(Learner):
@@ -49,20 +51,28 @@ class Regression(Learner):
         super().__init__(options, processes)
         network = begin_colorizer(options)
         classifies = isinstance(network, DistributionColorizer)
-        allowed = ("auto", "cross_entropy") if classifies else ("auto", *OBJECTIVES)
-        if options.loss not in allowed:
-            raise ValueError(f"loss must be one of {', '.join(allowed)} for {network.name}, got {options.loss!r}")
+        if classifies and options.loss not in ("auto", "cross_entropy"):
+            raise ValueError(f"loss must be auto or cross_entropy for {network.name}, got {options.loss!r}")
+        if not classifies and options.loss == "cross_entropy":
+            raise ValueError(
+                f"loss cross_entropy is of color bins, of which {network.name} has none; there are "
+                + ", ".join(OBJECTIVES)
+            )
         if isinstance(network, DistributionColorizer):
             network.freeze(options.frozen_stride)
             if options.initial_weights is None and trainset is not None:
                 network.set_prior(_prior(network, trainset, options.seed))
-        elif options.frozen_stride:
-            raise ValueError(f"frozen_stride needs a model with a pretrained encoder; {network.name} has none")
+        elif options.learn_hints:
+            raise ValueError(
+                f"learn_hints needs a model that takes hints, such as distribution; {network.name} does not"
+            )
+        elif options.frozen_stride or options.encoder_rate != TrainingOptions.encoder_rate:
+            raise ValueError(f"frozen_stride and encoder_rate need a pretrained encoder; {network.name} has none")
         self.network: Colorizer = self.place(network)
         self.forward = self.callable_(
             _Answer(self.network) if isinstance(self.network, DistributionColorizer) else self.network
         )
-        self.objective = OBJECTIVES["mse" if options.loss == "auto" else options.loss] if not classifies else None
+        self.objective = None if classifies else find_objective(options.loss)
         self.recognition_weight = options.recognition_weight
         self.recognition = self.place(Recognition()) if self.recognition_weight else None
         peak = options.learning_rate or 2e-3
@@ -106,8 +116,9 @@ class Regression(Learner):
             given = lightness
             if cast("TrainingOptions", self.options).age_lightness:
                 given = aged(lightness).contiguous(memory_format=self.layout)
+            hints = self._hints(ab)
             with self.autocast:
-                answer = self.forward(given)
+                answer = self.forward(given) if hints is None else self.forward(given, hints)
             loss = self._loss(self.network, answer, ab)
             if self.recognition is not None:
                 predicted = _color_of(self.network, answer)
@@ -135,6 +146,12 @@ class Regression(Learner):
                 answer = predicted = model(lightness)
         mae = (predicted.float() - ab).abs().mean() * color.AB_SCALE
         return {"loss": self._loss(model, answer, ab), "mae": mae}
+
+    def _hints(self, ab: Tensor) -> Tensor | None:
+        """Some of the true colors, where hints are to be learned."""
+        if not cast("TrainingOptions", self.options).learn_hints:
+            return None
+        return random_hints(nn.functional.avg_pool2d(ab * color.AB_SCALE, CELL))
 
     def _loss(self, network: nn.Module, answer: Tensor | tuple[Tensor, Tensor], ab: Tensor) -> Tensor:
         if self.objective is None:

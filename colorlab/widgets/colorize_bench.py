@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from matplotlib import colormaps
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from traitlets import link
 
 from colorlab import color, pretrained
 from colorlab.image import LoadedImage
 from colorlab.inference import choose_style, predict_ab, render
-from colorlab.models import DEFAULT_STYLE, STYLES, Colorizer, DistributionColorizer, Style
+from colorlab.models import DEFAULT_STYLE, STYLES, Colorizer, DistributionColorizer, Style, create_colorizer
 from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.curtain import Curtain
 from colorlab.widgets.files import OwnFiles, typed_path
@@ -84,7 +84,8 @@ class ColorizeBench(ImageBox):
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
             Jupyter servers drop uploads above 10 MB without a word unless set otherwise, as `make lab` does.
         model: the model to begin with; ``None`` is the best that ships.
-        models: name → colorizer: models of your own, offered beside :data:`colorlab.pretrained.NAMES`.
+        models: name → network from lightness to a and b: models of your own, offered beside
+            :data:`colorlab.pretrained.NAMES`.
         size: the working size to begin with, as in :func:`colorlab.colorize`; by default each model's own.
         style: the style to begin with, as in :func:`colorlab.colorize`; its temperature, prior correction and random
             seed can be changed on the bench.
@@ -99,13 +100,14 @@ class ColorizeBench(ImageBox):
         image: str | Path = "astronaut",
         model: str | None = None,
         *,
-        models: Mapping[str, Colorizer] | None = None,
+        models: Mapping[str, nn.Module] | None = None,
         size: int | None = None,
         style: str | None = None,
     ) -> None:
         super().__init__()
         # Models by name, each loaded when it is first chosen.
-        self._networks: dict[str, Colorizer | None] = {**dict.fromkeys(pretrained.NAMES), **(models or {})}
+        self._networks: dict[str, Colorizer | None] = dict.fromkeys(pretrained.NAMES)
+        self._networks |= {name: create_colorizer(network) for name, network in (models or {}).items()}
         model = pretrained.NAMES[0] if model is None else model
         if model not in self._networks:
             raise ValueError(f"no model {model!r}; there are {', '.join(self._networks)}")

@@ -1,7 +1,7 @@
 """The distribution probe: which colors a network considers possible at one spot of an image, and how likely each is.
 
 A click or the arrow keys move the spot. The network runs once for each image; :func:`entropy_bits` and
-:func:`modes` say in numbers what the plot of the bins shows.
+:func:`~colorlab.widgets.likely_colors.modes` say in numbers what the plot of the bins shows.
 """
 
 from __future__ import annotations
@@ -22,20 +22,15 @@ from torch.nn import functional as F
 
 from colorlab import color, pretrained
 from colorlab.image import LoadedImage
-from colorlab.inference import render
+from colorlab.inference import answering, network_input, render
 from colorlab.models import Colorizer, DistributionColorizer, Style
 from colorlab.models.distribution import BIN_SIZE, mixed
 from colorlab.widgets.base import WRAPPED, ImageBox, Source
+from colorlab.widgets.likely_colors import Mode, color_name, css_color, modes, showable
 from colorlab.widgets.markup import image_html
 from colorlab.widgets.point_pad import PointPad
 from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import Subject, prepare
-
-SHOWN_MODES = 5
-"""Modes that are listed, at most."""
-
-LEAST = 0.01
-"""Modes less likely than this are not listed."""
 
 LARGE_ENTROPY = 6.0
 """Entropy in bits that is shown as the brightest; equal probabilities of all bins would have nearly 8."""
@@ -47,9 +42,6 @@ _CANVAS_WIDTH = 448  # of the image's longer side on the page, in CSS pixels
 _PLOT_WIDTH = 332
 _REACH = 115  # of the plot, in Lab units to each side of gray: the bins end at 110 + 5
 _PIXELS = 4  # of the plot, for one Lab unit
-
-# Where the hue angle in the a, b plane passes from one color to the next, in degrees.
-_HUES = {20: "pink", 48: "red", 80: "orange", 112: "yellow", 185: "green", 220: "cyan", 310: "blue", 345: "purple"}
 
 
 class Belief(NamedTuple):
@@ -66,14 +58,6 @@ class Belief(NamedTuple):
     ab: Tensor
 
 
-class Mode(NamedTuple):
-    """A likely color: a, b in Lab units, and the probability of its bin and the bins around it."""
-
-    a: float
-    b: float
-    probability: float
-
-
 def believe(lightness: Tensor, model: DistributionColorizer) -> Belief:
     """Return what a model considers possible at each pixel of an image, reduced as ``colorize`` reduces it.
 
@@ -83,23 +67,14 @@ def believe(lightness: Tensor, model: DistributionColorizer) -> Belief:
         lightness: ``(H, W)`` L in 0…100.
         model: is used in ``eval()`` mode and left in the mode it came in.
     """
-    height, width = lightness.shape
-    scale = min(1.0, model.working_size / math.sqrt(height * width))
-    rows, columns = (min(model.working_size**2, max(1, round(side * scale))) for side in (height, width))
-    small = F.interpolate(
-        lightness[None, None], (rows, columns), mode="bilinear", antialias=True, align_corners=False
-    )
-    bottom, right = model.accepted_size(rows) - rows, model.accepted_size(columns) - columns
-    padded = F.pad(small / color.LIGHTNESS_CENTER - 1, (0, right, 0, bottom), mode="replicate")
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        logits, mixture = model.both_ways(padded.to(model.bins.device))
+    small, given = network_input(lightness, model)
+    rows, columns = small.shape
+    with answering(model):
+        logits, mixture = model.both_ways(given)
         cells = model.tempered(logits.float(), Style()).softmax(dim=1)
         probabilities = mixed(cells, mixture)[0, :, :rows, :columns]
         ab: Tensor = model.chosen_color((logits, mixture))[0, :, :rows, :columns] * color.AB_SCALE
-    model.train(was_training)
-    return Belief(small[0, 0], probabilities.cpu().clone(), ab.cpu().clone())
+    return Belief(small, probabilities.cpu().clone(), ab.cpu().clone())
 
 
 def entropy_bits(probabilities: Tensor) -> Tensor:
@@ -109,39 +84,6 @@ def entropy_bits(probabilities: Tensor) -> Tensor:
     """
     entropy: Tensor = torch.special.entr(probabilities).sum(dim=0) / math.log(2)
     return entropy
-
-
-def modes(probabilities: Tensor, bins: Tensor) -> list[Mode]:
-    """Return the likely colors of a distribution, most likely first, at most :data:`SHOWN_MODES`.
-
-    The first is the likeliest bin with its eight neighbors; the next is the likeliest of the bins that remain, with
-    those of its neighbors that remain; and so on.
-
-    Args:
-        probabilities: ``(bins,)``, summing to 1.
-        bins: ``(bins, 2)`` a, b of each bin in Lab units, :data:`~colorlab.models.distribution.BIN_SIZE` apart.
-    """
-    near = torch.cdist(bins, bins) < 1.5 * BIN_SIZE
-    left = probabilities.clone()
-    found = []
-    while float(left.max()) > 0:
-        i = int(left.argmax())
-        a, b = bins[i].tolist()
-        found.append(Mode(a, b, float(left[near[i]].sum())))
-        left[near[i]] = 0
-    found.sort(key=lambda mode: -mode.probability)
-    return [mode for mode in found if mode.probability >= LEAST][:SHOWN_MODES]
-
-
-def color_name(lightness: float, a: float, b: float) -> str:
-    """Return a plain English name of a Lab color, such as ``dull orange``."""
-    chroma, hue = math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360
-    if chroma < BIN_SIZE / 2:
-        return "black" if lightness < 15 else "white" if lightness > 92 else "gray"
-    name = next((name for end, name in _HUES.items() if hue < end), "pink")
-    if lightness < 55:
-        name = {"orange": "brown", "yellow": "olive"}.get(name, name)
-    return f"dull {name}" if chroma < 25 else name
 
 
 def plot_bins(probabilities: Tensor, bins: Tensor, lightness: float, chosen: Sequence[float]) -> Image.Image:
@@ -188,21 +130,15 @@ def plot_bins(probabilities: Tensor, bins: Tensor, lightness: float, chosen: Seq
     return plot
 
 
-def _fitted(lightness: float, a: float, b: float) -> Tensor:
-    """Return the nearest color of this L that a screen can show: ``(3, 1, 1)`` Lab."""
-    return color.fit_to_gamut(torch.tensor([lightness, a, b]).view(3, 1, 1))
-
-
 def modes_html(found: Sequence[Mode], lightness: float) -> str:
     """Return a table with a row for each mode: the nearest color that a screen can show, its probability and name."""
     rows = []
     for a, b, probability in found:
-        lab = _fitted(lightness, a, b)
-        red, green, blue = color.to_uint8(color.lab_to_rgb(lab)).flatten().tolist()
+        shown = showable(lightness, a, b)
         rows.append(
-            f'<tr><td style="background:rgb({red},{green},{blue});border:1px solid currentColor;min-width:28px"></td>'
-            f'<td style="text-align:right">{probability:.0%}</td>'
-            f'<th scope="row" style="text-align:left;font-weight:normal">{color_name(*lab.flatten().tolist())}</th>'
+            f'<tr><td style="background:{css_color(lightness, *shown)};border:1px solid currentColor;min-width:28px">'
+            f'</td><td style="text-align:right">{probability:.0%}</td>'
+            f'<th scope="row" style="text-align:left;font-weight:normal">{color_name(lightness, *shown)}</th>'
             f'<td style="text-align:right">{a:z.0f}</td><td style="text-align:right">{b:z.0f}</td></tr>'
         )
     elsewhere = 1 - sum(mode.probability for mode in found)
@@ -376,7 +312,7 @@ class DistributionProbe(ImageBox):
         )
         self.modes.value = modes_html(found, lightness)
         first = found[0]
-        name = color_name(*_fitted(lightness, first.a, first.b).flatten().tolist())
+        name = color_name(lightness, *showable(lightness, first.a, first.b))
         self._say(
             f"{subject.name}, row {row}, column {column}: L = {lightness:.0f}, entropy {entropy:.2f} bits (at most "
             f"{most:.2f}), most likely {name} ({first.probability:.0%}), chosen {chosen}."

@@ -1,14 +1,21 @@
 """The hint painter: say what color a few pixels have, and see the image follow.
 
-A click on the image sets a hint, the palette gives it a color that a screen can show at that pixel's lightness,
-and :mod:`colorlab.hints` spreads it. The network runs, and the matrix is factorized, once for each image. What a
-gesture does to the hints is decided by :class:`colorlab.widgets.sketch.Sketch`, which knows nothing of widgets.
+A click on the image sets a hint. Beside the image are the colors that the network considers likely at that spot,
+given the other hints, and all colors that a screen can show at its lightness. The network decides what else takes the
+color of a hint; what is left of it is spread along the lightness (:mod:`colorlab.hints`). For comparison the network
+may be told nothing, so that all of it is spread.
+
+What a gesture does to the hints is decided by :class:`colorlab.widgets.sketch.Sketch`, and what the image looks like
+then by :class:`colorlab.widgets.hinted_image.HintedImage`; neither knows of widgets. While a hand is moving, the
+image is drawn at :data:`HINT_SIZE`, and when it lets go, as large as it is shown.
 
 Used in notebook ``11_colorize_your_own``.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,42 +23,51 @@ from typing import Any
 import ipywidgets
 import torch
 from PIL import Image, ImageDraw
+from torch import Tensor, nn
 
 from colorlab import color, pretrained
-from colorlab.hints import Hint, Propagation, from_json, to_json
+from colorlab.hints import Hint, to_json
 from colorlab.image import LoadedImage
-from colorlab.inference import enlarge, predict_ab, render
-from colorlab.models import Colorizer
+from colorlab.inference import render
+from colorlab.models import DistributionColorizer, create_colorizer
+from colorlab.strokes import load_hints
 from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.files import OwnFiles, typed_path
+from colorlab.widgets.hinted_image import HintedImage
+from colorlab.widgets.likely_colors import css_color, showable
 from colorlab.widgets.markup import png
 from colorlab.widgets.point_pad import PointPad
-from colorlab.widgets.sketch import Sketch, showable
+from colorlab.widgets.sketch import Sketch
 from colorlab.widgets.still import contact_sheet, display_with_still
-from colorlab.widgets.subject import PREVIEW_SIZE, Subject, prepare, reduce
+from colorlab.widgets.subject import Subject, prepare, reduce, uploaded_file
+from colorlab.widgets.swatch_list import SwatchList
 
 HINT_SIZE = 256
-"""Longer side, in pixels, at which hints are set and spread; smaller images are not enlarged."""
+"""Longer side, in pixels, of the image that hints are set on, and that is drawn while a hand is moving."""
+
+SHOWN_SIZE = 560
+"""Longer side of the image on the page, in pixels."""
 
 PALETTE_REACH = 110
 """The palette shows a and b from minus this to this, a pixel a unit: all colors of a screen, gray in the middle."""
 
-PALETTE_WIDTH = 300
+PALETTE_WIDTH = 248
 """The palette's width on the page, in CSS pixels."""
 
+VIEWS = {"with hints": "The colors with the hints", "before": "The network's colors", "hints only": "Hints on gray"}
+"""What the image can be shown as, and what each means."""
+
+METHODS = {"network + propagation": True, "propagation only": False}
+"""How hints act, and whether the network is told of them."""
+
 _HELP = (
-    "<b>Mouse:</b> click to set a hint in the palette's color, drag to move it. "
+    "<b>Mouse:</b> click to set a hint, drag to move it, click a likely color or the palette to color it. "
     "<b>Keys</b> in image and palette: arrows move, with Shift by 10; <kbd>Enter</kbd> sets a hint, puts it down "
     "or takes it up again; <kbd>Delete</kbd> removes it; <kbd>Ctrl</kbd>+<kbd>Z</kbd> undoes."
 )
 
 
-def css_color(lightness: float, a: float, b: float) -> str:
-    """A Lab color as ``rgb(…)``."""
-    rgb = color.to_uint8(color.lab_to_rgb(torch.tensor([lightness, a, b]).view(3, 1, 1)))
-    return "rgb({}, {}, {})".format(*rgb.flatten().tolist())
-
-
+@functools.lru_cache(maxsize=101)
 def palette(lightness: float) -> Image.Image:
     """The gamut at one L: a to the right, b upward, a pixel a unit; transparent but for axes where no color is."""
     axis = torch.arange(-PALETTE_REACH, PALETTE_REACH + 1.0)
@@ -67,12 +83,15 @@ def palette(lightness: float) -> Image.Image:
 class HintPainter(ImageBox):
     """Correct a network's colors by hints: ``HintPainter()`` as the last line of a cell.
 
-    Each image keeps its hints while the painter lives; *Save* writes the image at full resolution and its hints,
-    as JSON, beside it. What goes wrong is said in the status line.
+    A click sets a hint; five likely colors of that spot and the palette beside it give it its color. The image is
+    shown with the hints, as it was before, or in gray with the hints only. Each image keeps its hints while the
+    painter lives; *Save* writes the image at full resolution and its hints, as JSON, beside it. *More* holds what is
+    needed rarely: how hints act, hints from a file (JSON, or an image of strokes), the keys. What goes wrong is said
+    in the status line.
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
-        model: what predicts the colors that hints correct: a colorizer, or the name of weights that ship; ``None``
+        model: what predicts the colors that hints correct: a network, or the name or path of weights; ``None``
             is the best of them.
         hints: to begin with, in pixels of the image reduced to :data:`HINT_SIZE`, as :attr:`hints` gives them.
 
@@ -81,11 +100,12 @@ class HintPainter(ImageBox):
     """
 
     def __init__(
-        self, image: str | Path = "coffee", model: Colorizer | str | None = None, *, hints: Sequence[Hint] = ()
+        self, image: str | Path = "coffee", model: nn.Module | str | Path | None = None, *, hints: Sequence[Hint] = ()
     ) -> None:
         super().__init__()
-        self._network = pretrained.load(model) if model is None or isinstance(model, str) else model
+        self._network = create_colorizer(model) if isinstance(model, nn.Module) else pretrained.load(model)
         self._subject: Subject
+        self._held = False  # whether a hand is on the mouse
         self._sketches: dict[Source, Sketch] = {}
         self._files = OwnFiles()
         self._make_controls()
@@ -103,8 +123,8 @@ class HintPainter(ImageBox):
         image = self._preview.convert("RGB")
         scale = image.height / sketch.shape[0]
         draw = ImageDraw.Draw(image)
-        for row, column, *_ in sketch.hints:
-            draw.circle((column * scale, row * scale), 0.02 * image.width, fill="white", outline="black", width=2)
+        for hint in sketch.hints:
+            draw.circle((hint.x * scale, hint.y * scale), 0.02 * image.width, fill="white", outline="black", width=2)
         slice_ = palette(60)
         paper = Image.new("RGBA", slice_.size, "white")
         paper.alpha_composite(slice_)
@@ -122,35 +142,77 @@ class HintPainter(ImageBox):
 
     def _make_controls(self) -> None:
         def button(name: str, icon: str, tooltip: str) -> ipywidgets.Button:
-            return ipywidgets.Button(description=name, icon=icon, tooltip=tooltip, layout={"width": "92px"})
+            return ipywidgets.Button(description=name, icon=icon, tooltip=tooltip, layout={"width": "86px"})
 
+        def choice(options: Sequence[str], width: str, tooltips: Sequence[str]) -> ipywidgets.ToggleButtons:
+            return ipywidgets.ToggleButtons(options=options, tooltips=tooltips, style={"button_width": width})
+
+        self.view = choice([*VIEWS], "84px", [*VIEWS.values()])
         self.canvas = PointPad(self._on_canvas, "Image: arrows move, Enter sets a hint, Delete removes it")
+        self.likely = SwatchList(
+            self._on_likely,
+            "Likely colors of this spot",
+            "Click the image to see what the network considers likely there."
+            if isinstance(self._network, DistributionColorizer)
+            else "This network predicts a single color, so there is nothing to choose from.",
+        )
         self.legend = ipywidgets.HTML()
         self.swatches = PointPad(self._on_palette, "Palette: arrows change the color")
         self.undo = button("Undo", "undo", "Undo the last change of hints")
         self.remove = button("Remove", "times", "Remove the selected hint")
         self.clear = button("Clear", "trash", "Remove all hints")
         self.target = ipywidgets.Text(
-            description="Save as", style=NARROW, layout={"flex": "1 1 240px", "max_width": "460px"}
+            description="Save as", style=NARROW, layout={"flex": "1 1 240px", "max_width": "400px"}
         )
         self.save = button("Save", "save", "Save the image at full resolution, and its hints as JSON beside it")
+        self.more = ipywidgets.ToggleButton(
+            description="More",
+            icon="angle-right",
+            tooltip="Load hints, compare methods, keys",
+            layout={"width": "84px"},
+        )
+        self.method = choice(
+            [*METHODS],
+            "172px",
+            ("The network decides what else takes a hint's color", "Hints spread along the lightness alone"),
+        )
+        self.method.disabled = not isinstance(self._network, DistributionColorizer)
         self.load = ipywidgets.FileUpload(
             description="Load hints",
-            accept=".json,application/json",
-            tooltip="Load hints from a JSON file",
+            accept=".json,application/json,image/*",
+            tooltip="Load hints: a JSON file, or an image of strokes on a transparent layer",
             layout={"width": "128px"},
         )
-        desk = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "8px 16px", "padding": "4px"}
         # Never wider than the page; an image that is cut off could not be hit everywhere.
         self.canvas.layout.max_width = self.swatches.layout.max_width = "100%"
-        buttons = ipywidgets.HBox([self.undo, self.remove, self.clear], layout={"flex_flow": "row wrap"})
-        side = ipywidgets.VBox([self.legend, self.swatches, buttons], layout={"max_width": "100%"})
+        for widget in (self.canvas, self.likely, self.swatches):
+            widget.layout.margin = "2px"  # as ipywidgets' own have
+        bar = ipywidgets.HBox(
+            [self.view, ipywidgets.HBox([self.undo, self.remove, self.clear])],
+            layout=WRAPPED | {"justify_content": "space-between"},
+        )
+        row = WRAPPED | {"padding": "0 4px"}
+        # Tab leads from the image to its colors. The padding leaves room for the frame that shows the focus.
+        left = ipywidgets.VBox(
+            [bar, self.canvas, self.status],
+            layout={"width": f"{SHOWN_SIZE + 12}px", "max_width": "100%", "padding": "4px"},
+        )
+        right = ipywidgets.VBox(
+            [self.likely, self.legend, self.swatches],
+            layout={"width": f"{PALETTE_WIDTH + 12}px", "max_width": "100%", "padding": "4px"},
+        )
+        self.folded = ipywidgets.VBox(
+            [
+                ipywidgets.HBox([ipywidgets.Label("Hints act by"), self.method, self.load], layout=WRAPPED),
+                ipywidgets.HTML(f'<p style="margin:0;line-height:1.5">{_HELP}</p>'),
+            ],
+            layout={"display": "none", "padding": "0 4px"},
+        )
         self.children = (
-            ipywidgets.HBox([self.image, self.upload], layout=WRAPPED),
-            ipywidgets.HBox([self.canvas, side], layout=desk),
-            self.status,
-            ipywidgets.HBox([self.target, self.save, self.load], layout=WRAPPED),
-            ipywidgets.HTML(f'<p style="margin:0;line-height:1.5">{_HELP}</p>'),
+            ipywidgets.HBox([self.image, self.upload], layout=row),
+            ipywidgets.HBox([left, right], layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
+            ipywidgets.HBox([self.target, self.save, self.more], layout=row),
+            self.folded,
         )
         self.add_class("colorlab-hint-painter")
 
@@ -160,9 +222,13 @@ class HintPainter(ImageBox):
         self.undo.on_click(lambda _: self._do(self._sketch.undo))
         self.remove.on_click(lambda _: self._do(self._sketch.delete))
         self.clear.on_click(lambda _: self._do(lambda: self._sketch.replace(())))
+        self.more.observe(self._on_more, "value")
+        self.view.observe(self._on_view, "value")
+        self.method.observe(self._on_view, "value")
 
     def _on_canvas(self, gesture: Mapping[str, Any]) -> None:
         kind, sketch = gesture["kind"], self._sketch
+        self._hold(kind)
         if kind == "press":
             self._do(lambda: sketch.press(gesture["y"], gesture["x"], gesture["index"]))
         elif kind == "move":
@@ -172,23 +238,48 @@ class HintPainter(ImageBox):
 
     def _on_palette(self, gesture: Mapping[str, Any]) -> None:
         kind, sketch = gesture["kind"], self._sketch
+        self._hold(kind)
         if kind in ("press", "move"):
             self._do(lambda: sketch.choose(gesture["x"] - PALETTE_REACH, PALETTE_REACH - gesture["y"]))
         elif kind in ("release", "undo", "delete"):
             self._do(getattr(sketch, kind))
 
+    def _hold(self, kind: str) -> None:
+        """Note whether a hand is on the mouse: moves without it are of the arrow keys."""
+        self._held = kind == "press" or (kind == "move" and self._held)
+
+    def _on_likely(self, index: int) -> None:
+        a, b, *_ = self._suggestions[index]
+        self._do(lambda: self._sketch.choose(a, b))
+        self._sketch.release()  # the next choice is another step of undo
+
+    def _on_more(self, _: object) -> None:
+        self.folded.layout.display = "" if self.more.value else "none"
+        self.more.icon = "angle-down" if self.more.value else "angle-right"
+
+    def _on_view(self, _: object) -> None:
+        if not self._settling:
+            with self._told():
+                self._draw()
+
     def _on_load(self, change: Mapping[str, Any]) -> None:
         if self._settling or not change["new"]:
             return
-        content = bytes(change["new"][0]["content"])
-        self._do(lambda: self._sketch.replace(from_json(content, self._sketch.shape)))
+        file = change["new"][0]
+
+        def replace() -> None:
+            with uploaded_file(str(file["name"]) or "upload", bytes(file["content"])) as path:
+                hints = load_hints(path, self._sketch.shape)
+            self._sketch.replace(hints)
+
+        self._do(replace)
 
     def _on_save(self, _: object) -> None:
         with self._told():
             path = typed_path(self.target.value, what="the image", example="colorized/image.png", kinds=(".png",))
             self._say(f"Saving {path} …")
             beside = path.with_suffix(".json")
-            image = render(self._subject.lightness, self._ab, alpha=self._subject.alpha)
+            image = render(self._subject.lightness, self._predict(self.hints), alpha=self._subject.alpha)
             hints = to_json(self.hints, self._sketch.shape)
             self._files.save({path: png(image), beside: hints.encode()})
             self._say(f"Saved {path.resolve()} ({self._subject.dimensions} pixels), and the hints in {beside.name}.")
@@ -196,71 +287,105 @@ class HintPainter(ImageBox):
     def _do(self, change: Callable[[], None]) -> None:
         """Change the sketch, and show it."""
         with self._told():
+            before = self.hints
             change()
+            if self.hints != before and self.view.value == "before":
+                with self._unheard():
+                    self.view.value = "with hints"
             self._draw()
 
     def _put(self, source: Source, image: LoadedImage) -> None:
         """Another image, with the hints that it had; those of another file of the same name mean nothing on it."""
         self._say(f"Coloring {source.name} …")
-        subject = prepare(source.name, image)
+        subject = prepare(source.name, image, SHOWN_SIZE)
+        hinted = HintedImage(subject.lightness, self._network)
         lightness = reduce(subject.lightness, HINT_SIZE)
         new = source.kind == "own" and (self._own is None or image is not self._own[1])
         known = None if new else self._sketches.get(source)
-        small = predict_ab(subject.lightness, self._network)
-        ab = enlarge(small, lightness)
-        self._propagation, self._predicted = Propagation(lightness), ab
         self._sketches[source] = self._sketch = Sketch(lightness) if known is None else known
-        self._subject = subject
-        self._drawn: tuple[Hint, ...] | None = None
+        self._subject, self._hinted = subject, hinted
+        self._drawn: object = None
+        self._held = False
         self.target.value = f"colorized/{Path(subject.name).stem}.png"
         self._draw()
 
+    def _predict(self, hints: Sequence[Hint]) -> Tensor:
+        return self._hinted.predict(hints, self._sketch.shape, network=METHODS[self.method.value])
+
     def _draw(self) -> None:
-        subject, sketch = self._subject, self._sketch
-        if sketch.hints != self._drawn:
-            self._ab = self._propagation.spread(self._predicted, sketch.hints)
-            self._preview = render(subject.small_lightness, self._ab, alpha=subject.small_alpha)
-            self._drawn = sketch.hints
+        """Show everything as it is now; while a hand is moving, the image small and the likely colors of before."""
+        subject, sketch, view = self._subject, self._sketch, str(self.view.value)
+        hints = sketch.hints if view == "with hints" else ()
+        drawn = hints, view, self.method.value, self._held
+        if drawn != self._drawn:
+            small, alpha = subject.preview(HINT_SIZE if self._held else SHOWN_SIZE)
+            chroma = 0.0 if view == "hints only" else 1.0
+            self._preview = render(small, self._predict(hints), alpha=alpha, chroma=chroma)
+            self._drawn = drawn
         lightness = sketch.lightness_at(*sketch.place)
         a, b = showable(lightness, *sketch.chosen)
         height, width = subject.small_lightness.shape
+        count = f"with {_counted(len(sketch.hints))}" if sketch.hints and view != "before" else "without hints"
+        what = "gray" if view == "hints only" else "the network's colors"
         self.canvas.show(
             self._preview,
-            alt=f"{subject.name} in the network's colors, with {len(sketch.hints)} hints",
+            alt=f"{subject.name} in {what}, {count}",
             grid=sketch.shape,
             points=[
-                (h.row, h.column, css_color(sketch.lightness_at(h.row, h.column), h.a, h.b), f"hint {number}")
+                (h.y, h.x, css_color(sketch.lightness_at(h.y, h.x), h.a, h.b), f"hint {number}")
                 for number, h in enumerate(sketch.hints, start=1)
             ],
             selected=sketch.selected,
-            width=PREVIEW_SIZE * width // max(height, width),
+            width=SHOWN_SIZE * width // max(height, width),
         )
         side = 2 * PALETTE_REACH + 1
         self.swatches.show(
-            palette(lightness),
+            palette(float(round(lightness))),
             alt=f"The colors that a screen can show at L = {lightness:.0f}",
             grid=(side, side),
             points=[(PALETTE_REACH - round(b), PALETTE_REACH + round(a), css_color(lightness, a, b), "the color")],
             selected=0,
             width=PALETTE_WIDTH,
         )
-        self.legend.value = f"Colors at L = {lightness:.0f}: a to the right, b upward"
+        self.legend.value = f"Colors at L = {lightness:.0f}: a right, b up"
+        if not self._held:
+            self._suggest(lightness, a, b)
         self.undo.disabled, self.remove.disabled = not sketch.can_undo, sketch.selected < 0
         self.clear.disabled = not sketch.hints
         self._say(f"{subject.name}, {subject.dimensions} pixels, {self._hints_in_words()}")
 
+    def _suggest(self, lightness: float, a: float, b: float) -> None:
+        """List the likely colors of the selected hint's place, and mark the one that it has."""
+        sketch, network = self._sketch, METHODS[self.method.value]
+        self._suggestions = (
+            []
+            if sketch.selected < 0
+            else self._hinted.suggestions(*sketch.place, lightness, sketch.others, sketch.shape, network=network)
+        )
+        self.likely.show(
+            [
+                (css_color(lightness, s.a, s.b), s.name, f"{s.probability:.0%}" if s.probability >= 0.005 else "< 1%")
+                for s in self._suggestions
+            ],
+            chosen=next((i for i, s in enumerate(self._suggestions) if math.dist((a, b), s[:2]) < 1), -1),
+        )
+
     def _hints_in_words(self) -> str:
         sketch = self._sketch
-        count = "no hints yet" if not sketch.hints else f"{len(sketch.hints)} hint{'s' * (len(sketch.hints) > 1)}"
+        count = _counted(len(sketch.hints)) if sketch.hints else "no hints yet"
         if sketch.selected < 0:
             return f"{count}."
-        row, column, a, b = sketch.hints[sketch.selected]
+        hint = sketch.hints[sketch.selected]
         return (
-            f"{count}. Hint {sketch.selected + 1}, row {row}, column {column}: "
-            f"L = {sketch.lightness_at(row, column):.0f}, a = {a:z.0f}, b = {b:z.0f}."
+            f"{count}. Hint {sketch.selected + 1}, row {hint.y}, column {hint.x}: "
+            f"L = {sketch.lightness_at(hint.y, hint.x):.0f}, a = {hint.a:z.0f}, b = {hint.b:z.0f}."
         )
 
     def _settle(self) -> None:
         super()._settle()
         with self._unheard():
             self.load.value = ()
+
+
+def _counted(hints: int) -> str:
+    return f"{hints} hint{'s' * (hints > 1)}"

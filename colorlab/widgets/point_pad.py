@@ -41,6 +41,7 @@ class PointPad(anywidget.AnyWidget):
     def __init__(self, act: Callable[[Mapping[str, Any]], None], label: str) -> None:
         super().__init__(label=label)
         self._act = act
+        self._shown: Image.Image | None = None
         self.on_msg(self._on_gesture)
 
     def __repr__(self) -> str:
@@ -67,7 +68,9 @@ class PointPad(anywidget.AnyWidget):
             width: in CSS pixels, where the page has room for it.
         """
         with self.hold_sync():
-            self.image, self.alt, self.width = data_url(image), alt, width
+            if image is not self._shown:  # encoding it takes longer than all the rest
+                self.image, self._shown = data_url(image), image
+            self.alt, self.width = alt, width
             self.rows, self.columns = grid
             self.points = [{"x": x, "y": y, "color": color, "title": title} for y, x, color, title in points]
             self.selected = selected

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from colorlab import color
 from colorlab.hints import Hint, check_hints
+from colorlab.widgets.likely_colors import showable
 
 FIRST_COLOR = (35.0, 30.0)
 """a and b of a first hint: an orange, which is seen at once on any image."""
 
 COLORFUL = 60.0
 """A lightness at which a screen shows many colors."""
-
-
-def showable(lightness: float, a: float, b: float) -> tuple[float, float]:
-    """a and b, with less chroma where no screen shows so much of it at that L."""
-    lab = torch.tensor([lightness, a, b], dtype=torch.float64).view(3, 1, 1)
-    _, a, b = color.fit_to_gamut(lab).flatten().tolist()
-    return a, b
 
 
 class Sketch:
@@ -65,6 +57,11 @@ class Sketch:
         """L of a pixel."""
         return float(self._lightness[row, column])
 
+    @property
+    def others(self) -> tuple[Hint, ...]:
+        """The hints without the selected one."""
+        return tuple(hint for index, hint in enumerate(self.hints) if index != self.selected)
+
     def press(self, row: int, column: int, index: int = -1) -> None:
         """Take up hint ``index``; or, if that is -1, set a hint here and take it up."""
         self.release()
@@ -75,7 +72,7 @@ class Sketch:
 
     def move(self, row: int, column: int) -> None:
         """Take the selected hint there, unless another one is."""
-        if self.selected >= 0 and all((row, column) != hint[:2] for hint in self.hints):
+        if self.selected >= 0 and all((row, column) != (hint.y, hint.x) for hint in self.hints):
             self._change_selected(self._fitted(row, column), "move")
             self.place = row, column
 
@@ -97,13 +94,13 @@ class Sketch:
     def delete(self) -> None:
         """Remove the selected hint."""
         if self.selected >= 0:
-            self.replace([hint for index, hint in enumerate(self.hints) if index != self.selected])
+            self.replace(self.others)
 
     def replace(self, hints: Sequence[Hint]) -> None:
         """Other hints instead, or none."""
         check_hints(hints, self.shape)
         self.drop()
-        self._change(tuple(Hint(h.row, h.column, *showable(self.lightness_at(*h[:2]), h.a, h.b)) for h in hints))
+        self._change(tuple(Hint.of(h.x, h.y, *showable(self.lightness_at(h.y, h.x), h.a, h.b)) for h in hints))
 
     def undo(self) -> None:
         """As it was before the last change, a whole drag being one."""
@@ -112,12 +109,12 @@ class Sketch:
             self.hints = self._past.pop()
 
     def _fitted(self, row: int, column: int) -> Hint:
-        return Hint(row, column, *showable(self.lightness_at(row, column), *self.chosen))
+        return Hint.of(column, row, *showable(self.lightness_at(row, column), *self.chosen))
 
     def _select(self, index: int) -> None:
         self.selected = index
-        row, column, *chosen = self.hints[index]
-        self.place, self.chosen = (row, column), (chosen[0], chosen[1])
+        hint = self.hints[index]
+        self.place, self.chosen = (hint.y, hint.x), (hint.a, hint.b)
 
     def _change_selected(self, hint: Hint, how: str) -> None:
         hints = list(self.hints)

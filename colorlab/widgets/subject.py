@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color
-from colorlab.image import SUFFIXES, LoadedImage, read_image
+from colorlab.image import SUFFIXES, LoadedImage, read_file
 from colorlab.inference import full_lightness
 
 PREVIEW_SIZE = 512
@@ -48,16 +51,23 @@ class Subject:
         height, width = self.lightness.shape
         return f"{width}×{height}"
 
+    def preview(self, longest: int = PREVIEW_SIZE) -> tuple[Tensor, npt.NDArray[np.uint8] | None]:
+        """Lightness and opacity of a smaller preview, whose longer side is ``longest``."""
+        return _small(self.small_lightness, self.small_alpha, longest)
 
-def prepare(name: str, image: LoadedImage) -> Subject:
-    """All that the bench needs of an image: its lightness and opacity, whole and for the preview."""
+
+def prepare(name: str, image: LoadedImage, longest: int = PREVIEW_SIZE) -> Subject:
+    """An image's lightness and opacity, whole and for a preview whose longer side is ``longest``."""
     lightness = full_lightness(image)
-    small = reduce(lightness)
-    small_alpha = None
-    if image.alpha is not None:
-        height, width = small.shape
-        small_alpha = np.asarray(Image.fromarray(image.alpha).resize((width, height)))
-    return Subject(name, lightness, image.alpha, small, small_alpha)
+    return Subject(name, lightness, image.alpha, *_small(lightness, image.alpha, longest))
+
+
+def _small(
+    lightness: Tensor, alpha: npt.NDArray[np.uint8] | None, longest: int
+) -> tuple[Tensor, npt.NDArray[np.uint8] | None]:
+    small = reduce(lightness, longest)
+    height, width = small.shape
+    return small, None if alpha is None else np.asarray(Image.fromarray(alpha).resize((width, height)))
 
 
 def true_lab(image: LoadedImage, subject: Subject) -> Tensor | None:
@@ -98,24 +108,38 @@ def reduce(lightness: Tensor, longest: int = PREVIEW_SIZE) -> Tensor:
     return F.interpolate(lightness[None, None], size, mode="bilinear", antialias=True, align_corners=False)[0, 0]
 
 
-def read_upload(name: str, content: bytes) -> LoadedImage:
-    """An image from the bytes of a file that exists only in a browser.
+@contextmanager
+def uploaded_file(name: str, content: bytes) -> Iterator[Path]:
+    """A file that exists only in a browser, as one on the disk while it is read.
 
     Args:
         name: the file's name there; it appears in messages and is never used as a path.
         content: the file's bytes.
 
     Raises:
-        ValueError: not an image, or a damaged one; the sentence names the file.
+        ValueError: whatever goes wrong while it is read; the sentence names the file.
     """
     suffix = Path(name).suffix.lower()
     with tempfile.TemporaryDirectory() as folder:
-        # Through a file, since some kinds (16-bit TIFF) are only read from one.
         path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
         path.write_bytes(content)
         try:
-            return read_image(path)
+            yield path
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), name)) from error
         except Exception as error:  # bytes from anywhere: decoders raise what they like, and this is the last gate
             raise ValueError(f"{name} is damaged: {error}") from error
+
+
+def read_upload(name: str, content: bytes) -> LoadedImage:
+    """Return the image in a file that exists only in a browser; arguments as in :func:`uploaded_file`.
+
+    Raises:
+        ValueError: not an image, or a damaged one; the sentence names the file.
+    """
+    try:
+        return read_file(io.BytesIO(content), name)
+    except ValueError:
+        raise
+    except Exception as error:  # bytes from anywhere: decoders raise what they like, and this is the last gate
+        raise ValueError(f"{name} is damaged: {error}") from error

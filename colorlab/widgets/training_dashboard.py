@@ -26,6 +26,7 @@ from torchvision.utils import make_grid
 from traitlets import link
 
 from colorlab import color, plots
+from colorlab.models import name_of
 from colorlab.training import History, Progress, StopRequest, Training, TrainingOptions, train
 from colorlab.widgets.base import SHOWN_ERRORS, WRAPPED, StatusBox
 from colorlab.widgets.markup import image_html, sentence
@@ -138,7 +139,7 @@ class TrainingDashboard(StatusBox):
 
     def __repr__(self) -> str:
         # text/plain of the cell, which tests of notebooks compare.
-        return f"TrainingDashboard({self.options.model_name!r}, max_epochs={self.options.max_epochs})"
+        return f"TrainingDashboard({name_of(self.options.model_name)!r}, max_epochs={self.options.max_epochs})"
 
     def _ipython_display_(self) -> None:
         history, epochs = self._history, len(self._history.rows)

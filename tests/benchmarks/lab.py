@@ -1,15 +1,13 @@
 """Images per second from uint8 RGB to Lab, and from Lab to RGB in 0…1, on one thread.
 
-"seed" calls scikit-image on each image, as the seed does. kornia takes floats, so its way to Lab includes the
-division by 255; colorlab takes uint8. Both of kornia and colorlab get whole batches. "compiled" is ``torch.compile``
-of the same function, without the time that compiling takes; kornia is measured as it comes, not compiled.
+"framework2019" calls scikit-image on each image, as the original framework does; colorlab gets whole batches.
+"compiled" is ``torch.compile`` of the same function, without the time that compiling takes.
 
     .venv/bin/python tests/benchmarks/lab.py
 """
 
 from __future__ import annotations
 
-import kornia
 import skimage
 import torch
 from timing import compare
@@ -31,21 +29,19 @@ def main() -> None:
         # Values are bound at once, as a lambda would see those of the last shape.
         directions = {
             "uint8 RGB to Lab": {
-                "seed": lambda arrays=rgb_arrays: [skimage.color.rgb2lab(array) for array in arrays],
-                "kornia": lambda batch=rgb: kornia.color.rgb_to_lab(batch.float() / 255),
+                "framework2019": lambda arrays=rgb_arrays: [skimage.color.rgb2lab(array) for array in arrays],
                 "colorlab": lambda batch=rgb: color.rgb_to_lab(batch),
                 "colorlab, compiled": lambda batch=rgb: to_lab(batch),
             },
             "Lab to RGB": {
-                "seed": lambda arrays=lab_arrays: [skimage.color.lab2rgb(array) for array in arrays],
-                "kornia": lambda batch=lab: kornia.color.lab_to_rgb(batch),
+                "framework2019": lambda arrays=lab_arrays: [skimage.color.lab2rgb(array) for array in arrays],
                 "colorlab": lambda batch=lab: color.lab_to_rgb(batch),
                 "colorlab, compiled": lambda batch=lab: to_rgb(batch),
             },
         }
         for direction, ways in directions.items():
             title = f"{direction}, {'×'.join(map(str, shape))}"
-            compare(title, shape[0], ways, ["seed", "kornia"], ROUNDS)
+            compare(title, shape[0], ways, ["framework2019"], ROUNDS)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 One process for each measurement, so that the peak memory is that of the one model. Both ways take turns in one run, on
 the same batches, since the speed of a shared machine changes by the minute; what is compared is the ratio of medians.
-"seed": float32, eager, contiguous, with torch's own layers. "default": what ``precision="auto"`` chooses here. Loader
+"seed": float32, eager, contiguous. "default": what ``precision="auto"`` chooses here. Loader
 and Lab conversion included; random images, since their content does not matter to the time.
 
     make bench BENCH=training [ARGS="resnet unet32"]
@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from colorlab.data import ImageDataset, create_loader
-from colorlab.models import COLORIZER_NAMES, has_discriminator, layers, unet
+from colorlab.models import COLORIZERS, has_discriminator
 from colorlab.training import TrainingOptions
 from colorlab.training.adversarial import Adversarial
 from colorlab.training.distributed import Processes
@@ -38,9 +38,6 @@ NOT_MADE_FOR = {("unet32", 224), ("nazerigan32", 224), ("unet224", 32), ("nazeri
 def measure(model: str, size: int, batch_size: int, way: str) -> dict[str, object]:
     """Seconds of a few training steps after a warm-up, and the process's peak memory."""
     precision: Any = SETTINGS[way]
-    if way == "seed":
-        layers._MATRIX_PIXELS = 0
-        unet.concatenate = lambda x, twin: torch.cat([x, twin], dim=1)
     options = TrainingOptions(model_name=model, train_batch_size=batch_size, precision=precision, image_size=size)
     torch.manual_seed(0)
     kind = Adversarial if has_discriminator(model) else Regression
@@ -95,4 +92,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(measure(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])))
     else:
-        main(sys.argv[1:] or list(COLORIZER_NAMES))
+        main(sys.argv[1:] or list(COLORIZERS))

@@ -21,7 +21,7 @@ from colorlab.widgets import DistributionProbe
 class RedOrBlue(DistributionColorizer):
     """Knows that what is bright is gray, and that what is dark is red (60 %) or blue (40 %)."""
 
-    def answer(self, lightness):
+    def answer(self, lightness, hints=None):
         dark = torch.nn.functional.avg_pool2d(lightness, 4) < 0
         logits = torch.full((len(self.bins), 1, 1), -30.0)
         bright_logits = logits.clone()

@@ -16,16 +16,39 @@ pytestmark = pytest.mark.browser
 SIZE = (200, 160)  # width and height of the image of two halves; it is not enlarged to set hints on
 
 
+CONSTANT = "from colorlab.models import ConstantColor as Network"
+
+# Knows that everything is red (60 %) or blue (40 %); told of any hint, that it is blue (90 %).
+RED_OR_BLUE = """
+import torch
+from colorlab.models import DistributionColorizer
+
+class Network(DistributionColorizer):
+    def encode(self, lightness):
+        return [lightness]
+
+    def decode(self, lightness, features, hints=None):
+        probabilities = torch.full((len(self.bins), *lightness[0, 0, ::4, ::4].shape), 1e-9)
+        for ab, probability in zip([(40, 30), (10, -40)], [0.6, 0.4] if hints is None else [0.1, 0.9]):
+            probabilities[(self.bins == torch.tensor(ab)).all(dim=1)] = probability
+        mixture = torch.zeros(len(lightness), 9 * 16, *probabilities.shape[1:])
+        return probabilities.log().expand(len(lightness), -1, -1, -1), mixture
+"""
+
+
 @pytest.fixture
-def painter(watched, lab):
-    """A painter on an image of two halves, dark and bright, with a network that sees no color in anything."""
+def network():
+    """Code that makes a class ``Network``: one that sees no color in anything."""
+    return CONSTANT
+
+
+@pytest.fixture
+def painter(watched, lab, network):
+    """A painter on an image of two halves, dark and bright."""
     pixels = np.full((SIZE[1], SIZE[0], 3), 70, dtype=np.uint8)
     pixels[:, SIZE[0] // 2 :] = 180
     Image.fromarray(pixels).save(lab.folder / "halves.png")
-    code = (
-        "from colorlab.models import ConstantColor\nfrom colorlab.widgets import HintPainter\n\n"
-        "HintPainter('halves.png', ConstantColor())"
-    )
+    code = f"{network}\nfrom colorlab.widgets import HintPainter\n\nHintPainter('halves.png', Network().eval())"
     # Without a kernel's name JupyterLab would ask which.
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=kernel)
@@ -121,14 +144,27 @@ def test_by_mouse(watched, painter, lab):
     expect(status).to_have_text(re.compile(r"2 hints\.$"))
     assert np.array_equal(image(painter), two)
 
+    # The views: before there were hints, and the hints on gray.
+    painter.get_by_role("button", name="before").click()
+    expect(painter.get_by_role("img", name="in the network's colors, without hints")).to_be_visible()
+    assert abs(redness(image(painter), 50, 80)) < 3
+    painter.get_by_role("button", name="hints only").click()
+    expect(painter.get_by_role("img", name="halves.png in gray, with 2 hints")).to_be_visible()
+    painter.get_by_role("button", name="with hints").click()
+    expect(painter.get_by_role("img", name="in the network's colors, with 2 hints")).to_be_visible()
+    assert np.array_equal(image(painter), two)
+
     assert watched.problems == []
     assert watched.offsite == []
 
 
 def load(page, painter, path):
     """Choose a file in the dialogue that the button opens."""
+    button = painter.get_by_role("button", name="Load hints")
+    if not button.is_visible():
+        painter.get_by_role("button", name="More").click()
     with page.expect_file_chooser() as chooser:
-        painter.get_by_role("button", name="Load hints").click()
+        button.click()
     chooser.value.set_files(path)
 
 
@@ -176,6 +212,46 @@ def test_by_keyboard(watched, painter):
     # None of these keys reached JupyterLab, to which they mean the notebook's cells.
     expect(page.locator(".jp-CodeCell")).to_have_count(1)
     assert watched.problems == []
+
+
+@pytest.mark.parametrize("network", [RED_OR_BLUE])
+def test_likely_colors_by_keyboard(watched, painter):
+    page, status = watched.page, painter.get_by_role("status")
+    likely = painter.get_by_role("group", name="Likely colors of this spot")
+    expect(likely).to_contain_text("Click the image to see what the network considers likely there.")
+    pad = painter.get_by_role("application", name="Image")
+    pad.focus()
+    page.keyboard.press("Enter")
+    expect(likely.get_by_role("button")).to_have_count(5)
+    expect(likely.get_by_role("button").first).to_have_accessible_name("red, 60%")
+
+    # Tab leads from the image to the likeliest color, and on to the next; Enter gives it to the hint.
+    page.keyboard.press("Tab")
+    expect(likely.get_by_role("button", name="red, 60%")).to_be_focused()
+    page.keyboard.press("Tab")
+    blue = likely.get_by_role("button", name="blue, 40%")
+    expect(blue).to_be_focused()
+    assert blue.evaluate("button => getComputedStyle(button).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(blue).to_have_attribute("aria-pressed", "true")
+    expect(status).to_contain_text("a = 10, b = -40.")
+    expect(blue).to_be_focused()
+
+    # The next spot is seen in the light of this hint, and the network takes the rest for blue.
+    page.mouse.click(*spot(painter, 30, 30))
+    expect(likely.get_by_role("button").first).to_have_accessible_name("blue, 90%")
+    painter.get_by_role("button", name="Remove").click()
+    expect(status).to_have_text(re.compile(r"1 hint\.$"))
+    told = image(painter)
+    painter.get_by_role("button", name="More").click()
+    source = painter.get_by_role("img", name="in the network's colors").get_attribute("src")
+    painter.get_by_role("button", name="propagation only").click()
+    expect(painter.get_by_role("img", name="in the network's colors")).not_to_have_attribute("src", source)
+    assert redness(image(painter), 190, 10) > redness(told, 190, 10) + 10
+
+    expect(page.locator(".jp-CodeCell")).to_have_count(1)
+    assert watched.problems == []
+    assert watched.offsite == []
 
 
 def test_in_notebook_11(watched, lab):

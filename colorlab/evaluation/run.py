@@ -1,0 +1,124 @@
+"""The verb ``evaluate``: models, however they are named, on data, however that is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from torch import nn
+from torch.utils.data import Dataset
+
+from colorlab import pretrained
+from colorlab.data import Data, create_dataset
+from colorlab.evaluation.baselines import gray, mean_color
+from colorlab.evaluation.definitions import SCORES, SSIM_WINDOW
+from colorlab.evaluation.leaderboard import leaderboard
+from colorlab.evaluation.scores import compare, summary
+from colorlab.models import Colorizer, create_colorizer, name_of
+
+Evaluated = str | Path | nn.Module
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """What :func:`evaluate` found. A notebook shows the leaderboard.
+
+    Attributes:
+        rows: scores by model and image: ``model``, ``image``, ``label`` and a column for each score.
+    """
+
+    rows: pd.DataFrame
+
+    @property
+    def board(self) -> pd.DataFrame:
+        """The leaderboard, best first, as text: :func:`colorlab.evaluation.leaderboard`."""
+        return leaderboard(self.rows)
+
+    @property
+    def means(self) -> pd.DataFrame:
+        """Means and standard errors as numbers: :func:`colorlab.evaluation.summary`."""
+        return summary(self.rows)
+
+    def __repr__(self) -> str:
+        return str(self.board.T.to_string())  # there are more scores than models
+
+    def _repr_html_(self) -> str:
+        return str(self.board.T.to_html())
+
+
+def evaluate(
+    models: Evaluated | Sequence[Evaluated] | Mapping[str, Evaluated],
+    data: Data = "placeholder",
+    *,
+    scores: Sequence[str] | None = None,
+    size: int | None = None,
+    root: str | Path = "data",
+    batch_size: int = 100,
+) -> Evaluation:
+    r"""Score models on test images, beside the originals, gray and the mean color.
+
+    Args:
+        models: a model, a list of models, or models by name. A model is the name of weights that ship
+            (:func:`colorlab.list_models`), the path of a weights file, or any network from lightness to a and b; a
+            network is used where it is and left as it was.
+        data: a dataset's name, the path of a folder or tar of images, of which the test images are used; or a
+            ``torch.utils.data.Dataset``, of which all are.
+        scores: names of scores; the models are ordered by the first of them. By default all there are.
+        size: side of the images in pixels; by default that of a Dataset's first image, else the largest working size
+            of the models. Models see the images at this size.
+        root: the folder in which datasets lie by name.
+        batch_size: images at a time.
+
+    Returns:
+        The leaderboard, and the scores by image that it is made of.
+
+    Raises:
+        ValueError: an unknown model, dataset or score, or a size that a model does not take.
+    """
+    networks = _networks(models)
+    side = size or _size(networks, data)
+    names = [name for name in SCORES if name != "ssim" or side >= SSIM_WINDOW] if scores is None else list(scores)
+    for name, network in networks.items():
+        if network.accepted_size(side) != side:
+            raise ValueError(
+                f"{name} takes multiples of {network.stride} pixels, from {network.smallest} on, got size {side}"
+            )
+    testset = create_dataset(data, "test", size=side, root=root)
+    trainset = create_dataset(data, "train", size=side, root=root)
+    entries = {"gray": gray(), "mean color": mean_color(trainset), **networks}
+    table = compare(entries, testset, scores=names, original=True, batch_size=batch_size)
+    testset.report_unreadable()
+    return Evaluation(table)
+
+
+def _networks(models: Evaluated | Sequence[Evaluated] | Mapping[str, Evaluated]) -> dict[str, Colorizer]:
+    if isinstance(models, str | Path | nn.Module):
+        models = [models]
+    named = list(models.items()) if isinstance(models, Mapping) else [(_label(model), model) for model in models]
+    networks: dict[str, Colorizer] = {}
+    for name, model in named:
+        taken = name in networks or name in ("original", "gray", "mean color")
+        number = sum(other.partition(" (")[0] == name for other in networks) + 1
+        key = f"{name} ({number})" if taken else name
+        is_name = isinstance(model, str | Path)
+        networks[key] = pretrained.loaded(model) if is_name else create_colorizer(model)  # type: ignore[arg-type]
+    return networks
+
+
+def _label(model: Evaluated) -> str:
+    if isinstance(model, nn.Module):
+        return name_of(model)
+    return str(model) if str(model) in pretrained.NAMES else Path(model).stem
+
+
+def _size(networks: Mapping[str, Colorizer], data: Data) -> int:
+    if isinstance(data, Dataset):
+        height, width = data[0][0].shape[-2:]
+        if height == width:
+            return int(height)
+    side = max((network.working_size for network in networks.values()), default=32)
+    for _ in networks:  # what one takes, another may not
+        side = max(network.accepted_size(side) for network in networks.values())
+    return side

@@ -1,0 +1,53 @@
+// Named colors, a button each. Buttons are kept when colors change, so that the keyboard's focus stays where it is.
+
+function render({ model, el }) {
+  const list = document.createElement("div");
+  list.className = "colorlab-swatch-list";
+  list.setAttribute("role", "group");
+  // Else JupyterLab takes Enter for a command to the cell.
+  list.setAttribute("data-lm-suppress-shortcuts", "true");
+  const heading = document.createElement("div");
+  heading.className = "heading";
+  const empty = document.createElement("div");
+  empty.className = "empty";
+  const buttons = [];
+  list.append(heading, empty);
+  el.append(list);
+
+  function add() {
+    const index = buttons.length;
+    const button = document.createElement("button");
+    button.type = "button";
+    for (const part of ["swatch", "name", "note"]) {
+      const span = document.createElement("span");
+      span.className = part;
+      button.append(span);
+    }
+    button.addEventListener("click", () => model.send({ index }));
+    list.append(button);
+    buttons.push(button);
+  }
+  function draw() {
+    const items = model.get("items");
+    heading.textContent = model.get("heading");
+    list.setAttribute("aria-label", model.get("heading"));
+    empty.textContent = model.get("empty");
+    empty.hidden = items.length > 0;
+    while (buttons.length < items.length) add();
+    buttons.forEach((button, index) => {
+      button.hidden = index >= items.length;
+      if (button.hidden) return;
+      const [swatch, name, note] = button.children;
+      swatch.style.background = items[index].color;
+      name.textContent = items[index].name;
+      note.textContent = items[index].note;
+      button.setAttribute("aria-label", `${items[index].name}, ${items[index].note}`);
+      button.setAttribute("aria-pressed", String(index === model.get("chosen")));
+    });
+  }
+  model.on("change", draw);
+  draw();
+  return () => model.off("change", draw);
+}
+
+export default { render };

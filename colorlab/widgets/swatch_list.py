@@ -1,0 +1,52 @@
+"""A list of named colors to choose one from; a plain button cannot show a color beside its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+
+class SwatchList(anywidget.AnyWidget):
+    """Buttons one above the other, each with a color, its name and a note; by mouse or keyboard.
+
+    Args:
+        choose: called with the number of the button that was pressed, from 0.
+        heading: the line above; it also names the group for screen readers.
+        empty: what stands there while there are no colors.
+    """
+
+    _esm = Path(__file__).with_suffix(".js")
+    _css = Path(__file__).with_suffix(".css")
+
+    heading = traitlets.Unicode().tag(sync=True)
+    empty = traitlets.Unicode().tag(sync=True)
+    items = traitlets.List().tag(sync=True)
+    chosen = traitlets.Int(-1).tag(sync=True)
+
+    def __init__(self, choose: Callable[[int], None], heading: str, empty: str) -> None:
+        super().__init__(heading=heading, empty=empty)
+        self._choose = choose
+        self.on_msg(self._on_press)
+
+    def __repr__(self) -> str:
+        return f"SwatchList({self.heading!r}, {len(self.items)} colors)"
+
+    def show(self, items: Sequence[tuple[str, str, str]], *, chosen: int = -1) -> None:
+        """Show other colors.
+
+        Args:
+            items: color (as in CSS), name and note of each.
+            chosen: the number of the one in use, or -1.
+        """
+        with self.hold_sync():
+            self.items = [{"color": color, "name": name, "note": note} for color, name, note in items]
+            self.chosen = chosen
+
+    def _on_press(self, _: object, message: Mapping[str, Any], __: object) -> None:
+        # A list may have changed since the browser drew it.
+        if 0 <= message["index"] < len(self.items):
+            self._choose(message["index"])
