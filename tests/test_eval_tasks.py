@@ -584,7 +584,7 @@ def test_each_model_sees_each_image_once_and_there_is_one_bar(desk, monkeypatch)
     options = LeaderboardOptions(
         dataset_name="photos", val_batch_size=4, trunk="colorlab", classifier_path=classifier("judge.safetensors")
     )
-    table = tasks.evaluate_all(options, {"mine": model})
+    table = tasks.evaluate_all(options, {"mine": model}).rows
     assert seen == [(4, False), (4, False), (1, False)]
     assert [bar.total for bar in bars] == [9]
     assert len(table) == 4 * 9
@@ -611,7 +611,7 @@ def test_short_passes_show_no_bar_and_long_ones_one_on_standard_error(evalset, c
 def test_a_resumed_leaderboard_goes_on_by_images_and_is_the_same(desk, capsys, monkeypatch):
     given = {"dataset_name": "photos", "val_batch_size": 2, "classifier_path": classifier("judge.safetensors")}
     model = pretrained.load("resnet-placeholder")
-    whole = tasks.evaluate_all(LeaderboardOptions(**given), {"mine": model})
+    whole = tasks.evaluate_all(LeaderboardOptions(**given), {"mine": model}).rows
     seen = []
 
     def count(model, given, result):
@@ -626,7 +626,7 @@ def test_a_resumed_leaderboard_goes_on_by_images_and_is_the_same(desk, capsys, m
     assert files("output") == sorted(f"experiment_name/{name}" for name in (*TABLES, "scores.part"))
     with pytest.raises(ValueError, match=r"scores.part is of a run with other options, models or images; give the"):
         tasks.evaluate_all(LeaderboardOptions(**given, trunk="colorlab", resume=True), {"mine": model})
-    table = tasks.evaluate_all(LeaderboardOptions(**given, resume=True), {"mine": model})
+    table = tasks.evaluate_all(LeaderboardOptions(**given, resume=True), {"mine": model}).rows
     assert seen == [2, 2, 2, 2, 2, 1]  # the fourth batch was interrupted
     pd.testing.assert_frame_equal(table, whole, check_exact=True)
     hook.remove()
@@ -636,7 +636,9 @@ def test_a_resumed_leaderboard_goes_on_by_images_and_is_the_same(desk, capsys, m
 @pytest.mark.slow
 def test_a_classifier_judges_all_models(desk, capsys):
     given = ["--models", "resnet-placeholder", "--classifier-path", classifier("judge.safetensors")]
-    assert run(capsys, "eval-all", *PHOTOS, *given, "--val-batch-size", "4")[0] == 0
+    status, out, _ = run(capsys, "eval-all", *PHOTOS, *given, "--val-batch-size", "4")
+    assert status == 0
+    assert re.search(r"^Recognized by small\n[\s\S]*^log_probability ", out, re.MULTILINE)
     rows = pd.read_csv("output/experiment_name/scores.csv")
     torch.manual_seed(0)
     network = create_classifier("small", CLASSES).eval()

@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+import colorlab
 from colorlab import cli, pretrained
 from colorlab.data import ImageDataset, create_dataset
 from colorlab.evaluation import classify, compare, gray, interpretability, judges, tasks
 from colorlab.evaluation.frechet import Moments, frechet_distance
 from colorlab.evaluation.judges import ImageNetJudge, load_judge, refuse_own_encoder, true_classes, wordnet_id
 from colorlab.evaluation.options import LeaderboardOptions
-from colorlab.models import ConstantColor, backbones, create_classifier, create_colorizer
+from colorlab.models import backbones, create_classifier, create_colorizer
 
 
 @pytest.fixture(scope="module")
@@ -300,13 +301,20 @@ def test_a_frechet_distance_is_refused_below_500_images(desk):
         tasks.evaluate_all(LeaderboardOptions(**given), {})
 
 
-def test_frechet_distances_of_a_pass(desk, monkeypatch):
+def test_frechet_distances_of_a_pass(desk, monkeypatch, capsys):
     monkeypatch.setattr(tasks, "LEAST_IMAGES", 2)
     monkeypatch.setattr(tasks, "frechet_distance", lambda a, b: frechet_distance(a, b, least=2))
-    options = LeaderboardOptions(dataset_name="photos/", frechet=True, classifier_path="imagenet", val_batch_size=2)
-    tasks.evaluate_all(options, {"warm": ConstantColor((15, 20))})
+    given = ["--models", "resnet-placeholder", "--classifier-path", "imagenet", "--val-batch-size", "2"]
+    assert cli.main(["eval-all", "--dataset-name", "photos/", "--frechet", *given]) == 0
+    out = capsys.readouterr().out
+    assert "\nRecognized by tf_efficientnet_lite2, 224 px\n" in out
+    assert "\nFréchet distance to the originals, of features of tf_efficientnet_lite2, 224 px\n" in out
     found = pd.read_csv("output/experiment_name/frechet.csv", index_col="model")
-    assert found.index.tolist() == ["original", "gray", "mean color", "warm"]
+    assert found.index.tolist() == ["original", "gray", "mean color", "resnet-placeholder"]
+    verb = colorlab.evaluate("resnet-placeholder", "photos/", scores=["mae"], size=32, classifier="imagenet")
+    board = pd.read_csv("output/experiment_name/si_accuracy.csv", index_col="model")
+    np.testing.assert_allclose(verb.accuracies["log_probability"], board["log_probability"], rtol=1e-4)
+    assert verb.judge == "tf_efficientnet_lite2, 224 px"
     assert found["distance"]["original"] == pytest.approx(0, abs=1e-6)
     assert (found["distance"][1:] > 1e-3).all()
     assert set(found["n"]) == {3}

@@ -13,11 +13,12 @@ leaves out the Fréchet distance, to see whether all works. About an hour on one
 from __future__ import annotations
 
 import argparse
+import math
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from colorlab.evaluation import gap_recovered, gray, mean_color, summary
 from colorlab.evaluation.definitions import Seen
 from colorlab.evaluation.frechet import Moments, frechet_distance
 from colorlab.evaluation.judges import ImageNetJudge, load_judge
-from colorlab.evaluation.scores import Batch, Measures
+from colorlab.evaluation.scores import Batch, Measures, measure_all
 from colorlab.inference import enlarge, predict_ab
 from colorlab.models import Colorizer, DistributionColorizer, Style
 
@@ -63,18 +64,16 @@ def painted(entry: Entry, lab: Tensor) -> Tensor:
     return colorized(model, lab, model.working_size, style)
 
 
-def measure(rows: Mapping[str, Entry], limit: int | None) -> tuple[pd.DataFrame, int]:
-    """Return scores by image on `photos` val, the originals among them, and the number of photographs."""
-    rgb, ids = photographs()
-    rgb, ids = rgb[:limit], ids[:limit]
-    measures = Measures(SCORES, genuine_lpips(), load_judge("imagenet"))
-    for start in range(0, len(rgb), BATCH):
-        seen = Seen(rgb[start : start + BATCH])
-        results = {"original": seen.rgb} | {name: painted(entry, seen.lab) for name, entry in rows.items()}
-        labels = ids[start : start + BATCH]
-        measures.add(Batch(range(start, start + len(labels)), labels, [""] * len(labels), seen, results))
-        print(f"photographs: {start + len(labels)} of {len(rgb)}", file=sys.stderr, flush=True)
-    return measures.table(), len(rgb)
+def measure(rows: Mapping[str, Entry], rgb: Tensor, ids: Sequence[str], measures: Measures) -> pd.DataFrame:
+    """Return scores by image of photographs, these themselves among the rows, as ``original``."""
+
+    def batches() -> Iterator[Batch]:
+        for start in range(0, len(rgb), BATCH):
+            seen, labels = Seen(rgb[start : start + BATCH]), ids[start : start + BATCH]
+            results = {"original": seen.rgb} | {name: painted(entry, seen.lab) for name, entry in rows.items()}
+            yield Batch(range(start, start + len(labels)), labels, [""] * len(labels), seen, results)
+
+    return measure_all(measures, batches(), len(rgb), "photographs")
 
 
 @torch.inference_mode()
@@ -89,6 +88,11 @@ def frechet(rows: Mapping[str, Entry]) -> dict[str, float]:
             found.add(judge.embed(rgb if name == "original" else painted(rows[name], lab))[0])
         print(f"Tiny ImageNet: {100 * (number + 1)}", file=sys.stderr, flush=True)
     return {name: frechet_distance(moments["original"], found) for name, found in moments.items()}
+
+
+def interval(mean: float, error: float, digits: int) -> str:
+    """Return a mean with its 95 % interval, which what equals the originals has none of in dB."""
+    return "∞" if math.isinf(mean) else f"{mean:.{digits}f} ± {1.96 * error:.{digits}f}"
 
 
 def share(table: pd.DataFrame, name: str) -> str:
@@ -135,7 +139,9 @@ def costs(rows: Mapping[str, Entry]) -> Iterator[tuple[str, list[str]]]:
 def page(limit: int | None) -> str:
     """Return the page."""
     rows = entries()
-    table, count = measure(rows, limit)
+    rgb, ids = photographs()
+    measures = Measures(SCORES, genuine_lpips(), load_judge("imagenet"))
+    table, count = measure(rows, rgb[:limit], ids[:limit], measures), len(rgb[:limit])
     means = summary(table)
     distances = {} if limit else frechet(rows)
     label = next(column for column in table if column.startswith("LPIPS"))
@@ -145,10 +151,7 @@ def page(limit: int | None) -> str:
     head += ["top-1 ↑", "share of gap ↑", "Fréchet ↓", "parameters", *SIZES]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     for name in ("original", *rows):
-        cells = [
-            f"{means[column][name]:.{d}f} ± {1.96 * means[f'{column}_se'][name]:.{d}f}"
-            for column, d in digits.items()
-        ]
+        cells = [interval(means[column][name], means[f"{column}_se"][name], d) for column, d in digits.items()]
         distance = f"{distances[name]:.2f}" if name in distances else "–"
         cells += [f"{means['top1'][name]:.3f}", share(table, name), distance]
         parameters = sum(p.numel() for p in rows[name][0].parameters()) if name in rows else 0

@@ -348,6 +348,12 @@ SCORES: Registry[Score] = Registry("score")
 for _score in _BUILT_IN:
     SCORES.add(_score.name, _score, _score.measure)
 
+
+def scores_at(side: int) -> list[str]:
+    """Return the names of the scores that images of this many pixels a side can have."""
+    return [name for name in SCORES if name != "ssim" or side >= SSIM_WINDOW]
+
+
 Measure = TypeVar("Measure", bound=Callable[[Seen, Seen], Tensor])
 
 

@@ -21,12 +21,11 @@ from tqdm import tqdm
 import colorlab
 from colorlab.data import ImageDataset
 from colorlab.evaluation.baselines import gray, mean_color
-from colorlab.evaluation.definitions import SSIM_WINDOW, Seen
+from colorlab.evaluation.definitions import Seen, scores_at
 from colorlab.evaluation.folders import ImageFolder, Writer, label_of, name_images, open_folders, read_batches
 from colorlab.evaluation.frechet import LEAST_IMAGES, Moments, frechet_distance
-from colorlab.evaluation.interpretability import interpretability
 from colorlab.evaluation.judges import ImageNetJudge, judge_label, load_judge, refuse_own_encoder, wordnet_id
-from colorlab.evaluation.leaderboard import leaderboard, to_markdown
+from colorlab.evaluation.leaderboard import to_markdown
 from colorlab.evaluation.options import (
     GenerationOptions,
     LeaderboardOptions,
@@ -37,8 +36,9 @@ from colorlab.evaluation.options import (
     SIOptions,
 )
 from colorlab.evaluation.perceptual import PerceptualDistance
-from colorlab.evaluation.scores import SCORES, Batch, Measures, borrowed, colorizations, measure_all, summary
-from colorlab.models import Classifier, Colorizer, colored, describe_weights, load_weights
+from colorlab.evaluation.run import Evaluation
+from colorlab.evaluation.scores import Batch, Measures, borrowed, colorizations, measure_all, summary
+from colorlab.models import Colorizer, colored, describe_weights, load_weights
 from colorlab.models.state import read_state
 from colorlab.training.checkpoint import save_state, write_text
 
@@ -150,24 +150,25 @@ def evaluate_si(options: SIOptions) -> pd.DataFrame:
     """
     classifier = load_judge(options.classifier_path, options.classifier_weights).to(options.torch_device())
     table = _measure_folders("eval-si", options, Measures((), classifier=classifier))
-    accuracies = _accuracies(table, classifier)
+    accuracies = Evaluation(table, judge_label(classifier)).accuracies
+    assert accuracies is not None
     _write(options, {"si_images.csv": table.to_csv(index=False), "si_accuracy.csv": accuracies.to_csv()})
     return accuracies
 
 
-def evaluate_all(options: LeaderboardOptions, models: Mapping[str, Colorizer]) -> pd.DataFrame:
+def evaluate_all(options: LeaderboardOptions, models: Mapping[str, Colorizer]) -> Evaluation:
     """All scores of several models on a data set's test images, in one pass over these.
 
     Always with ``original``, ``gray`` and ``mean color`` (of the training images). Writes ``scores.csv`` (by
-    image, also returned), ``leaderboard.csv`` (means and standard errors), ``leaderboard.md`` (the same to read),
-    with a classifier ``si_accuracy.csv``, and with ``options.frechet`` ``frechet.csv``.
+    image), ``leaderboard.csv`` (means and standard errors), ``leaderboard.md`` (the same to read), with a classifier
+    ``si_accuracy.csv``, and with ``options.frechet`` ``frechet.csv``.
 
     Args:
         options: the data set, and which networks judge.
         models: name → colorizer, left on the device and in the mode it came in.
 
     Returns:
-        Scores by image, from which :func:`colorlab.evaluation.leaderboard` makes the leaderboard.
+        The same, as :func:`colorlab.evaluate` gives it.
 
     Raises:
         ValueError: a data set, trunk or classifier that cannot be had, a model that does not take the size, too few
@@ -176,7 +177,7 @@ def evaluate_all(options: LeaderboardOptions, models: Mapping[str, Colorizer]) -
     for name, model in models.items():
         _check_size(name, model, options.image_size)
     device = options.torch_device()
-    measures = Measures([name for name in SCORES if name != "ssim" or options.image_size >= SSIM_WINDOW])
+    measures = Measures(scores_at(options.image_size))
     if options.trunk != "none":
         measures.perceptual = PerceptualDistance(options.trunk, options.trunk_weights, device)
     if options.classifier_path is not None:
@@ -203,19 +204,19 @@ def evaluate_all(options: LeaderboardOptions, models: Mapping[str, Colorizer]) -
         )
         table = measure_all(measures, batches, len(testset), "eval-all", lambda: kept.write(measures))
     testset.report_unreadable()
-    board = leaderboard(table)
+    judge = judge_label(measures.classifier) if measures.classifier else ""
+    found = Evaluation(table, judge, _frechet_table(measures) if options.frechet else None)
+    board, accuracies = found.board, found.accuracies
     files = {
         "scores.csv": table.to_csv(index=False),
-        "leaderboard.csv": summary(table).loc[board.index].to_csv(),
+        "leaderboard.csv": found.means.loc[board.index].to_csv(),
         "leaderboard.md": to_markdown(board) + "\n",
     }
-    if measures.classifier:
-        files["si_accuracy.csv"] = _accuracies(table, measures.classifier).to_csv()
-    if options.frechet:
-        files["frechet.csv"] = _frechet_table(measures).to_csv()
+    files |= {"si_accuracy.csv": accuracies.to_csv()} if accuracies is not None else {}
+    files |= {"frechet.csv": found.frechet.to_csv()} if found.frechet is not None else {}
     _write(options, files)
     kept.path.unlink(missing_ok=True)
-    return table
+    return found
 
 
 def _check_frechet(measures: Measures, count: int) -> None:
@@ -326,11 +327,6 @@ def _folder_batches(folders: list[ImageFolder], options: SetOptions) -> Iterator
         results = dict(zip(models, (rgb.to(device) for rgb in images), strict=True))
         files = [ids.get(name, name) for name in names]
         yield Batch(names, list(map(label_of, names)), files, Seen(results["original"]), results)
-
-
-def _accuracies(table: pd.DataFrame, classifier: Classifier) -> pd.DataFrame:
-    accuracies = interpretability({str(name): rows for name, rows in table.groupby("model", sort=False)})
-    return accuracies.assign(judge=judge_label(classifier))
 
 
 def _painter(model: Colorizer) -> Callable[[Tensor], Tensor]:
