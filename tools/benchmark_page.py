@@ -47,6 +47,8 @@ Entry = tuple[Colorizer, Style | None]
 
 def entries() -> dict[str, Entry]:
     """Return what has a row: name → colorizer and style."""
+    if not all((REAL_DATA / f"{name}.tar").is_file() for name in ("photos", "tinyimagenet")):
+        raise SystemExit("set COLORLAB_REAL_DATA to the folder that holds photos.tar and tinyimagenet.tar")
     found: dict[str, Entry] = {
         "gray": (gray(), None),
         "mean color": (mean_color(images("tinyimagenet", "train", 32)), None),
@@ -182,8 +184,6 @@ def main() -> None:
     if given.cost:
         cost(given.cost, *given.size)
         return
-    if not (REAL_DATA / "photos.tar").is_file():
-        raise SystemExit("set COLORLAB_REAL_DATA to the folder that holds photos.tar and tinyimagenet.tar")
     given.output.write_text(page(given.limit), encoding="utf-8")
     print(f"Written to {given.output}")
 
