@@ -51,6 +51,7 @@ from colorlab.models import (
     name_of,
 )
 from colorlab.registry import did_you_mean
+from colorlab.strokes import load_hints
 from colorlab.training import (
     OBJECTIVES,
     ClassifierOptions,
@@ -89,6 +90,8 @@ class ColorizeOptions:
     """In place of the style's: how much of the preference for dull colors is taken back, 0…1."""
     seed: int | None = None
     """Which of several plausible colorings --style sample draws."""
+    hints: Path | None = None
+    """Known colors of the image, if it is a single one: the hint painter's JSON, or a PNG of colored strokes."""
     size: int | None = None
     """Predict color on size × size pixels, in the image's own shape; by default the model's own size."""
     format: results.Format = "png"
@@ -451,6 +454,8 @@ def run_colorize(options: ColorizeOptions) -> int:
     sources, complaints = _files(options.images, options.output)
     for complaint in complaints:
         print(f"colorlab: {complaint}", file=sys.stderr)
+    if options.hints is not None and len(sources) != 1:
+        raise ValueError(f"--hints are for one image, and there are {len(sources)}")
     originals = {results.identity(source) for source in sources} - {None}
     names = results.result_names(sources, results.ENDINGS[options.format])
     writer = results.Writer(options.format, options.quality, _label(options, model, style))
@@ -558,7 +563,9 @@ def _colorize_file(
         image = read_image(source)
         about = results.read_about(source)
         lightness = full_lightness(image)
-        ab = predict_ab(lightness, model, size=options.size, style=style)
+        shape = (lightness.shape[0], lightness.shape[1])
+        hints = () if options.hints is None else load_hints(options.hints.expanduser(), shape)
+        ab = predict_ab(lightness, model, size=options.size, style=style, hints=hints)
         pixels = render_pixels(lightness, ab, alpha=image.alpha, deep=options.depth == 16)
         kept = writer.write(pixels, target, about)
     except OSError as error:

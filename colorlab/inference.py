@@ -40,6 +40,7 @@ from colorlab.models import (
     name_of,
 )
 from colorlab.models.distribution import CELL
+from colorlab.models.hinting import CellHints
 from colorlab.strokes import load_hints
 
 Painter = str | Path | nn.Module | None
@@ -98,7 +99,7 @@ def colorize(
             a style for a model that predicts a single color.
         TypeError: no image, or no model.
     """
-    network = _network(model, device)
+    network = network_of(model, device)
     chosen = choose_style(network, style, temperature=temperature, prior_correction=prior_correction, seed=seed)
     if chroma < 0:
         raise ValueError(f"chroma must be 0 (gray) or more, got {chroma}")
@@ -143,7 +144,8 @@ def colorize(
     return written
 
 
-def _network(model: Painter, device: str | torch.device | None) -> Colorizer:
+def network_of(model: Painter, device: str | torch.device | None = None) -> Colorizer:
+    """Return the network that a user means, not to be changed: see :func:`colorize`."""
     if model is None or isinstance(model, str | Path):
         return pretrained.loaded(model, str(device or "cpu"))
     network = create_colorizer(model)
@@ -276,8 +278,7 @@ def predict_ab(
     scaled = reduce_hints(hints, lightness.shape, small.shape)
     with answering(model):
         if isinstance(model, DistributionColorizer):
-            planes = hint_planes(scaled, [pixels // CELL for pixels in given.shape[-2:]]).to(given.device)
-            ab: Tensor = model(given, style, planes if scaled else None)
+            ab: Tensor = model(given, style, cell_hints(scaled, given))
         else:
             ab = model(given)
     found = to_lab(ab, small.shape)
@@ -329,13 +330,19 @@ def to_lab(ab: Tensor, shape: Sequence[int]) -> Tensor:
     return (ab[0, :, : shape[0], : shape[1]].float() * color.AB_SCALE).cpu().clone()
 
 
-def hint_planes(hints: Sequence[Hint], cells: Sequence[int]) -> Tensor:
-    """Return hints as a network takes them: ``(1, 3, *cells)`` mean a and b of each cell and a mask of 0 and 1."""
-    sums = torch.zeros(3, *cells)
-    for hint in hints:
-        sums[:, hint.y // CELL, hint.x // CELL] += torch.tensor([hint.a, hint.b, 1.0])
-    count = sums[2:].clamp(min=1)
-    return (sums / count)[None]
+def cell_hints(hints: Sequence[Hint], given: Tensor) -> CellHints | None:
+    """Return hints at working size as a network takes them, means where cells meet; None if there are none.
+
+    Args:
+        hints: on the image at working size.
+        given: the input of the network, as :func:`network_input` returns it.
+    """
+    if not hints:
+        return None
+    shape, cells = given.shape[-2:], [pixels // CELL for pixels in given.shape[-2:]]
+    some = reduce_hints(hints, shape, cells)
+    places = torch.tensor([[hint.y * cells[1] + hint.x for hint in some]])
+    return CellHints(places.to(given.device), torch.tensor([[(hint.a, hint.b) for hint in some]]).to(given.device))
 
 
 def render(

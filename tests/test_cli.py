@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from skimage import data
 
 from colorlab import cli, pretrained, results
+from colorlab.hints import Hint, to_json
 from colorlab.image import read_image
 from colorlab.inference import colorize, full_lightness
 from colorlab.models import ConstantColor, create_colorizer, save_weights
@@ -565,3 +566,15 @@ def test_another_image_beside_the_original_is_not_overwritten(desk, capsys):
     assert status == 1
     assert "cat.png" in err
     assert Path("cat.png").read_bytes() == before
+
+
+def test_hints_from_a_file(desk, capsys):
+    height, width = CAT.shape[:2]
+    hint = Hint.of(width // 2, height // 2, 40.0, -50.0)
+    Path("hints.json").write_text(to_json([hint], (height, width)))
+    assert run(capsys, "cat.jpg", "--hints", "hints.json", "--output", "hinted")[0] == 0
+    # The command writes what the function gives, whose hinted pixel has the color of the hint.
+    assert np.array_equal(pixels("hinted/cat.png"), np.asarray(colorize("cat.jpg", hints="hints.json")))
+    assert not np.array_equal(pixels("hinted/cat.png"), np.asarray(colorize("cat.jpg")))
+    status, _, err = run(capsys, "cat.jpg", "album", "--hints", "hints.json")
+    assert (status, err) == (1, "colorlab: --hints are for one image, and there are 2\n")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from colorlab import pretrained
 from colorlab.data.placeholder import photograph
 from colorlab.hints import Hint, reduce_hints
 from colorlab.image import read_image
-from colorlab.inference import full_lightness, hint_planes, predict_ab
+from colorlab.inference import cell_hints, full_lightness, predict_ab
 from colorlab.models import create_colorizer
-from colorlab.models.hinting import HintBranch, random_hints
+from colorlab.models.hinting import CellHints, HintAttention, random_hints
 from colorlab.training import TrainingOptions, train
 
 
@@ -21,70 +23,100 @@ def shipped():
     return pretrained.load("distribution")
 
 
-def learned(branch):
-    """A branch that is no longer at its beginning."""
-    for number, parameter in enumerate(branch.parameters()):
-        torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(number))
-    return branch
+def learned(attention: HintAttention) -> HintAttention:
+    """Attention that is no longer at its beginning."""
+    for number, parameter in enumerate(attention.parameters()):
+        torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(number))
+    attention.learned.fill_(1)
+    return attention
 
 
-def test_images_without_hints_are_answered_as_if_there_were_no_branch():
-    branch, x = learned(HintBranch({2: 16, 1: 8}, attended=2)), torch.randn(2, 16, 5, 7)
-    none = torch.zeros(2, 3, 10, 14)
-    one = none.clone()
-    one[1, :, 3, 4] = torch.tensor([30.0, -20.0, 1.0])
-    assert torch.equal(branch(x, none, 2), x)
-    with_one = branch(x, one, 2)
-    assert torch.equal(with_one[0], x[0])  # one image's hints are no other's
-    assert not torch.equal(with_one[1], x[1])
+def by_hand(attention: HintAttention, features, ab, hints):
+    """The formulas of the module, cell by cell and hint by hint, for one image."""
+    seen = attention.likeness(features)[0]
+    height, width = seen.shape[-2:]
+    queries, keys = attention.asks(seen), attention.tells(seen)
+    result = ab[0].clone()
+    for row in range(height):
+        for column in range(width):
+            scores = [[] for _ in range(4)]
+            for place in hints.places[0].tolist():
+                there = divmod(place, width)
+                distance = ((row - there[0]) ** 2 + (column - there[1]) ** 2) / max(height, width) ** 2
+                for head in range(4):
+                    part = slice(32 * head, 32 * head + 32)
+                    alike = queries[part, row, column] @ keys[part, there[0], there[1]] / 32**0.5
+                    scores[head].append(alike - attention.nearness[head].exp() * distance)
+            flat = [score for head in scores for score in head] + [attention.nothing(seen)[0, row, column]]
+            weights = torch.stack(flat).softmax(dim=0)
+            for number, weight in enumerate(weights[:-1]):
+                head, hint = divmod(number, hints.places.shape[1])
+                there = divmod(hints.places[0, hint].item(), width)
+                # Two heads take the color of the hint, two its correction.
+                before = ab[0, :, row, column] if head < 2 else ab[0, :, there[0], there[1]]
+                result[:, row, column] += weight * (hints.ab[0, hint] - before)
+    return result[None]
 
 
-def test_a_hint_reaches_places_that_look_alike_and_not_others():
-    branch = HintBranch({1: 8}, attended=1)
-    for parameter in branch.parameters():
-        torch.nn.init.zeros_(parameter)
-    # Queries and keys see the first channel; half of the image has it high.
-    with torch.no_grad():
-        branch.nearness.fill_(-9)  # distance does not matter
-        branch.asks.weight[0::32, 0] = 6.0
-        branch.threshold.fill_(20)
-        branch.tells.weight[0, 0] = 1.0
-        branch.takes.weight[1, 0] = 1.0
-    x = torch.zeros(1, 8, 1, 8)
-    x[:, 0, :, ::2] = 3.0
-    hints = torch.zeros(1, 3, 1, 8)
-    hints[0, :, 0, 2] = torch.tensor([30.0, 0.0, 1.0])
-    reached = branch(x, hints, 1)[0, 1, 0]
-    assert reached[::2].min() > 0.9
-    assert reached[1::2].abs().max() < 1e-3
+def test_attention_is_what_its_text_says():
+    attention = learned(HintAttention(6)).double()
+    features, ab = torch.randn(1, 6, 3, 5).double(), 20 * torch.randn(1, 2, 3, 5).double()
+    hints = CellHints(torch.tensor([[7, 0, 14]]), 20 * torch.randn(1, 3, 2).double())
+    found = attention(features, ab, hints)
+    torch.testing.assert_close(found, by_hand(attention, features, ab, hints))
+    some = torch.tensor([3, 7, 11])
+    torch.testing.assert_close(attention(features, ab, hints, some), found.flatten(2)[..., some])
+
+
+def test_hints_of_one_image_are_no_others_and_have_no_effect_before_they_are_learned():
+    attention = learned(HintAttention(6))
+    features, ab = torch.randn(2, 6, 4, 4), 20 * torch.randn(2, 2, 4, 4)
+    hints = CellHints(torch.tensor([[3], [9]]), torch.tensor([[[40.0, 0.0]], [[0.0, 40.0]]]))
+    other = CellHints(hints.places, torch.tensor([[[40.0, 0.0]], [[-40.0, 0.0]]]))
+    first, second = attention(features, ab, hints), attention(features, ab, other)
+    torch.testing.assert_close(first[0], second[0])
+    assert not torch.allclose(first[1], second[1])
+    attention.learned.fill_(0)
+    assert torch.equal(attention(features, ab, hints), ab)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 12), st.integers(0, 10**6))
+def test_colors_with_hints_never_leave_the_range_of_what_was_said_and_answered(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    attention = learned(HintAttention(6))
+    features, ab = (torch.randn(1, c, 4, 4, generator=generator) for c in (6, 2))
+    hints = random_hints(torch.randn(1, 2, 4, 4, generator=generator), count, generator)
+    found = attention(features, ab, hints)
+    # A mean of the answer, of the hints, and of the answer plus corrections.
+    corrections = hints.ab - ab.flatten(2).gather(2, hints.places[:, None].expand(-1, 2, -1)).movedim(1, -1)
+    reach = max(float(hints.ab.abs().max()), float(ab.abs().max() + corrections.abs().max()))
+    assert found.abs().max() <= reach + 1e-4
 
 
 @pytest.mark.parametrize("size", [(32, 32), (36, 52), (100, 44)])
 def test_any_size_that_the_network_takes(shipped, size):
     lightness = torch.zeros(1, 1, *size)
-    planes = hint_planes([Hint.of(size[1] - 1, size[0] - 1, 20, 30)], [size[0] // 4, size[1] // 4])
+    hints = cell_hints([Hint.of(size[1] - 1, size[0] - 1, 20, 30)], lightness)
     with torch.inference_mode():
-        assert shipped(lightness, None, planes).shape == (1, 2, *size)
+        assert shipped(lightness, None, hints).shape == (1, 2, *size)
 
 
-def test_random_hints_are_true_few_and_often_none():
-    ab = torch.randn(3000, 2, 32, 32) * 20
-    hints = random_hints(ab, torch.Generator().manual_seed(0))
-    count = hints[:, 2].sum(dim=(1, 2))
-    torch.testing.assert_close(hints[:, :2], ab * hints[:, 2:])
-    # 3000 draws: three standard errors of a share of 0.2 are 0.022, of 0.1 (some of which come to 20 by themselves) 0.017.
-    assert 0.178 < (count == 0).float().mean() < 0.222
-    assert 0.08 < (count > 40).float().mean() < 0.12
-    assert count.max() <= 300
+def test_random_hints_are_true_and_all_at_different_places():
+    ab = torch.randn(5, 2, 6, 7)
+    hints = random_hints(ab, 40, torch.Generator().manual_seed(0))
+    for image, places, colors in zip(ab, *hints, strict=True):
+        assert len(set(places.tolist())) == 40
+        torch.testing.assert_close(image.flatten(1)[:, places].T, colors)
 
 
-def test_hints_are_reduced_to_means_and_planes():
+def test_hints_are_reduced_to_means_of_pixels_and_of_cells():
     hints = [Hint.of(0, 0, 10, 0), Hint.of(1, 1, 20, 0), Hint.of(9, 9, 5, 6)]
     assert reduce_hints(hints, (10, 10), (5, 5)) == [Hint.of(0, 0, 15, 0), Hint.of(4, 4, 5, 6)]
-    planes = hint_planes(reduce_hints(hints, (10, 10), (5, 5)), (2, 2))
-    assert planes[0, :, 0, 0].tolist() == [15, 0, 1]
-    assert planes[0, :, 1, 1].tolist() == [5, 6, 1]
-    assert planes[0, 2].sum() == 2
+    cells = cell_hints([*reduce_hints(hints, (10, 10), (5, 5)), Hint.of(3, 0, 25, 2)], torch.zeros(1, 1, 8, 8))
+    assert cells.places.tolist() == [[0, 3]]
+    assert cells.ab.tolist() == [[[20, 1], [5, 6]]]
+    assert cell_hints([], torch.zeros(1, 1, 8, 8)) is None
 
 
 @pytest.mark.parametrize("name", ["distribution", "unet32"])
@@ -92,9 +124,9 @@ def test_a_hinted_pixel_has_the_color_of_the_hint(name):
     lightness = full_lightness(read_image(photograph("coffee")))
     model = pretrained.load(name)
     height, width = lightness.shape
-    given = Hint.of(width // 2, height // 2, 25.0, -30.0)
-    without, ab = predict_ab(lightness, model), predict_ab(lightness, model, hints=[given])
-    place = reduce_hints([given], lightness.shape, ab.shape[-2:])[0]
+    hint = Hint.of(width // 2, height // 2, 25.0, -30.0)
+    without, ab = predict_ab(lightness, model), predict_ab(lightness, model, hints=[hint])
+    place = reduce_hints([hint], lightness.shape, ab.shape[-2:])[0]
     torch.testing.assert_close(ab[:, place.y, place.x], torch.tensor([25.0, -30.0]), atol=1e-3, rtol=0)
     assert not torch.equal(ab, without)
 
@@ -108,28 +140,36 @@ def test_weights_from_before_there_were_hints_load_and_answer_as_before(shipped)
     model = create_colorizer("distribution")
     model.load_state_dict(old)
     lightness = torch.linspace(-1, 1, 64 * 64).view(1, 1, 64, 64)
-    planes = hint_planes([Hint.of(3, 3, 20, 30)], (16, 16))
+    hints = cell_hints([Hint.of(3, 3, 20, 30)], lightness)
     with torch.inference_mode():
         expected = shipped(lightness, shipped.style)
         torch.testing.assert_close(model.eval()(lightness, shipped.style), expected)
-        torch.testing.assert_close(model(lightness, shipped.style, planes), expected)
+        torch.testing.assert_close(model(lightness, shipped.style, hints), expected)
 
 
-def test_hints_and_recognition_are_learned_by_options(tmp_path):
+def test_hints_are_learned_and_the_rest_of_the_network_stays_as_it_is(tmp_path, shipped):
     options = {
         "model_name": "distribution",
+        "initial_weights": pretrained.path("distribution"),
         "image_size": 32,
         "max_epochs": 1,
         "train_batch_size": 60,
         "val_batch_size": 60,
         "max_images": 1,
-        "learn_hints": True,
-        "recognition_weight": 0.2,
         "output_root_path": tmp_path,
     }
-    branch = train(TrainingOptions(**options)).model.hinting
-    assert branch.takes.weight.abs().max() > 0
-    assert all(parameter.isfinite().all() for parameter in branch.parameters())
+    run = train(TrainingOptions(learn_hints=True, **options))
+    before, after = shipped.state_dict(), run.model.state_dict()
+    assert after["hinting.learned"] == 1
+    for key, tensor in after.items():
+        if not key.startswith("hinting."):
+            assert torch.equal(tensor, before[key]), key
+    assert all(tensor.isfinite().all() for tensor in after.values())
+    lightness = torch.linspace(-1, 1, 32 * 32).view(1, 1, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(run.model(lightness, shipped.style), shipped(lightness, shipped.style))
+    with pytest.raises(ValueError, match="recognition_weight makes no difference to learning hints"):
+        train(TrainingOptions(learn_hints=True, recognition_weight=0.2, **options | {"experiment_name": "other"}))
 
 
 @pytest.mark.parametrize(

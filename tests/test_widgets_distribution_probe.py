@@ -15,7 +15,7 @@ from PIL import Image
 from colorlab import color
 from colorlab.inference import predict_ab
 from colorlab.models import ConstantColor, DistributionColorizer
-from colorlab.models.distribution import gamut_bins
+from colorlab.models.distribution import Answer, gamut_bins
 from colorlab.widgets import DistributionProbe
 from colorlab.widgets.base import Source
 from colorlab.widgets.distribution_probe import LARGE_ENTROPY, believe, entropy_bits, plot_bins
@@ -28,13 +28,13 @@ RED, BLUE, GRAY = (40.0, 30.0), (10.0, -40.0), (0.0, 0.0)
 class RedOrBlue(DistributionColorizer):
     """Knows that what is bright is gray, and that what is dark is red (60 %) or blue (40 %)."""
 
-    def answer(self, lightness, hints=None):
+    def answer(self, lightness):
         cells = torch.nn.functional.avg_pool2d(lightness, 4)
         dark, bright = mixture({RED: 0.6, BLUE: 0.4}), mixture({GRAY: 1.0})
         probabilities = torch.where(cells < 0, dark[:, None, None], bright[:, None, None])
         weights = torch.zeros(len(cells), 9, 16, *cells.shape[2:])
         weights[:, 4] = 50  # each pixel takes the color of its own cell
-        return (probabilities + 1e-12).log(), weights.flatten(1, 2)
+        return Answer((probabilities + 1e-12).log(), weights.flatten(1, 2), cells)
 
 
 def mixture(weights):

@@ -1,11 +1,12 @@
 """Draw PSNR against the number of hints, on images that nobody trained on.
 
-    COLORLAB_REAL_DATA=<folder with the tars> python tools/score_hints.py [WEIGHTS] [--images 48]
+    COLORLAB_REAL_DATA=<folder with the tars> python tools/score_hints.py [WEIGHTS] [--counts 1 10 100]
 
-Prints a Markdown table of the mean PSNR in dB: the protocol of score_styles.py; hints are means over 7×7 px at random
-places of the 256 px image. *Propagation* is Levin's (:mod:`colorlab.hints`) at 256 px, over gray and over the answer
-of WEIGHTS (by default the shipped ones) without hints; *network* is its answer to the hints; *both* adds what is left
-of each hint, spread at working size, as :func:`colorlab.colorize` does.
+Prints a Markdown table of the mean PSNR in dB, and of paired differences with 95 % intervals: the protocol of
+score_styles.py; hints are means over 7×7 px at random places of the 256 px image. *Propagation* is Levin's
+(:mod:`colorlab.hints`) at working size, over gray and over the network's answer without hints; *network* is its
+answer to the hints; *both* adds what is left of each hint, spread along the lightness, as :func:`colorlab.colorize`
+does. The published row (Zhang et al., arXiv:1705.02999, other images) stands in docs and notebook 11.
 """
 
 from __future__ import annotations
@@ -20,55 +21,71 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color, pretrained
-from colorlab.hints import Hint, Propagation
-from colorlab.inference import enlarge, predict_ab
-from colorlab.models import load_weights
+from colorlab.hints import Hint, Propagation, reduce_hints
+from colorlab.inference import answering, cell_hints, enlarge, network_input, to_lab
+from colorlab.models import DistributionColorizer, load_weights
 
-COUNTS = (0, 1, 2, 5, 10, 20, 50, 100, 200)
+COUNTS = (1, 2, 5, 10, 20, 50, 100, 200)
 PATCH = 7
-WAYS = ("propagation on gray", "propagation on the network's guess", "network", "both")
+WAYS = ("propagation on gray", "propagation on the network's answer", "network", "both")
 
 
-def random_hints(lab: Tensor, seed: int) -> list[Hint]:
-    """Return as many hints as are ever given, at different pixels; each is the mean around its place."""
+def random_hints(lab: Tensor, count: int, seed: int) -> list[Hint]:
+    """Return hints at different pixels; each is the mean around its place."""
     generator = torch.Generator().manual_seed(seed)
     mean = F.avg_pool2d(lab[None, 1:], PATCH, stride=1, padding=PATCH // 2, count_include_pad=False)[0]
-    places = torch.randperm(mean[0].numel(), generator=generator)[: max(COUNTS)].tolist()
+    places = torch.randperm(mean[0].numel(), generator=generator)[:count].tolist()
     width = mean.shape[-1]
     return [Hint.of(p % width, p // width, *mean[:, p // width, p % width].tolist()) for p in places]
 
 
+def scores(image: Tensor, model: DistributionColorizer, counts: list[int], seed: int) -> Tensor:
+    """Return ``(ways, counts)`` PSNR in dB of one image, ``(3, H, W)`` uint8."""
+    lab = color.rgb_to_lab(image)
+    lightness = lab[0]
+    hints = random_hints(lab, max(counts), seed)
+    small, given = network_input(lightness, model)
+    levin = Propagation(small)
+    with answering(model):
+        answer = model.both_ways(given)
+
+        def answered(some: list[Hint]) -> Tensor:
+            return to_lab(model.chosen_color(answer, hints=cell_hints(some, given)), small.shape)
+
+        gray, guess = torch.zeros(2, *small.shape), answered([])
+        found = []
+        for count in counts:
+            some = reduce_hints(hints[:count], lightness.shape, small.shape)
+            network = answered(some)
+            ways = (levin.spread(gray, some), levin.spread(guess, some), network, levin.spread(network, some))
+            shown = torch.cat([paint(lab[None], enlarge(ab, lightness)[None]) for ab in ways])
+            error = (shown.float() / 255 - image.float() / 255).square().mean(dim=(1, 2, 3))
+            found.append(-10 * error.clamp(min=1e-10).log10())
+    return torch.stack(found, dim=1)
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", type=Path)
-    parser.add_argument("--images", type=int, default=48)
+    parser.add_argument("--images", type=int, default=192)
+    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
     given = parser.parse_args()
     model = load_weights(given.weights) if given.weights else pretrained.load("distribution")
+    if not isinstance(model, DistributionColorizer):
+        raise SystemExit(f"{given.weights} holds a {model.name}, which takes no hints")
+    counts = [0, *given.counts]
     rgb, _ = photographs()
     rgb = rgb[:: max(1, len(rgb) // given.images)][: given.images]
-    scores = torch.zeros(len(rgb), len(WAYS), len(COUNTS))
-    for i, image in enumerate(rgb):
-        lab = color.rgb_to_lab(image)
-        hints, lightness = random_hints(lab, i), lab[0]
-        levin = Propagation(lightness)
-        gray, guess = torch.zeros_like(lab[1:]), enlarge(predict_ab(lightness, model), lightness)
-        over_gray = [levin.spread(gray, hints[:count]) for count in COUNTS]
-        over_guess = [levin.spread(guess, hints[:count]) for count in COUNTS]
-        for j, count in enumerate(COUNTS):
-            some = hints[:count]
-            answers = (
-                over_gray[j],
-                over_guess[j],
-                enlarge(predict_ab(lightness, model, hints=some, spread=False), lightness),
-                enlarge(predict_ab(lightness, model, hints=some), lightness),
-            )
-            shown = torch.cat([paint(lab[None], ab[None]) for ab in answers])
-            error = (shown.float() / 255 - image.float() / 255).square().mean(dim=(1, 2, 3))
-            scores[i, :, j] = -10 * error.clamp(min=1e-10).log10()
-    print(f"{len(rgb)} images\n\n| hints | {' | '.join(map(str, COUNTS))} |\n| --- |{' --- |' * len(COUNTS)}")
-    for way, row in zip(WAYS, scores.mean(dim=0).tolist(), strict=True):
+    table = torch.stack([scores(image, model, counts, seed) for seed, image in enumerate(rgb)])
+    print(f"{len(rgb)} images\n\n| hints | {' | '.join(map(str, counts))} |\n| --- |{' --- |' * len(counts)}")
+    for way, row in zip(WAYS, table.mean(dim=0).tolist(), strict=True):
         print(f"| {way} | {' | '.join(f'{value:.2f}' for value in row)} |")
+    for name, other in (("none", table[:, 1, :1]), *((way, table[:, i]) for i, way in enumerate(WAYS[:2]))):
+        gain = table[:, 3] - other
+        half = 1.96 * gain.std(dim=0) / len(gain) ** 0.5
+        cells = [f"{m:+.2f} ± {h:.2f}" for m, h in zip(gain.mean(dim=0).tolist(), half.tolist(), strict=True)]
+        print(f"| both over {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

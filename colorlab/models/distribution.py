@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 from colorlab import color
 from colorlab.models.colorizer import Colorizer
-from colorlab.models.hinting import HintBranch
+from colorlab.models.hinting import CellHints, HintAttention
 from colorlab.models.registry import register_colorizer
 
 BIN_SIZE = 10.0
@@ -94,6 +94,20 @@ def gamut_bins(size: float = BIN_SIZE) -> Tensor:
     return torch.stack([a, b], dim=1)[inside]
 
 
+class Answer(NamedTuple):
+    """What the decoder says of an image of ``(N, 1, H, W)``, before a color is chosen.
+
+    Attributes:
+        logits: ``(N, bins, H/4, W/4)`` of the bins.
+        mixture: ``(N, 9·16, H/4, W/4)`` logits of the mixture of cells that each pixel is.
+        features: ``(N, C, H/4, W/4)`` by which cells are compared where there are hints.
+    """
+
+    logits: Tensor
+    mixture: Tensor
+    features: Tensor
+
+
 @register_colorizer("distribution")
 class DistributionColorizer(Colorizer):
     """Probabilities over colors, from a pretrained encoder.
@@ -147,7 +161,7 @@ class DistributionColorizer(Colorizer):
             _convolution(96 + CELL * c2 + CELL**2, 64), nn.Conv2d(64, 9 * CELL**2, kernel_size=1)
         )
 
-        self.hinting = HintBranch({4: 192, 2: 160, 1: 128}, attended=2)
+        self.hinting = HintAttention(128 + 96 + CELL**2)
 
     def train(self, mode: bool = True) -> DistributionColorizer:
         """Set training mode; the encoder's batch norms keep the statistics of its pretraining."""
@@ -168,45 +182,30 @@ class DistributionColorizer(Colorizer):
         features: list[Tensor] = self.encoder((level * 255 - 127) / 128)
         return features
 
-    def decode(self, lightness: Tensor, features: list[Tensor], hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return logits of the bins ``(N, bins, H/4, W/4)`` and logits of the mixture ``(N, 9·16, H/4, W/4)``."""
-
-        def hinted(x: Tensor, stride: int) -> Tensor:
-            return x if hints is None else self.hinting(x, hints, stride)
-
+    def decode(self, lightness: Tensor, features: list[Tensor]) -> Answer:
+        """Return what becomes of the features that :meth:`encode` gave."""
         f2, f4, f8, f16, f32 = features
-        cells = F.pixel_unshuffle(lightness, CELL)
+        cells = F.pixel_unshuffle(lightness, CELL).to(f2.dtype)
         x = self.dropout(self.top(f32) + self.summary(f32.mean(dim=(2, 3)))[:, :, None, None])
-        x = hinted(_double(self.up32(x), f16), 4)
-        x = hinted(_double(self.up16(torch.cat([x, f16], dim=1)), f8), 2)
-        x = hinted(_double(self.up8(torch.cat([x, f8], dim=1)), f4), 1)
-        x = self.up4(torch.cat([x, f4, cells.to(x.dtype)], dim=1))
-        mixture = self.mixing(torch.cat([x, F.pixel_unshuffle(f2, 2), cells.to(x.dtype)], dim=1))
-        return self.to_logits(self.dropout(x)), mixture
+        x = _double(self.up32(x), f16)
+        x = _double(self.up16(torch.cat([x, f16], dim=1)), f8)
+        coarse = _double(self.up8(torch.cat([x, f8], dim=1)), f4)
+        x = self.up4(torch.cat([coarse, f4, cells], dim=1))
+        mixture = self.mixing(torch.cat([x, F.pixel_unshuffle(f2, 2), cells], dim=1))
+        return Answer(self.to_logits(self.dropout(x)), mixture, torch.cat([coarse, x, cells], dim=1))
 
-    def answer(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return what :meth:`decode` makes of an image, for objectives: arguments as in :meth:`forward`."""
-        return self.decode(lightness, self.encode(lightness), hints)
+    def answer(self, lightness: Tensor) -> Answer:
+        """Return what :meth:`decode` makes of an image, for objectives."""
+        return self.decode(lightness, self.encode(lightness))
 
-    def both_ways(
-        self, lightness: Tensor, hints: Tensor | None = None, features: list[Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Return :meth:`answer`; in ``eval()`` mode with logits averaged over the image and its mirror image.
-
-        Args:
-            lightness: as in :meth:`forward`.
-            hints: as in :meth:`forward`.
-            features: of the image and its mirror image as :meth:`encode` gave them, which spares encoding them again;
-                only in ``eval()`` mode.
-        """
+    def both_ways(self, lightness: Tensor) -> Answer:
+        """Return :meth:`answer`; in ``eval()`` mode with logits averaged over the image and its mirror image."""
         if self.training:
-            return self.answer(lightness, hints)
-        both = torch.cat([lightness, lightness.flip(-1)])
-        if hints is not None:
-            hints = torch.cat([hints, hints.flip(-1)])
-        logits, mixture = self.answer(both, hints) if features is None else self.decode(both, features, hints)
-        image, mirrored = logits.chunk(2)
-        return (image + mirrored.flip(-1)) / 2, mixture.chunk(2)[0]
+            return self.answer(lightness)
+        both = self.answer(torch.cat([lightness, lightness.flip(-1)]))
+        image, mirrored = both.logits.chunk(2)
+        n = len(lightness)
+        return Answer((image + mirrored.flip(-1)) / 2, both.mixture[:n], both.features[:n])
 
     def freeze(self, stride: int) -> None:
         """Let only the decoder and the encoder's layers beyond the features of ``stride`` learn; 0 frees all."""
@@ -219,37 +218,37 @@ class DistributionColorizer(Colorizer):
         for i, parameter in enumerate(self.encoder.parameters()):
             parameter.requires_grad_(i >= last)
 
-    def forward(self, lightness: Tensor, style: Style | None = None, hints: Tensor | None = None) -> Tensor:
+    def forward(self, lightness: Tensor, style: Style | None = None, hints: CellHints | None = None) -> Tensor:
         """Return colors as every colorizer does.
 
         Args:
             lightness: ``(N, 1, H, W)`` in [-1, 1].
             style: how colors are chosen; by default the model's own.
-            hints: ``(N, 3, H/4, W/4)`` known a and b by cells, in Lab units, and a mask of 0 and 1.
+            hints: known colors of cells of 4×4 pixels.
         """
         self.check_input(lightness)
-        return self.predict(lightness, style, hints)
+        return self.chosen_color(self.both_ways(lightness), style, hints)
 
-    def predict(self, lightness: Tensor, style: Style | None = None, hints: Tensor | None = None) -> Tensor:
+    def predict(self, lightness: Tensor, style: Style | None = None) -> Tensor:
         """Return the color that a style, by default the model's own, chooses: ``(N, 2, H, W)`` in network units."""
-        return self.chosen_color(self.both_ways(lightness, hints), style)
+        return self.chosen_color(self.both_ways(lightness), style)
 
-    def chosen_color(self, answer: tuple[Tensor, Tensor], style: Style | None = None) -> Tensor:
-        """Return the color, in network units, that a style chooses from what :meth:`answer` gave."""
-        logits, mixture = answer
-        return mixed(self.choose(logits.float(), style or self.style), mixture) / color.AB_SCALE
+    def chosen_color(self, answer: Answer, style: Style | None = None, hints: CellHints | None = None) -> Tensor:
+        """Return the color, in network units, that a style chooses from an answer, with hints in it."""
+        ab = self.choose(answer.logits.float(), style or self.style)
+        if hints is not None:
+            ab = self.hinting(answer.features.float(), ab, hints)
+        return mixed(ab, answer.mixture) / color.AB_SCALE
 
-    def distribution(self, lightness: Tensor, style: Style | None = None, hints: Tensor | None = None) -> Tensor:
+    def distribution(self, lightness: Tensor, style: Style | None = None) -> Tensor:
         """Return the probability of each bin at each cell: ``(N, bins, H/4, W/4)``, summing to 1 over the bins.
 
         Args:
             lightness: as in :meth:`forward`.
             style: whose temperature and prior correction apply; None is what the network believes.
-            hints: as in :meth:`forward`.
         """
         self.check_input(lightness)
-        logits, _ = self.both_ways(lightness, hints)
-        return self.tempered(logits.float(), style or Style()).softmax(dim=1)
+        return self.tempered(self.both_ways(lightness).logits.float(), style or Style()).softmax(dim=1)
 
     def tempered(self, logits: Tensor, style: Style) -> Tensor:
         """Return logits after prior correction, the random field of a seed, and temperature."""
@@ -264,7 +263,7 @@ class DistributionColorizer(Colorizer):
         probabilities = self.tempered(logits, style).movedim(1, -1).softmax(dim=-1)
         return (probabilities @ self.bins).movedim(-1, 1)
 
-    def loss(self, answer: tuple[Tensor, Tensor], ab: Tensor) -> Tensor:
+    def loss(self, answer: Answer, ab: Tensor) -> Tensor:
         """Cross entropy of the bins at each cell, plus the absolute error of the mixed mean color at each pixel.
 
         Args:
@@ -274,13 +273,12 @@ class DistributionColorizer(Colorizer):
         Returns:
             A scalar: nats, plus Lab units / 20.
         """
-        logits, mixture = answer
-        log_probability = logits.movedim(1, -1).float().log_softmax(dim=-1)
+        log_probability = answer.logits.movedim(1, -1).float().log_softmax(dim=-1)
         nearest, weight = self.soft_target(F.avg_pool2d(ab * color.AB_SCALE, CELL).movedim(1, -1))
         cross_entropy = -(log_probability.gather(-1, nearest) * weight).sum(dim=-1).mean()
         # The mixture is learned from colors, not from probabilities: 2 channels at full size in place of 226.
         mean = (log_probability.exp() @ self.bins).movedim(-1, 1)
-        return cross_entropy + (mixed(mean, mixture) - ab * color.AB_SCALE).abs().mean() / 20
+        return cross_entropy + (mixed(mean, answer.mixture) - ab * color.AB_SCALE).abs().mean() / 20
 
     def soft_target(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         """Return the nearest bins and their weights, both ``(…, 5)``, of colors ``(…, 2)`` in Lab units."""

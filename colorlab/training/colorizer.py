@@ -20,6 +20,7 @@ from colorlab.registry import did_you_mean
 from colorlab.training.adversarial import Adversarial
 from colorlab.training.checkpoint import write_whole
 from colorlab.training.distributed import processes
+from colorlab.training.hinting import HintLearning
 from colorlab.training.history import History, Result
 from colorlab.training.loop import Progress, Run, StopRequest, progress, steps_per_epoch
 from colorlab.training.options import TrainingOptions
@@ -128,7 +129,8 @@ def _train(
         if options.adversarial:
             learner = Adversarial(options, together, steps)
         else:
-            learner = Regression(options, together, steps, trainset)
+            learn = HintLearning if options.learn_hints else Regression
+            learner = learn(options, together, steps, trainset)
         learner.check_size(options.size)
         cast("Colorizer", learner.model).working_size = options.size
         history = History(truth=_watched(valset, options.max_images))

@@ -364,7 +364,7 @@ class TrainingOptions(RunOptions):
     recognition_weight: float = 0.0
     """Weight of the loss on what a classifier recognizes."""
     learn_hints: bool = False
-    """Give the model true colors at a few random places."""
+    """Keep the model as it is, and learn what hints do to it."""
     age_lightness: bool = False
     """Add blur, grain, odd contrast and JPEG blocks to the input."""
     initial_weights: Path | None = None
@@ -399,6 +399,9 @@ class TrainingOptions(RunOptions):
                 yield option, reason
             return
         yield "l1_weight", f"{name}, which has no discriminator"
+        if self.learn_hints:
+            for option in ("loss", "frozen_stride", "encoder_rate", "recognition_weight", "ema"):
+                yield option, "learning hints, where the rest of the network stays as it is"
         build = type(self.model_name) if isinstance(self.model_name, nn.Module) else COLORIZERS[name].build
         # Of what a function makes, training itself finds out.
         if isinstance(build, type) and not issubclass(build, DistributionColorizer):

@@ -12,8 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from colorlab import color
 from colorlab.data import ImageDataset
 from colorlab.models import Colorizer, DistributionColorizer, Style
-from colorlab.models.distribution import CELL
-from colorlab.models.hinting import random_hints
+from colorlab.models.distribution import Answer
 from colorlab.training.augmentation import aged
 from colorlab.training.distributed import Processes
 from colorlab.training.learner import Learner, begin_colorizer, schedule
@@ -31,8 +30,8 @@ class _Answer(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, lightness: Tensor, hints: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self.network.answer(lightness, hints)
+    def forward(self, lightness: Tensor) -> Answer:
+        return self.network.answer(lightness)
 
 
 class Regression(Learner):
@@ -60,6 +59,8 @@ class Regression(Learner):
             )
         if isinstance(network, DistributionColorizer):
             network.freeze(options.frozen_stride)
+            if options.learn_hints:
+                network.requires_grad_(False).hinting.requires_grad_(True)
             if options.initial_weights is None and trainset is not None:
                 network.set_prior(_prior(network, trainset, options.seed))
         elif options.learn_hints:
@@ -69,9 +70,7 @@ class Regression(Learner):
         elif options.frozen_stride or options.encoder_rate != TrainingOptions.encoder_rate:
             raise ValueError(f"frozen_stride and encoder_rate need a pretrained encoder; {network.name} has none")
         self.network: Colorizer = self.place(network)
-        self.forward = self.callable_(
-            _Answer(self.network) if isinstance(self.network, DistributionColorizer) else self.network
-        )
+        self.forward = self.callable_(self._called(self.network))
         self.objective = None if classifies else find_objective(options.loss)
         self.recognition_weight = options.recognition_weight
         self.recognition = self.place(Recognition()) if self.recognition_weight else None
@@ -112,19 +111,7 @@ class Regression(Learner):
         self.optimizer.zero_grad()
         total = torch.zeros((), device=self.device)
         for part in self.parts_of(rgb):
-            lightness, ab = self.pairs(part)
-            given = lightness
-            if cast("TrainingOptions", self.options).age_lightness:
-                given = aged(lightness).contiguous(memory_format=self.layout)
-            hints = self._hints(ab)
-            with self.autocast:
-                answer = self.forward(given) if hints is None else self.forward(given, hints)
-            loss = self._loss(self.network, answer, ab)
-            if self.recognition is not None:
-                predicted = _color_of(self.network, answer)
-                with self.autocast:
-                    loss = loss + self.recognition_weight * self.recognition(lightness, predicted, ab)
-            loss = loss * (len(part) / len(rgb))
+            loss = self.part_loss(part) * (len(part) / len(rgb))
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         self.scaler.step(self.optimizer)
@@ -133,6 +120,23 @@ class Regression(Learner):
         if self.average is not None:
             self.average.update_parameters(self.network)
         return {"loss": total}
+
+    def part_loss(self, part: Tensor) -> Tensor:
+        """What is made small, of a batch or a part of it."""
+        lightness, ab = self.pairs(part)
+        with self.autocast:
+            answer = self.forward(self.given(lightness))
+        loss = self._loss(self.network, answer, ab)
+        if self.recognition is not None:
+            predicted = _color_of(self.network, answer)
+            with self.autocast:
+                loss = loss + self.recognition_weight * self.recognition(lightness, predicted, ab)
+        return loss
+
+    def given(self, lightness: Tensor) -> Tensor:
+        """The lightness as the network is shown it."""
+        ages = cast("TrainingOptions", self.options).age_lightness
+        return aged(lightness).contiguous(memory_format=self.layout) if ages else lightness
 
     def scores(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
         """``loss`` as in training; ``mae``, the mean of |Δa| and |Δb| in Lab units."""
@@ -147,25 +151,27 @@ class Regression(Learner):
         mae = (predicted.float() - ab).abs().mean() * color.AB_SCALE
         return {"loss": self._loss(model, answer, ab), "mae": mae}
 
-    def _hints(self, ab: Tensor) -> Tensor | None:
-        """Some of the true colors, where hints are to be learned."""
-        if not cast("TrainingOptions", self.options).learn_hints:
-            return None
-        return random_hints(nn.functional.avg_pool2d(ab * color.AB_SCALE, CELL))
+    def _called(self, network: Colorizer) -> nn.Module:
+        """What is called for outputs with gradients."""
+        return _Answer(network) if isinstance(network, DistributionColorizer) else network
 
-    def _loss(self, network: nn.Module, answer: Tensor | tuple[Tensor, Tensor], ab: Tensor) -> Tensor:
+    def _loss(self, network: nn.Module, answer: Tensor | Answer, ab: Tensor) -> Tensor:
         if self.objective is None:
-            return cast("DistributionColorizer", network).loss(cast("tuple[Tensor, Tensor]", answer), ab)
+            return cast("DistributionColorizer", network).loss(cast("Answer", answer), ab)
         return self.objective(cast("Tensor", answer).float(), ab)
 
 
-def _color_of(network: Colorizer, answer: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+def _color_of(network: Colorizer, answer: Tensor | Answer) -> Tensor:
     """The color of an answer to be recognized; of a distribution, by a style at random, as all of them are used."""
     if isinstance(network, DistributionColorizer):
-        temperature, prior_correction = torch.rand(2).tolist()
-        style = Style(0.7 + 0.3 * temperature, 0.5 * prior_correction)
-        return network.chosen_color(cast("tuple[Tensor, Tensor]", answer), style)
+        return network.chosen_color(cast("Answer", answer), random_style())
     return cast("Tensor", answer).float()
+
+
+def random_style() -> Style:
+    """Return a style at random, somewhere between careful and vivid."""
+    temperature, prior_correction = torch.rand(2).tolist()
+    return Style(0.7 + 0.3 * temperature, 0.5 * prior_correction)
 
 
 @torch.no_grad()

@@ -20,10 +20,10 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from colorlab import color, pretrained
+from colorlab import color
 from colorlab.image import LoadedImage
-from colorlab.inference import answering, network_input, render
-from colorlab.models import Colorizer, DistributionColorizer, Style
+from colorlab.inference import Painter, answering, network_input, network_of, render
+from colorlab.models import DistributionColorizer, Style
 from colorlab.models.distribution import BIN_SIZE, mixed
 from colorlab.widgets.base import WRAPPED, ImageBox, Source
 from colorlab.widgets.likely_colors import Mode, color_name, css_color, modes, showable
@@ -70,10 +70,10 @@ def believe(lightness: Tensor, model: DistributionColorizer) -> Belief:
     small, given = network_input(lightness, model)
     rows, columns = small.shape
     with answering(model):
-        logits, mixture = model.both_ways(given)
-        cells = model.tempered(logits.float(), Style()).softmax(dim=1)
-        probabilities = mixed(cells, mixture)[0, :, :rows, :columns]
-        ab: Tensor = model.chosen_color((logits, mixture))[0, :, :rows, :columns] * color.AB_SCALE
+        answer = model.both_ways(given)
+        cells = model.tempered(answer.logits.float(), Style()).softmax(dim=1)
+        probabilities = mixed(cells, answer.mixture)[0, :, :rows, :columns]
+        ab: Tensor = model.chosen_color(answer)[0, :, :rows, :columns] * color.AB_SCALE
     return Belief(small, probabilities.cpu().clone(), ab.cpu().clone())
 
 
@@ -168,9 +168,9 @@ class DistributionProbe(ImageBox):
         ValueError: an image that cannot be read, an unknown model, or a model that predicts a single color.
     """
 
-    def __init__(self, image: str | Path = "astronaut", model: Colorizer | str | None = None) -> None:
+    def __init__(self, image: str | Path = "astronaut", model: Painter = None) -> None:
         super().__init__()
-        network = pretrained.load(model) if model is None or isinstance(model, str) else model
+        network = network_of(model)
         if not isinstance(network, DistributionColorizer):
             raise ValueError(
                 f"{network.name or type(network).__name__} predicts a single color; DistributionProbe needs a model "

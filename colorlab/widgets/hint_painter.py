@@ -1,7 +1,7 @@
 """The hint painter: say what color a few pixels have, and see the image follow.
 
-A click on the image sets a hint. Beside the image are the colors that the network considers likely at that spot,
-given the other hints, and all colors that a screen can show at its lightness. The network decides what else takes the
+A click on the image sets a hint. Beside the image are the colors that the network considers likely at that spot, and
+all colors that a screen can show at its lightness. The network decides what else takes the
 color of a hint; what is left of it is spread along the lightness (:mod:`colorlab.hints`). For comparison the network
 may be told nothing, so that all of it is spread.
 
@@ -23,13 +23,13 @@ from typing import Any
 import ipywidgets
 import torch
 from PIL import Image, ImageDraw
-from torch import Tensor, nn
+from torch import Tensor
 
-from colorlab import color, pretrained
+from colorlab import color
 from colorlab.hints import Hint, to_json
 from colorlab.image import LoadedImage
-from colorlab.inference import render
-from colorlab.models import DistributionColorizer, create_colorizer
+from colorlab.inference import Painter, network_of, render
+from colorlab.models import DistributionColorizer
 from colorlab.strokes import load_hints
 from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.files import OwnFiles, typed_path
@@ -99,11 +99,9 @@ class HintPainter(ImageBox):
         ValueError: an image that cannot be read, an unknown model, or hints that do not fit the image.
     """
 
-    def __init__(
-        self, image: str | Path = "coffee", model: nn.Module | str | Path | None = None, *, hints: Sequence[Hint] = ()
-    ) -> None:
+    def __init__(self, image: str | Path = "coffee", model: Painter = None, *, hints: Sequence[Hint] = ()) -> None:
         super().__init__()
-        self._network = create_colorizer(model) if isinstance(model, nn.Module) else pretrained.load(model)
+        self._network = network_of(model)
         self._subject: Subject
         self._held = False  # whether a hand is on the mouse
         self._sketches: dict[Source, Sketch] = {}
@@ -356,11 +354,9 @@ class HintPainter(ImageBox):
 
     def _suggest(self, lightness: float, a: float, b: float) -> None:
         """List the likely colors of the selected hint's place, and mark the one that it has."""
-        sketch, network = self._sketch, METHODS[self.method.value]
+        sketch = self._sketch
         self._suggestions = (
-            []
-            if sketch.selected < 0
-            else self._hinted.suggestions(*sketch.place, lightness, sketch.others, sketch.shape, network=network)
+            [] if sketch.selected < 0 else self._hinted.suggestions(*sketch.place, lightness, sketch.shape)
         )
         self.likely.show(
             [

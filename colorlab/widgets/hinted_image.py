@@ -1,23 +1,20 @@
 """A network's answers to changing hints on one image, fast enough to follow a hand; without any widget.
 
-What does not depend on hints is computed once: the encoder's features and the factors of Levin's matrix. A change of
-hints then costs one pass of the decoder and one pair of triangular solutions for each hint that moved.
+What does not depend on hints is computed once: the network's answer and the factors of Levin's matrix. A change of
+hints then costs the attention to them and one pair of triangular solutions for each hint that moved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from colorlab.hints import Hint, Propagation, reduce_hints
-from colorlab.inference import answering, hint_planes, network_input, to_lab
+from colorlab.inference import answering, cell_hints, network_input, to_lab
 from colorlab.models import Colorizer, DistributionColorizer, Style
 from colorlab.models.distribution import CELL, mixed
 from colorlab.widgets.likely_colors import Suggestion, suggest
-
-_KEPT = 6  # answers that are remembered: with the hints, without the selected one, before, and some to undo to
 
 
 class HintedImage:
@@ -35,11 +32,10 @@ class HintedImage:
         self._model = model
         self._lightness, self._given = network_input(lightness, model)
         self._propagation = Propagation(self._lightness)
-        self._kept: dict[Hashable, tuple[Tensor, Tensor]] = {}
         self.takes_hints = isinstance(model, DistributionColorizer)
         with answering(model):
             if isinstance(model, DistributionColorizer):
-                self._features = model.encode(torch.cat([self._given, self._given.flip(-1)]))
+                self._answer = model.both_ways(self._given)
             else:
                 self._only = model(self._given)
 
@@ -58,24 +54,14 @@ class HintedImage:
         scaled = reduce_hints(hints, shape, self._lightness.shape)
         model = self._model
         if isinstance(model, DistributionColorizer):
-            answer = self._answer(model, scaled if network else [])
             with answering(model):
-                ab = model.chosen_color(answer)
+                ab = model.chosen_color(self._answer, hints=cell_hints(scaled, self._given) if network else None)
         else:
             ab = self._only
         return self._propagation.spread(to_lab(ab, self._lightness.shape), scaled)
 
-    def suggestions(
-        self,
-        row: int,
-        column: int,
-        lightness: float,
-        hints: Sequence[Hint],
-        shape: tuple[int, int],
-        *,
-        network: bool = True,
-    ) -> list[Suggestion]:
-        """Return the likely colors of a pixel given hints elsewhere, most likely first.
+    def suggestions(self, row: int, column: int, lightness: float, shape: tuple[int, int]) -> list[Suggestion]:
+        """Return the likely colors of a pixel, most likely first.
 
         A model that predicts a single color has none.
 
@@ -83,33 +69,18 @@ class HintedImage:
             row: of the pixel, in the image at ``shape``.
             column: likewise.
             lightness: L of the pixel.
-            hints: as in :meth:`predict`.
             shape: as in :meth:`predict`.
-            network: as in :meth:`predict`.
         """
         model = self._model
         if not isinstance(model, DistributionColorizer):
             return []
         (place,) = reduce_hints([Hint.of(column, row, 0, 0)], shape, self._lightness.shape)
         row, column = place.y, place.x
-        logits, mixture = self._answer(model, reduce_hints(hints, shape, self._lightness.shape) if network else [])
         # The pixel mixes the cells around its own; no others are needed.
         i, j = row // CELL, column // CELL
         top, left = max(0, i - 1), max(0, j - 1)
         around = (..., slice(top, i + 2), slice(left, j + 2))
         with answering(model):
-            cells = model.tempered(logits[around].float(), Style()).softmax(dim=1)
-            probabilities = mixed(cells, mixture[around])[0, :, row - top * CELL, column - left * CELL].cpu()
-        return suggest(probabilities, model.bins.cpu(), lightness)
-
-    def _answer(self, model: DistributionColorizer, hints: Sequence[Hint]) -> tuple[Tensor, Tensor]:
-        key = tuple(hints)
-        answer = self._kept.pop(key, None)
-        if answer is None:
-            planes = hint_planes(hints, [pixels // CELL for pixels in self._given.shape[-2:]]).to(self._given.device)
-            with answering(model):
-                answer = model.both_ways(self._given, planes if hints else None, self._features)
-        self._kept[key] = answer  # last: the one that was used last
-        if len(self._kept) > _KEPT:
-            del self._kept[next(iter(self._kept))]
-        return answer
+            cells = model.tempered(self._answer.logits[around].float(), Style()).softmax(dim=1)
+            pixels = mixed(cells, self._answer.mixture[around])
+        return suggest(pixels[0, :, row - top * CELL, column - left * CELL].cpu(), model.bins.cpu(), lightness)

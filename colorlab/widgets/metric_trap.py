@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from colorlab import color, pretrained
+from colorlab import color
 from colorlab.data.placeholder import PHOTOGRAPHS
 from colorlab.evaluation import PerceptualDistance
 from colorlab.evaluation.leaderboard import heading, reading
 from colorlab.image import read_image
-from colorlab.inference import predict_ab, render
+from colorlab.inference import Painter, network_of, predict_ab, render
 from colorlab.models import Colorizer
 from colorlab.widgets.base import StatusBox, sample
 from colorlab.widgets.markup import image_html
@@ -121,7 +121,7 @@ class MetricTrap(StatusBox):
     def __init__(
         self,
         image: str | Path = "astronaut",
-        model: Colorizer | None = None,
+        model: Painter = None,
         *,
         perceptual: PerceptualDistance | None = None,
         seed: int = 0,
@@ -130,7 +130,7 @@ class MetricTrap(StatusBox):
         self._name = str(image) if image in PHOTOGRAPHS else Path(image).name
         source = sample(self._name) if image in PHOTOGRAPHS else read_image(Path(image))
         self._original = reduced(source, str(image))
-        made = six(self._original, pretrained.load() if model is None else model)
+        made = six(self._original, network_of(model))
         shuffled = random.Random(seed).sample(list(made), len(made))  # nothing secret hangs on this chance
         self._what = dict(zip(LETTERS, shuffled, strict=True))
         self._results = {letter: made[what] for letter, what in self._what.items()}

@@ -20,7 +20,7 @@ from colorlab.data import create_dataset
 from colorlab.evaluation import PerceptualDistance, gray, mean_color
 from colorlab.evaluation.leaderboard import heading
 from colorlab.image import LoadedImage
-from colorlab.models import Colorizer
+from colorlab.inference import Painter, network_of
 from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
 from colorlab.widgets.markup import image_html
 from colorlab.widgets.scoring import FORMULAS, best_first, colored_by, reduced, scored
@@ -46,8 +46,8 @@ class ModelComparison(ImageBox):
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
-        models: name → colorizer; by default gray, the mean color of `placeholder`'s training images, and all that
-            ship (:data:`colorlab.pretrained.NAMES`).
+        models: name → a network, or the name or path of weights; by default gray, the mean color of `placeholder`'s
+            training images, and all that ship (:data:`colorlab.pretrained.NAMES`).
         perceptual: adds the distance that it measures to the scores.
 
     Raises:
@@ -57,17 +57,17 @@ class ModelComparison(ImageBox):
     def __init__(
         self,
         image: str | Path = "coffee",
-        models: Mapping[str, Colorizer] | None = None,
+        models: Mapping[str, Painter] | None = None,
         *,
         perceptual: PerceptualDistance | None = None,
     ) -> None:
         super().__init__()
         if models is None:
             models = {"gray": gray(), "mean color": mean_color(create_dataset("placeholder", "train"))}
-            models |= {name: pretrained.load(name) for name in pretrained.NAMES}
+            models |= {name: name for name in pretrained.NAMES}
         if not models:
             raise ValueError("models is empty; give at least one, such as {'gray': colorlab.evaluation.gray()}")
-        self._models, self._perceptual = dict(models), perceptual
+        self._models, self._perceptual = {name: network_of(model) for name, model in models.items()}, perceptual
         self._make_controls()
         self._open(image)
         self.score.observe(lambda _: self._draw(), "value")

@@ -26,7 +26,7 @@ from torch import Tensor
 from colorlab import pretrained
 from colorlab.data import ImageDataset
 from colorlab.evaluation import gray
-from colorlab.models import Colorizer
+from colorlab.inference import Painter, network_of
 from colorlab.widgets.base import NARROW, WRAPPED, StatusBox
 from colorlab.widgets.files import OwnFiles, typed_path
 from colorlab.widgets.markup import image_html
@@ -51,7 +51,7 @@ class TuringTest(StatusBox):
     one a table says how often each model fooled the person. *Save* writes the answers so far.
 
     Args:
-        models: name → colorizer; by default the best that ships.
+        models: name → a network, or the name or path of weights; by default the best that ships.
         dataset: the true images, of any size; by default :func:`familiar_things`, which are parts of only five
             photographs, so that one soon knows them. Better are many:
             ``create_dataset("my/photographs", "test", size=256)``.
@@ -65,7 +65,7 @@ class TuringTest(StatusBox):
 
     def __init__(
         self,
-        models: Mapping[str, Colorizer] | None = None,
+        models: Mapping[str, Painter] | None = None,
         dataset: ImageDataset | None = None,
         *,
         pairs: int = 20,
@@ -76,10 +76,10 @@ class TuringTest(StatusBox):
         if seconds <= 0:
             raise ValueError(f"seconds must be more than 0, got {seconds:g}")
         if models is None:
-            models = {pretrained.NAMES[0]: pretrained.load()}
+            models = {pretrained.NAMES[0]: None}
         self._dataset = familiar_things() if dataset is None else dataset
         self.trials = schedule(len(self._dataset), list(models), pairs, seed)
-        self._models = {**models, CHECK: gray()}
+        self._models = {name: network_of(model) for name, model in models.items()} | {CHECK: gray()}
         self._seconds, self._seed = float(seconds), seed
         self._answers: list[dict[str, object]] = []
         self._shown_at: float | None = None

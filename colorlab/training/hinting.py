@@ -1,0 +1,78 @@
+"""Learning what a hint is for: a trained colorizer is kept as it is, and the attention to hints is learned on top."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from colorlab import color
+from colorlab.models import DistributionColorizer
+from colorlab.models.distribution import CELL, Answer
+from colorlab.models.hinting import random_hints
+from colorlab.training.regression import Regression, random_style
+
+_MOST, _DRAWS, _CELLS = 200, 3, 432
+_VALIDATED = 10  # hints of a validation image
+
+_LEAST_ERROR = 2.0
+"""Added to an image's squared error, in Lab units²: below it nobody sees a difference."""
+
+
+class HintLearning(Regression):
+    """AdamW on the logarithm of each image's squared error, which is its PSNR: every image counts alike.
+
+    One answer of the network serves three draws of 1 to 200 hints, few as likely as many on a logarithmic scale; the
+    error is taken at 432 random cells.
+    """
+
+    def _called(self, network: nn.Module) -> nn.Module:
+        attention = cast("DistributionColorizer", network).hinting
+        attention.learned.fill_(1)
+        return attention
+
+    def train(self) -> None:
+        """Nothing but the attention learns; the network answers as in use."""
+        super().train()
+        self.network.eval()
+
+    def part_loss(self, part: Tensor) -> Tensor:
+        """See the class."""
+        lightness, ab = self.pairs(part)
+        with torch.no_grad():
+            answer, guess, true = self._frozen(self.given(lightness), ab)
+        cells = guess[0, 0].numel()
+        losses = []
+        for _ in range(_DRAWS):
+            count = round(math.exp(math.log(min(_MOST, cells)) * float(torch.rand(()))))
+            at = torch.randperm(cells)[:_CELLS].to(self.device)
+            found = self.forward(answer.features.float(), guess, random_hints(true, count), at)
+            losses.append(_error(found, true.flatten(2)[..., at]))
+        return torch.stack(losses).mean()
+
+    def scores(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
+        """``loss`` and ``mae`` as in regression, with ten hints, always the same."""
+        lightness, ab = self.pairs(rgb)
+        network = cast("DistributionColorizer", self.model)
+        answer, guess, true = self._frozen(lightness, ab, network)
+        hints = random_hints(true, min(_VALIDATED, guess[0, 0].numel()), torch.Generator().manual_seed(0))
+        found = network.hinting(answer.features.float(), guess, hints)
+        return {"loss": _error(found.flatten(2), true.flatten(2)), "mae": (found - true).abs().mean()}
+
+    def _frozen(
+        self, lightness: Tensor, ab: Tensor, network: DistributionColorizer | None = None
+    ) -> tuple[Answer, Tensor, Tensor]:
+        """The network's answer, its color of each cell and the true one, in Lab units."""
+        style = network.style if network else random_style()
+        network = network or cast("DistributionColorizer", self.network)
+        with self.autocast:
+            answer = network.answer(lightness)
+        return answer, network.choose(answer.logits.float(), style), F.avg_pool2d(ab * color.AB_SCALE, CELL)
+
+
+def _error(found: Tensor, true: Tensor) -> Tensor:
+    return ((found - true).square().mean(dim=(1, 2)) + _LEAST_ERROR).log().mean()
