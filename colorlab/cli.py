@@ -475,20 +475,24 @@ def run_colorize(options: ColorizeOptions) -> int:
         return None
 
     targets = [options.output / name for name in names]
-    written = 0
+    earlier = {target for target in targets if os.path.lexists(target)}
+    written = replaced = 0
     with _shared_cores(options.jobs), ThreadPoolExecutor(options.jobs) as pool:
         outcomes = pool.map(do, sources, targets) if options.jobs > 1 else map(do, sources, targets)
         try:
-            for outcome in tqdm(outcomes, total=len(sources), unit="image", desc="colorize", disable=None):
+            bar = tqdm(outcomes, total=len(sources), unit="image", desc="colorize", disable=None)
+            for target, outcome in zip(targets, bar, strict=True):
                 if outcome is None:
                     written += 1
+                    replaced += target in earlier
                 else:
                     tqdm.write(f"colorlab: {outcome}", file=sys.stderr)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     said = "would be colorized" if options.dry_run else "colorized"
-    print(f"{written} of {len(sources)} images {said}, in {options.output}")
+    instead = f"; results of earlier runs replaced: {replaced}" if replaced else ""
+    print(f"{written} of {len(sources)} images {said}, in {options.output}{instead}")
     return 1 if complaints or written < len(sources) else 0
 
 
@@ -545,9 +549,10 @@ def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:
         files += [entry for entry in images if entry not in earlier]
         if not images:
             complaints.append(f"there are no images in the folder {path}")
-        elif others:
-            few = ", ".join(entry.name for entry in others[:_NAMED]) + (", …" if len(others) > _NAMED else "")
-            print(f"{path}: left out {len(others)} that are no images ({few})", file=sys.stderr)
+        if others:
+            few = ", ".join(entry.name + "/" * entry.is_dir() for entry in others[:_NAMED])
+            more = ", …" if len(others) > _NAMED else ""
+            print(f"{path}: left out {len(others)} that are no images ({few}{more})", file=sys.stderr)
     return files, complaints
 
 

@@ -146,6 +146,9 @@ def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> LoadedI
         except _FinalError:
             raise
         except UnidentifiedImageError as error:
+            file.seek(0)
+            if kind := kind_of(file.read(64)):
+                raise ValueError(f"{what} begins as {kind.upper()} does, but is damaged or cut short") from error
             raise ValueError(
                 f"{what} is not an image that can be read (its contents are of no known kind)"
             ) from error
@@ -165,7 +168,7 @@ class _FinalError(ValueError):
 def kind_of(start: bytes) -> str | None:
     """What kind of image a file is that begins like this; ``None`` for what is none, or has no sign.
 
-    64 bytes tell. ``raw`` is a camera's, ``heif`` one that Pillow does not read by itself, ``tiff`` may be either;
+    64 bytes tell. ``raw`` is a camera's, ``HEIC`` one that Pillow does not read by itself, ``tiff`` may be either;
     others are named as Pillow names them.
     """
     if start[:4] in tiff.MAGIC:
@@ -179,7 +182,7 @@ def kind_of(start: bytes) -> str | None:
         brands = {start[8:12], *(start[i : i + 4] for i in range(16, min(len(start), start[3]) - 3, 4))}
         if brands & {b"avif", b"avis"}:
             return "AVIF"
-        return "heif" if brands & _HEIF_BRANDS else None
+        return "HEIC" if brands & _HEIF_BRANDS else None
     for sign, kind in _SIGNS.items():
         if start.startswith(sign):
             return kind
@@ -203,7 +206,7 @@ def _read(file: BinaryIO, what: str, smallest: int | None) -> LoadedImage:
         return _developed(file, what)
     if kind == "tiff":
         return _read_tiff(file, what)
-    if kind == "heif":
+    if kind == "HEIC":
         _extra("pillow_heif", f"{what} is a HEIC image").register_heif_opener()
     with Image.open(file) as image:
         if smallest is not None:
@@ -213,9 +216,10 @@ def _read(file: BinaryIO, what: str, smallest: int | None) -> LoadedImage:
         if deep is None:
             image.load()
             return _from_pil(image, what, chunks=chunks)
-        alpha = _opacity(deep[..., 3:]) if deep.shape[2] > 3 else _keyed(deep, image, chunks)
+        colors = 1 if deep.shape[2] < 3 else 3
+        alpha = _opacity(deep[..., colors:]) if deep.shape[2] > colors else _keyed(deep, image, chunks)
         profile, encoding = image.info.get("icc_profile"), _png(image, chunks, what)
-        return _finished(deep[..., :3], alpha, _orientation(image), profile, encoding)
+        return _finished(deep[..., :colors], alpha, _orientation(image), profile, encoding)
 
 
 def _read_tiff(file: BinaryIO, what: str) -> LoadedImage:
@@ -225,20 +229,13 @@ def _read_tiff(file: BinaryIO, what: str) -> LoadedImage:
     width, height, most = page.page.imagewidth, page.page.imagelength, 2 * (Image.MAX_IMAGE_PIXELS or math.inf)
     if width * height > most:  # as Pillow refuses it; tifffile would take the memory first
         raise _FinalError(f"{what} is too large to be opened safely: it says that it has {width}×{height} pixels")
-    try:
-        values, reason = page.pixels() if page.is_deep else None, None
-    except ValueError as error:
-        values, reason = None, error
-    except KeyError as error:  # how tifffile says that it lacks imagecodecs
-        values, reason = None, ValueError(f"its compression needs imagecodecs ({error.args[0]})")
+    values, reason = _pixels(page) if page.is_misread else (None, "")
     bits = int(max(np.atleast_1d(page.page.bitspersample)))
-    if values is None and (reason is None or bits in (8, 16)) and page.page.sampleformat == 1:
+    if values is None and (not reason or bits in (8, 16)) and page.page.sampleformat == 1:
         try:
             image = page.open(file)
-        except UnidentifiedImageError as error:
-            if reason is not None:
-                raise _FinalError(f"{what} cannot be read: {reason}") from error
-            values = page.pixels()
+        except UnidentifiedImageError:
+            values, reason = _pixels(page)
         else:
             with image:
                 source = io.BytesIO(page.content) if page.content is not None else file
@@ -252,6 +249,14 @@ def _read_tiff(file: BinaryIO, what: str) -> LoadedImage:
     whole = _sixteen_bits(values, what) if integers else _to_integers(values, what)
     colors = 1 if whole.shape[2] < 3 else 3
     return _finished(whole[..., :colors], _opacity(whole[..., colors:]), page.orientation, page.profile)
+
+
+def _pixels(page: tiff.Page) -> tuple[npt.NDArray[Any] | None, str]:
+    """By tifffile, or why not."""
+    try:
+        return page.pixels(), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 def _opacity(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
@@ -269,8 +274,9 @@ def _developed(file: BinaryIO, what: str) -> LoadedImage:
     try:
         with rawpy.imread(file) as raw:
             return LoadedImage(raw.postprocess(use_camera_wb=True, output_bps=16, gamma=(2.4, 12.92)))
-    except Exception as error:  # of rawpy's own kinds
-        raise _FinalError(f"{what} holds a camera's raw data that cannot be developed: {error}") from error
+    except Exception as error:  # of rawpy's own kinds, with words in bytes
+        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
+        raise _FinalError(f"{what} holds a camera's raw data that cannot be developed: {reason}") from error
 
 
 def _extra(module: str, what: str) -> Any:  # noqa: ANN401  a module that may not be there
@@ -281,9 +287,12 @@ def _extra(module: str, what: str) -> Any:  # noqa: ANN401  a module that may no
 
 
 def _deep_color(file: BinaryIO, image: Image.Image) -> npt.NDArray[np.uint16] | None:
-    """RGB or RGBA with 16 bits a channel, all of them, not turned; ``None`` for every other image."""
+    """Colors, or grays with opacity, of 16 bits a channel, all of them, not turned; ``None`` for other images."""
     tiles = getattr(image, "tile", [])
     arguments = [tile.args if isinstance(tile.args, tuple) else (tile.args,) for tile in tiles]
+    if arguments == [("LA;16B",)]:  # whose pixels have four bytes
+        image._mode, image.tile = "RGBA", [tile._replace(args="RGBA") for tile in tiles]  # type: ignore[attr-defined]
+        return np.asarray(image).view(">u2").astype(np.uint16)
     if image.mode not in {"RGB", "RGBA"} or not arguments:
         return None
     if any(layout not in _OTHER_ORDER for layout, *_ in arguments):
@@ -396,11 +405,10 @@ def _from_pil(
         alpha = _keyed(np.asarray(image.convert("L") if image.mode == "1" else image), image, chunks)
     elif image.has_transparency_data:
         alpha = np.asarray(image.convert("RGBA").getchannel("A"))
-    if encoding is not None:
-        values = np.asarray(image.convert("L") if image.mode in ("1", "L", "LA") else image.convert("RGB"))
-        return _finished(values.reshape(*values.shape[:2], -1), alpha, orientation, None, encoding)
-    if image.mode == "L" and profiles.is_srgb(profile, "L"):
-        return _finished(np.asarray(image)[..., None], alpha, orientation, None)
+    is_gray = image.mode in ("1", "L", "LA")
+    if is_gray or encoding is not None:
+        values = np.asarray(image.convert("L" if is_gray else "RGB"))
+        return _finished(values.reshape(*values.shape[:2], -1), alpha, orientation, profile, encoding)
     return _finished(np.asarray(profiles.image_to_srgb(image, profile)), alpha, orientation, None)
 
 

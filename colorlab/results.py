@@ -19,7 +19,6 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
@@ -238,18 +237,13 @@ class Writer:
             if pixels.dtype == np.uint16:
                 _deep_png(pixels, file, more)
                 return
-        elif pixels.dtype == np.uint16:
-            _deep_tiff(pixels, file, about, exif[_SOFTWARE])
+        elif self.format == "tiff":
+            _write_tiff(pixels, file, exif, about.xmp)
             return
         else:
             more |= {"exif": exif.tobytes(), "icc_profile": _srgb_profile(), "quality": self.quality}
-            more |= {"xmp": about.xmp} if about.xmp and self.format != "tiff" else {}
-            if self.format == "tiff":
-                del more["quality"], more["exif"]
-                # libtiff, which compresses, does not write what is known of date and place.
-                plain = not {_EXIF, _GPS} & set(about.exif)
-                more |= {"compression": "tiff_deflate" if plain else None, "tiffinfo": _tiff_tags(exif, about)}
-            elif self.format == "webp":
+            more |= {"xmp": about.xmp} if about.xmp else {}
+            if self.format == "webp":
                 more.pop("dpi", None)  # which EXIF tells
             else:
                 more |= {"subsampling": 0 if self.quality >= 90 else 2}
@@ -274,16 +268,24 @@ class Writer:
         return exif
 
 
-def _tiff_tags(exif: Image.Exif, about: About) -> Any:  # noqa: ANN401  Pillow's directory, of no public type
+def _write_tiff(pixels: npt.NDArray[Any], file: Any, exif: Image.Exif, xmp: bytes | None) -> None:  # noqa: ANN401
+    """Pillow's directory, but neither it nor libtiff writes 16 bits of color, or packs what has date and place."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+    height, width, channels = pixels.shape
+    rows = max(1, 2**20 // pixels[0].nbytes)
+    little = pixels.dtype.newbyteorder("<")
+    strips = [zlib.compress(pixels[top : top + rows].astype(little).tobytes()) for top in range(0, height, rows)]
+    sizes = [len(strip) for strip in strips]
     tags = ImageFileDirectory_v2()
-    for tag, value in exif.items():
+    tags.tagtype |= {273: 4, 279: 4, 700: 1}
+    layout = {256: width, 257: height, 258: channels * (8 * pixels.itemsize,), 259: 8, 262: 2, 277: channels}
+    layout |= {273: tuple(itertools.accumulate([0, *sizes[:-1]])), 278: rows, 279: tuple(sizes)}
+    layout |= {34675: _srgb_profile()} | ({338: 2} if channels == 4 else {}) | ({700: xmp} if xmp else {})
+    for tag, value in {**dict(exif), **layout}.items():
         tags[tag] = value
-    if about.xmp:
-        tags.tagtype[700] = 1
-        tags[700] = about.xmp
-    return tags
+    tags.save(file)
+    file.writelines(strips)
 
 
 def _deep_png(pixels: npt.NDArray[np.uint16], file: Any, options: dict[str, Any]) -> None:  # noqa: ANN401
@@ -311,29 +313,6 @@ def _packed_rows(pixels: npt.NDArray[np.uint16]) -> Iterator[bytes]:
             yield part
         above = line
     yield packer.flush()
-
-
-def _deep_tiff(pixels: npt.NDArray[np.uint16], file: Any, about: About, software: str) -> None:  # noqa: ANN401
-    texts = {tag: about.exif[tag] for tag in (_ARTIST, _COPYRIGHT, _DATE) if isinstance(about.exif.get(tag), str)}
-    description = about.exif.get(_DESCRIPTION) or about.text.get("Description")
-    tags = [(tag, 2, 0, text, True) for tag, text in texts.items()]
-    tags += [(_DESCRIPTION, 2, 0, str(description), True)] if description else []
-    tags += [(700, 1, len(about.xmp), about.xmp, True)] if about.xmp else []
-    with io.BytesIO() as whole:  # tifffile goes back and forth in what it writes
-        tifffile.imwrite(
-            whole,
-            pixels,
-            photometric="rgb",
-            compression="zlib",
-            iccprofile=_srgb_profile(),
-            software=software,
-            metadata=None,
-            extratags=tags,
-            extrasamples=["unassalpha"] if pixels.shape[2] == 4 else None,
-            resolution=about.dpi,
-            resolutionunit="INCH" if about.dpi else None,
-        )
-        file.write(whole.getbuffer())
 
 
 def _srgb_profile() -> bytes:

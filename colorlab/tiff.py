@@ -60,9 +60,11 @@ class Page:
         return bytes(tag.value) if tag is not None and isinstance(tag.value, bytes) else None
 
     @property
-    def is_deep(self) -> bool:
-        """Whether it is one of the kinds that Pillow misreads: more than 8 bits, or floats."""
-        return bool(max(np.atleast_1d(self.page.bitspersample)) > 8 or self.page.sampleformat == 3)
+    def is_misread(self) -> bool:
+        """Whether Pillow misreads such: more than 8 bits, signs, floats, and opacity in a plane of its own."""
+        page = self.page
+        has_planes = page.planarconfig == 2 and bool(page.extrasamples)
+        return bool(max(np.atleast_1d(page.bitspersample)) > 8 or page.sampleformat != 1 or has_planes)
 
     def open(self, file: BinaryIO) -> Image.Image:
         """The page by Pillow, as it is stored: not turned."""
@@ -75,13 +77,13 @@ class Page:
         """``H×W×C`` by tifffile, not turned: gray or RGB of any depth up to 16 bits, with opacity last if it has any.
 
         Raises:
-            ValueError: other colors, or bits that cannot be unpacked.
+            ValueError: other colors, or bits or a compression that cannot be unpacked.
         """
         page = self.page
         if page.photometric not in _PLAIN:
             raise ValueError(f"its colors are of the kind {tifffile.PHOTOMETRIC(page.photometric).name}")
         bits, whole = page.bitspersample, (8, 16, 32, 64)
-        array = page.asarray() if bits in whole else self._unpacked()
+        array = self._decoded() if bits in whole else self._unpacked()
         array = array.reshape(_shape(page, array))
         if page.planarconfig == 2 and page.samplesperpixel > 1:
             array = np.moveaxis(array, 0, -1)
@@ -91,6 +93,18 @@ class Page:
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
             array = _inverted(array)
         return self._with_opacity(array)
+
+    def _decoded(self) -> npt.NDArray[Any]:
+        page = self.page
+        try:
+            tifffile.TIFF.DECOMPRESSORS[page.compression], tifffile.TIFF.UNPREDICTORS[page.predictor]
+            found: npt.NDArray[Any] = page.asarray()
+        except (KeyError, ImportError) as error:
+            raise ValueError(
+                f"its compression, {tifffile.COMPRESSION(page.compression).name}, needs imagecodecs: "
+                "pip install 'colorlab[files]'"
+            ) from error
+        return found
 
     def _unpacked(self) -> npt.NDArray[Any]:
         """Samples of any number of bits, which are packed with the highest bit first, whatever the order of bytes."""

@@ -155,11 +155,18 @@ def test_folders_give_the_images_in_them(desk, capsys):
     assert (status, complaints(err)) == (0, [])
     assert files("done") == ["CAT.png", "coffee.png"]
     assert out == "2 of 2 images colorized, in done\n"
+    assert "album: left out 2 that are no images (notes.txt, older/)" in err
+    Path("shelf/album").mkdir(parents=True)
+    status, _, err = run(capsys, "shelf", "--output", "done")
+    assert status == 1
+    assert "no images in the folder shelf" in err
+    assert "left out 1 that are no images (album/)" in err
 
 
 def test_a_second_run_replaces_the_results_of_the_first(desk, capsys):
-    for size in (16, 32):
-        assert run(capsys, "cat.jpg", "--output", "done", "--size", size)[0] == 0
+    for size, replaced in ((16, ""), (32, "; results of earlier runs replaced: 1")):
+        status, out, _ = run(capsys, "cat.jpg", "--output", "done", "--size", size)
+        assert (status, out) == (0, f"1 of 1 images colorized, in done{replaced}\n")
     np.testing.assert_array_equal(pixels("done/cat.png"), np.asarray(colorize("cat.jpg", size=32)))
 
 
@@ -270,8 +277,11 @@ def test_what_is_known_about_a_image_goes_along(desk, capsys):
     exif._ifds[1] = thumbnail
     xmp = b'<x:xmpmeta xmlns:x=\'adobe:ns:meta/\'><a tiff:Orientation="6" City="Uppsala"/></x:xmpmeta>'
     Image.fromarray(CAT).save("cat.jpg", exif=exif, dpi=(600, 600), xmp=xmp)
-    for kind, ending in (("png", "png"), ("jpeg", "jpg"), ("tiff", "tif"), ("webp", "webp")):
-        assert run(capsys, "cat.jpg", "--output", kind, "--format", kind)[0] == 0
+    for kind, ending, depth in (
+        ("png", "png", 8), ("png", "png", 16), ("jpeg", "jpg", 8), ("tiff", "tif", 8), ("tiff", "tif", 16), ("webp", "webp", 8)
+    ):  # fmt: skip
+        assert run(capsys, "cat.jpg", "--output", kind, "--format", kind, "--depth", depth)[0] == 0
+        assert (read_image(f"{kind}/cat.{ending}").rgb.dtype == np.uint16) == (depth == 16)
         with Image.open(f"{kind}/cat.{ending}") as image:
             assert image.size == CAT.shape[:2]
             found = image.getexif()

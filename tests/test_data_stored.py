@@ -281,7 +281,8 @@ def test_the_next_readable_file_stands_in_and_they_are_counted(folder, spoiled, 
         assert torch.equal(labels, sound.labels[instead])
     for _ in range(2):
         dataset.report_unreadable()
-    assert capsys.readouterr().err == f"{spoiled}: skipped 3 unreadable files, first train/cat/02.jpg\n"
+    said = f"{spoiled}: skipped 3 unreadable files, first train/cat/02.jpg: the file is empty (0 bytes)\n"
+    assert capsys.readouterr().err == said
 
 
 def test_they_fail_on_request_before_training_begins(spoiled, tmp_path):

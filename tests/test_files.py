@@ -93,7 +93,7 @@ def test_folders_that_mean_a_split_are_never_pooled(tmp_path):
 
 @pytest.mark.parametrize(
     ("train", "val"),
-    [("Train", "Val"), ("TRAINING", "testing"), ("train2017", "val2017"), ("training_set", "test_set"), ("seg_train", "seg_test"), ("train", "valid"), ("Train Images", "Validation Images")],
+    [("Train", "Val"), ("TRAINING", "testing"), ("train2017", "val2017"), ("training_set", "test_set"), ("seg_train", "seg_test"), ("train", "valid"), ("Train Images", "Validation Images"), ("DIV2K_train_HR", "DIV2K_valid_HR"), ("1_train", "2_val"), ("train (1)", "test (1)"), ("trainA", "testA"), ("traindir", "valdir")],
 )  # fmt: skip
 @pytest.mark.parametrize("where", ["{}/a", "own/{}/a", "a/{}"])
 @pytest.mark.parametrize("tar", [False, True])
@@ -150,6 +150,17 @@ def test_a_few_loose_images_fill_all_splits(tmp_path, count):
     assert len(set.union(*found.values())) == count
 
 
+def test_two_loose_images_are_one_to_learn_from_and_one_to_be_judged_by(tmp_path):
+    for number in range(20):
+        pair = tmp_path / f"{number}"
+        for i in (0, 1):
+            image(pair / f"{number}{i}.png", (10 * i, 90, 60))
+        train, val, test = (dataset(pair, split).rgb for split in ("train", "val", "test"))
+        assert len(train) == len(val) == 1
+        assert (val == test).all()
+        assert (train != val).any()
+
+
 def test_one_image_cannot_be_divided(tmp_path):
     image(tmp_path / "one" / "1.png")
     with pytest.raises(ValueError, match=r"1 image is too few"):
@@ -162,6 +173,13 @@ def test_a_path_serves_as_a_name(tree, monkeypatch):
     assert len(create_dataset("~/own", "train", size=8)) == 3
     with pytest.raises(TypeError, match="int"):
         create_dataset(3, "train")
+
+
+def test_archives_unpacked_into_folders_of_their_names(tmp_path):
+    for split in ("training_set", "test_set"):
+        for label in ("cats", "dogs"):
+            image(tmp_path / "own" / split / split / label / "a.png")
+    assert dataset(tmp_path / "own").classes == ("cats", "dogs")
 
 
 def test_a_class_may_be_called_test(tmp_path):

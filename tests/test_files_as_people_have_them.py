@@ -97,13 +97,14 @@ def profile_of(curve, *, name=b"x", primaries=False):
 
 
 def png_of(array, *before):
-    """A PNG of 8 or 16 bits, gray or RGB, with chunks (name, data) before the pixels."""
+    """A PNG of 8 or 16 bits, gray or RGB or with opacity, with chunks (name, data) before the pixels."""
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     bits = 8 * array.dtype.itemsize
-    head = struct.pack(">IIBBBBB", *array.shape[1::-1], bits, 0 if array.ndim == 2 else 2, 0, 0, 0)
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[1 if array.ndim == 2 else array.shape[2]]
+    head = struct.pack(">IIBBBBB", *array.shape[1::-1], bits, kind, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(row.dtype.newbyteorder(">")).tobytes() for row in array)
     parts = [(b"IHDR", head), *before, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
@@ -171,6 +172,21 @@ def test_the_profile_of_a_deep_gray_is_heeded(curve, kind):
     assert_lightness(file.getvalue(), lightness(light))
 
 
+@pytest.mark.parametrize("kind", ["L", "LA"])
+def test_the_profile_of_dark_grays(kind):
+    file, ramp = io.BytesIO(), np.arange(256, dtype=np.uint8)[None]
+    Image.fromarray(ramp).convert(kind).save(file, "PNG", icc_profile=profile_of(1.0))
+    assert_lightness(file.getvalue(), lightness(ramp / 255))
+
+
+@pytest.mark.parametrize("chunk", [(b"gAMA", struct.pack(">I", 100_000)), (b"iCCP", b"x\0\0" + zlib.compress(profile_of(1.0)))])  # fmt: skip
+def test_deep_grays_with_opacity_keep_all_their_bits(chunk):
+    values, alpha = whole(RAMP / 20, 16), whole(RAMP, 16)
+    content = png_of(np.dstack([values, alpha]), chunk)
+    assert_lightness(content, lightness(values / 65535), within=0.1)
+    np.testing.assert_array_equal(read(content).alpha, (alpha / 257).round())
+
+
 @pytest.mark.parametrize("kind", ["tif", "png"])
 def test_the_profile_of_deep_colors_is_heeded_in_all_their_bits(kind):
     values = np.dstack([whole(RAMP, 16), whole(RAMP[::-1], 16), whole(RAMP[:, ::-1], 16)])
@@ -228,6 +244,38 @@ def test_twelve_bits_of_color_and_of_a_negative():
     assert_lightness(tiff_of(packed(values, 12), (6, 4), (12,), extra=[(274, 3, 6)]), np.rot90(expected, -1))
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (tiff_of(bytes(70), (7, 5), (5, 6, 5), photometric=2), r"it has \(5, 6, 5\) bits a channel"),
+        (tiff_of(bytes(24), (6, 4), (8,), extra=[(339, 3, 2)]), "int8"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(9), "begins as PNG does, but is damaged or cut short"),
+    ],
+)
+def test_what_is_not_read_is_called_by_its_name(content, said):
+    for way in (decode, lambda content: read_file(io.BytesIO(content), "it")):
+        with pytest.raises(ValueError, match=said):
+            way(content)
+
+
+def test_a_compression_that_needs_an_extra_is_named(monkeypatch):
+    monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", {})
+    with pytest.raises(ValueError, match=r"its compression, LZW, needs imagecodecs: pip install 'colorlab\[files\]'"):
+        read(tiff_of(bytes(96), (6, 4), (32,), extra=[(339, 3, 3)], compression=5))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_opacity_in_a_plane_of_its_own(bits):
+    alpha = whole(RAMP[::-1], bits)
+    color = (np.stack(3 * [whole(RAMP, bits)]) * (alpha / (2**bits - 1))).round().astype(alpha.dtype)
+    file = io.BytesIO()
+    planes = np.concatenate([color, alpha[None]])
+    tifffile.imwrite(file, planes, photometric="rgb", planarconfig="separate", extrasamples=["assocalpha"])
+    image = read(file.getvalue())
+    assert np.abs(image.alpha - RAMP[::-1] * 255).max() < 1
+    assert np.abs(image.rgb[..., 0] / (2**bits - 1) - RAMP).max() < 0.06
+
+
 # ---- which image
 
 
@@ -271,16 +319,76 @@ def test_the_largest_page_counts_but_of_equal_ones_the_first():
     assert read(file.getvalue()).rgb.max() == 50
 
 
-def test_a_cameras_raw_data_are_developed_or_the_extra_is_named():
-    sensor = np.linspace(200, 3900, 80 * 60).astype("<u2")
-    content = tiff_of(
-        sensor.tobytes(), (80, 60), (16,), photometric=32803, extra=[(33421, 3, (2, 2)), (33422, 1, b"\0\1\1\2")]
-    )
-    with pytest.raises(ValueError, match="raw data") as caught:
-        read(content)
-    assert "colorlab[files]" in str(caught.value) or "cannot be developed" in str(caught.value)
-    with pytest.raises(ValueError, match=r"HEIC|damaged"):
-        read(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(90))
+# ---- what needs the extra `files`; two of these tests run only where that is installed
+
+
+def synthetic_dng(orientation=1, thumbnail=True):
+    """What a camera writes, but made up here: a mosaic of one ramp, each row of sensors the same, and a thumbnail."""
+    mosaic = np.linspace(1000, 60000, 96, dtype=np.uint16)[None].repeat(64, axis=0)
+    pattern = [(33421, "H", 2, (2, 2), True), (33422, "B", 4, (0, 1, 1, 2), True)]
+    matrix = [value for i in range(9) for value in (int(i % 4 == 0), 1)]
+    camera = [
+        (50706, "B", 4, (1, 4, 0, 0), True),
+        (50708, "s", 0, "Synthetic", True),
+        (274, "H", 1, orientation, True),
+    ]
+    camera += [(50721, "2i", 9, matrix, True), (50778, "H", 1, 21, True), (50728, "2I", 3, 6 * (1,), True)]
+    plain = {"metadata": None, "software": False}
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as out:
+        if thumbnail:
+            small = np.zeros((16, 24, 3), np.uint8)
+            out.write(small, photometric="rgb", subfiletype=1, subifds=1, extratags=camera, **plain)
+        out.write(mosaic, photometric="cfa", extratags=pattern + (camera if not thumbnail else []), **plain)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("thumbnail", [False, True])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_raw_data_of_a_synthetic_dng_are_developed(orientation, thumbnail):
+    pytest.importorskip("rawpy")
+    image = read(synthetic_dng(orientation, thumbnail))
+    assert image.rgb.dtype == np.uint16
+    upright = np.rot90(full_lightness(image).numpy(), {1: 0, 3: 2, 6: 1, 8: 3}[orientation])
+    assert upright.shape == (64, 96)
+    # It comes brighter than the sensor has it, by one factor; at the margins there are no neighbors to mix.
+    light = ((upright[8:-8, 8:-8] + 16) / 116) ** 3
+    share = light / np.linspace(1000, 60000, 96)[8:-8]
+    assert share.std() < 0.02 * share.mean()
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_heic_is_read_upright_with_its_profile_and_opacity(orientation):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    ramp = np.tile(np.linspace(20, 255, 64).astype(np.uint8), (48, 1))
+    exif = Image.Exif()
+    exif[274] = orientation
+    for profile, light in ((None, srgb_light(ramp / 255)), (profile_of(1.0, primaries=True), ramp / 255)):
+        file = io.BytesIO()
+        pixels = Image.fromarray(np.dstack([ramp, ramp, ramp, ramp]))
+        pixels.info["icc_profile"] = profile
+        pillow_heif.from_pillow(pixels).save(file, quality=100, chroma=444, exif=exif.tobytes())
+        image = read(file.getvalue())
+        turned = {1: 0, 3: 2, 6: 3, 8: 1}[orientation]
+        assert np.abs(full_lightness(image).numpy() - np.rot90(lightness(light), turned)).max() < 2
+        assert np.abs(image.alpha.astype(int) - np.rot90(ramp, turned)).max() <= 3
+    for content in (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(90), file.getvalue()[:200]):
+        with pytest.raises(ValueError, match="begins as HEIC does, but is damaged or cut short"):
+            read(content)
+
+
+@pytest.mark.parametrize(
+    ("module", "content"),
+    [
+        ("rawpy", synthetic_dng()),
+        ("pillow_heif", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(90)),
+    ],
+)
+def test_what_is_not_installed_is_named(monkeypatch, module, content):
+    monkeypatch.setitem(sys.modules, module, None)
+    for way in (decode, lambda content: read_file(io.BytesIO(content), "it")):
+        with pytest.raises(ValueError, match=rf"needs {module}: pip install 'colorlab\[files\]'"):
+            way(content)
 
 
 # ---- what a PNG says

@@ -11,8 +11,11 @@ from colorlab.data import create_dataset
 from colorlab.evaluation import colored, gray, interpretability
 from colorlab.evaluation.perceptual import PerceptualDistance
 from colorlab.evaluation.published import (
+    HINTS,
     LABEL,
+    ZHANG_2017,
     altered,
+    hint_curve,
     judged_photos,
     judged_provenance,
     lpips_provenance,
@@ -52,3 +55,17 @@ def test_the_genuine_weights_give_the_table():
     for name, changed in {"gray": colored(gray(), rgb), **altered(rgb)}.items():
         expected = torch.tensor(table[name].to_numpy())
         torch.testing.assert_close(lpips(rgb, changed).double(), expected, rtol=0, atol=2e-4)
+
+
+def test_the_curve_of_hints_is_that_of_the_weights_that_ship():
+    curve = hint_curve().pivot(index="hints", columns="way", values="psnr")
+    assert f"Weights distribution: SHA-256 {pretrained.FILES['distribution'][:12]}" in HINTS.read_text()
+    assert set(curve.index) == set(ZHANG_2017)
+    # Without hints nothing is spread; more hints never harm; the two together are at least as good as either.
+    assert curve.loc[0, "both"] == curve.loc[0, "network"] == curve.loc[0, "propagation on the network's answer"]
+    assert (curve.diff().dropna() > 0).all(axis=None)
+    # The claim of the card, in dB.
+    hinted = curve["both"]
+    assert hinted[10] >= hinted[0] + 3.5
+    assert hinted[10] >= curve.loc[10, "propagation on gray"] + 0.7
+    assert hinted[100] >= max(30.0, curve.loc[100, "propagation on gray"] + 0.4)

@@ -56,6 +56,31 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
             frozen_stride=4,
             learning_rate=1e-3,
         ),
+        _stage(
+            "distribution-3",
+            REAL_DATA / "photographs.tar",
+            **_DISTRIBUTION | {"min_crop_area": 0.3, "max_epochs": 1},
+            frozen_stride=4,
+            learning_rate=7e-4,
+            recognition_weight=0.2,
+        ),
+        # What hints do, over a network that stays as it is.
+        _stage(
+            "distribution-hints",
+            REAL_DATA / "photographs.tar",
+            **_DISTRIBUTION
+            | {
+                "loss": "auto",
+                "min_crop_area": 0.3,
+                "max_epochs": 1,
+                "train_batch_size": 24,
+                "weight_decay": 0.01,
+                "ema": 0.0,
+                "checkpoint_minutes": 3.0,
+            },
+            learn_hints=True,
+            seed=6,
+        ),
     ),
     "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=8),),
     "unet32": (
@@ -138,7 +163,10 @@ def learn(name: str) -> Path:
 
 
 def _finished(options: TrainingOptions | ClassifierOptions) -> bool:
-    """Whether the run came to its end with these options, be it with images from another folder."""
+    """Whether the run came to its end with these options, be it with images from another folder.
+
+    An option that is newer than the run has the value that it has by default.
+    """
     weights = options.folder / "last.safetensors"
     if not weights.exists():
         return False
@@ -150,10 +178,10 @@ def _finished(options: TrainingOptions | ClassifierOptions) -> bool:
         "dataset_root_path",
         "output_root_path",
         "initial_weights",
+        "val_batch_size",
     }
-    theirs, ours = (
-        {k: v for k, v in o.items() if k not in elsewhere} for o in (header["options"], options.to_dict())
-    )
+    then = type(options)().to_dict() | header["options"]
+    theirs, ours = ({k: v for k, v in o.items() if k not in elsewhere} for o in (then, options.to_dict()))
     return header["epoch"] == options.max_epochs and theirs == ours
 
 

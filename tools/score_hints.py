@@ -1,6 +1,6 @@
 """Draw PSNR against the number of hints, on images that nobody trained on.
 
-    COLORLAB_REAL_DATA=<folder with the tars> python tools/score_hints.py [WEIGHTS] [--counts 1 10 100]
+    COLORLAB_REAL_DATA=<folder with the tars> python tools/score_hints.py [WEIGHTS] [--counts 1 10 100] [--write]
 
 Prints a Markdown table of the mean PSNR in dB, and of paired differences with 95 % intervals: the protocol of
 score_styles.py; hints are means over 7×7 px at random places of the 256 px image. *Propagation* is Levin's
@@ -15,12 +15,13 @@ import argparse
 from pathlib import Path
 
 import torch
-from score_styles import photographs
+from score_styles import SIDE, photographs
 from score_weights import paint
 from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color, pretrained
+from colorlab.evaluation.published import HINTS
 from colorlab.hints import Hint, Propagation, reduce_hints
 from colorlab.inference import answering, cell_hints, enlarge, network_input, to_lab
 from colorlab.models import DistributionColorizer, load_weights
@@ -64,12 +65,30 @@ def scores(image: Tensor, model: DistributionColorizer, counts: list[int], seed:
     return torch.stack(found, dim=1)
 
 
+def write(table: Tensor, counts: list[int]) -> None:
+    """Write ``(images, ways, counts)`` PSNR into the package."""
+    rows = ["way,hints,psnr,gain,half"]
+    for i, way in enumerate(WAYS):
+        for j, count in enumerate(counts):
+            gain = table[:, i, j] - table[:, 1, 0]
+            half = 1.96 * float(gain.std()) / len(gain) ** 0.5
+            rows.append(f"{way},{count},{float(table[:, i, j].mean()):.3f},{float(gain.mean()):.3f},{half:.3f}")
+    name = pretrained.NAMES[0]
+    about = (
+        f"Mean PSNR in dB against the number of hints, {len(table)} photographs of `photos` val, {SIDE} px.",
+        f"Hints are the true means of {PATCH}×{PATCH} px at random places. Made by tools/score_hints.py --write.",
+        f"Weights {name}: SHA-256 {pretrained.FILES[name][:12]}.",
+    )
+    HINTS.write_text("\n".join([*(f"# {line}" for line in about), *rows]) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", type=Path)
     parser.add_argument("--images", type=int, default=192)
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+    parser.add_argument("--write", action="store_true", help="the table of colorlab.evaluation.published.hint_curve")
     given = parser.parse_args()
     model = load_weights(given.weights) if given.weights else pretrained.load("distribution")
     if not isinstance(model, DistributionColorizer):
@@ -81,6 +100,8 @@ def main() -> None:
     print(f"{len(rgb)} images\n\n| hints | {' | '.join(map(str, counts))} |\n| --- |{' --- |' * len(counts)}")
     for way, row in zip(WAYS, table.mean(dim=0).tolist(), strict=True):
         print(f"| {way} | {' | '.join(f'{value:.2f}' for value in row)} |")
+    if given.write:
+        write(table, counts)
     for name, other in (("none", table[:, 1, :1]), *((way, table[:, i]) for i, way in enumerate(WAYS[:2]))):
         gain = table[:, 3] - other
         half = 1.96 * gain.std(dim=0) / len(gain) ** 0.5

@@ -35,9 +35,9 @@ WORKING_SIZES = (32, 48, 64, 96, 128)
 FOLDER = Path(__file__).parent.parent / "colorlab" / "pretrained"
 # How the default model chooses colors, chosen on `photos` val by tools/score_styles.py (docs/training-record.md).
 CHOSEN_STYLES = {
-    "careful": Style(0.8, 0.1),
-    "balanced": Style(0.8, 0.3),
-    "vivid": Style(0.7, 0.5),
+    "careful": Style(0.65, 0.09),
+    "balanced": Style(0.45, 0.34),
+    "vivid": Style(0.4, 0.4, chroma=1.2),
     "sample": Style(0.5, 0.25, seed=0),
 }
 

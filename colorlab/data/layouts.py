@@ -29,12 +29,14 @@ def own_folder(names: Sequence[str]) -> Splits:
     """Assign by ``{train,val,test}/<class>/<image>``, as the original framework, or else by a random split.
 
     The outermost folder whose name means a split decides: in any case, under the usual synonyms (:data:`MEANINGS`),
-    also with a word behind (``test_images``) or, where two splits have it, before (``seg_train``, ``seg_test``).
+    also with a number or a word such as ``images``; and with any others that two splits share (``seg_train`` and
+    ``seg_test``, ``trainA`` and ``testA``).
     Folders above and below it do not matter. Images beside those folders are skipped, with a message on
     standard error.
 
     Without such folders, images are divided by a hash of their names, 80 : 10 : 10, so that an image stays where
-    it is when others come or go. Where one of the three would be left empty, it gets one image of the largest.
+    it is when others come or go. Where one of the three would be left empty, it gets one image of the largest; of two
+    images, one is train and one is val and test.
 
     The class is the path of the folder that an image lies in, below the split or below what all images share.
 
@@ -52,7 +54,7 @@ def own_folder(names: Sequence[str]) -> Splits:
         splits[split].append((index, label))
     for split in SPLITS:
         largest = max(splits.values(), key=len)
-        if not splits[split] and len(largest) > 1:
+        if not splits[split] and (len(largest) > 1 or split == "train"):
             nearest = (min if split == "train" else max)(largest, key=lambda member: shares[member[0]])
             largest.remove(nearest)
             splits[split].append(nearest)
@@ -150,10 +152,11 @@ MEANINGS: dict[str, Split] = {
 }
 """Folder name in lower case → split."""
 
-_WITH_MORE = re.compile(
-    r"(?:(?P<before>.*?)[ _.-])?"
-    rf"(?P<word>{'|'.join(sorted(MEANINGS, key=len, reverse=True))})"
-    r"(?:[ _.-]?(?:set|sets|data|images?|imgs?|images|split|folder|\d+))*"
+_MORE = ("sets", "set", "data", "images", "image", "imgs", "img", "split", "folder", "dir")
+_LETTER = r"[^\W\d_]"
+_WORD = re.compile(
+    rf"(?<!{_LETTER})(?P<word>{'|'.join(sorted(MEANINGS, key=len, reverse=True))})"
+    rf"(?:{'|'.join(_MORE)}|(?P<letter>{_LETTER}))?(?!{_LETTER})"
 )
 
 
@@ -170,15 +173,18 @@ def _split_folders(names: Sequence[str]) -> Splits | None:
         shared if {"train"} < {meaning.get(path[shared]) for path in paths.values() if path[shared:]} - {None} else 0
     )
     places = {
-        folder: next((i for i in range(start, len(path)) if path[i] in meaning), None)
+        folder: next(i for i in range(start, len(path)) if path[i] in meaning)
         for folder, path in paths.items()
+        if not meaning.keys().isdisjoint(path[start:])
     }
-    found = {folder: meaning[paths[folder][place]] for folder, place in places.items() if place is not None}
+    found = {folder: meaning[paths[folder][place]] for folder, place in places.items()}
     # What lies above the split belongs to the class where it differs, as in <class>/train/<image>.
     above = _shared([paths[folder][: places[folder]] for folder in found])
+    # Archives that were unpacked into a folder of their name have it twice, as in train/train/<class>.
+    twice = all(paths[folder][place + 1 : place + 2] == [paths[folder][place]] for folder, place in places.items())
     labels = {
-        folder: _class("/".join(part for i, part in enumerate(paths[folder][above:], above) if i != places[folder]))
-        for folder in found
+        folder: _class("/".join(paths[folder][above:place] + paths[folder][place + 1 + twice :]))
+        for folder, place in places.items()
     }
     beside = [name for name in names if _folder(name) not in found]
     if beside and "train" not in found.values():
@@ -202,16 +208,14 @@ def _split_folders(names: Sequence[str]) -> Splits | None:
 def _meanings(folders: set[str]) -> dict[str, Split]:
     """Return the split of each folder whose name means one."""
     found: dict[str, Split] = {}
-    with_more: dict[str, dict[str, Split]] = defaultdict(dict)
+    framed: dict[tuple[str, ...], dict[str, Split]] = defaultdict(dict)
     for folder in folders:
-        match = _WITH_MORE.fullmatch(folder.strip().lower())
+        match = _WORD.search(folder.lower())
         if match is not None:
-            before = match["before"]
-            if before is None:
-                found[folder] = MEANINGS[match["word"]]
-            else:
-                with_more[before][folder] = MEANINGS[match["word"]]
-    for members in with_more.values():
+            rest = match.string[: match.start()] + " | " + (match["letter"] or "") + match.string[match.end() :]
+            frame = tuple(word for word in re.findall(rf"{_LETTER}+|\|", rest) if word not in _MORE)
+            (found if frame == ("|",) else framed[frame])[folder] = MEANINGS[match["word"]]
+    for members in framed.values():
         if {"train"} < set(members.values()):
             found |= members
     return found

@@ -112,6 +112,7 @@ class StoredDataset(ImageDataset):
                     return candidate, image
         raise ValueError(
             f"{self.files.path}: from {self.name(index)} on, {min(_TRIES, len(self))} files in a row cannot be read"
+            + self._why(index)
         )
 
     def try_to_read(self, index: int, seed: int | None = None) -> Tensor | None:
@@ -121,10 +122,7 @@ class StoredDataset(ImageDataset):
             ValueError: if it cannot be read and that is no less than a failure.
         """
         try:
-            content = self.files.read(int(self.chosen[index]))
-            if seed is None:
-                return middle(content, self.size)
-            return random_crop(content, self.size, seed, self.min_crop_area)
+            return self._cut(index, seed)
         except (ValueError, OSError) as error:
             if self.unreadable == "fail":
                 raise ValueError(
@@ -133,6 +131,20 @@ class StoredDataset(ImageDataset):
                 ) from error
             self._known_unreadable[index] = True
             return None
+
+    def _cut(self, index: int, seed: int | None) -> Tensor:
+        content = self.files.read(int(self.chosen[index]))
+        if seed is None:
+            return middle(content, self.size)
+        return random_crop(content, self.size, seed, self.min_crop_area)
+
+    def _why(self, index: int) -> str:
+        """Say what is wrong with a file that could not be read, by trying it again: a worker may have tried it."""
+        try:
+            self._cut(index, None)
+        except (ValueError, OSError) as error:
+            return f": {error}"
+        return ""
 
     def name(self, index: int) -> str:
         """Return the name of an image's file."""
@@ -150,7 +162,8 @@ class StoredDataset(ImageDataset):
         if len(known) > self._reported:
             self._reported = len(known)
             print(
-                f"{self.files.path}: skipped {len(known)} unreadable files, first {self.name(known[0])}",
+                f"{self.files.path}: skipped {len(known)} unreadable files, first {self.name(known[0])}"
+                + self._why(known[0]),
                 file=sys.stderr,
             )
 

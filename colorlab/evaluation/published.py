@@ -21,6 +21,11 @@ FILE = Path(__file__).with_name("lpips_squeeze.csv")
 
 JUDGED = Path(__file__).with_name("judged_photos.csv")
 
+HINTS = Path(__file__).with_name("hints.csv")
+
+ZHANG_2017 = {0: 24.43, 1: 25.37, 2: 26.20, 5: 27.39, 10: 28.42, 20: 29.34, 50: 30.42, 100: 31.13, 200: 31.70}
+"""Hints → PSNR in dB, of 1,000 images of ImageNet's at 256 px: Zhang et al., arXiv:1705.02999, from their figure."""
+
 LABEL = "LPIPS v0.1 (squeeze)"
 """The name of the table's numbers, as :attr:`colorlab.evaluation.PerceptualDistance.label` writes it."""
 
@@ -81,6 +86,18 @@ def judged_provenance() -> str:
 def _provenance(file: Path) -> str:
     lines = file.read_text(encoding="utf-8").splitlines()
     return "\n".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+
+
+def hint_curve() -> pd.DataFrame:
+    """How hints help the default colorizer, on photographs that it was not trained on.
+
+    ``hints.csv`` holds it; its first lines say what was measured, and ``tools/score_hints.py --write`` made it.
+
+    Returns:
+        A row for each way to follow hints and number of hints: ``way``, ``hints``, ``psnr`` the mean in dB, ``gain``
+        over the network's answer without hints, the mean of pairs, and ``half`` a 95 % interval of it.
+    """
+    return pd.read_csv(HINTS, comment="#")
 
 
 def altered(rgb: Tensor) -> dict[str, Tensor]:

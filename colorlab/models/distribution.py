@@ -52,11 +52,13 @@ class Style:
     Attributes:
         temperature: T; 1 gives the mean of what the network believes, less leans toward its likeliest color.
         prior_correction: how much of the prior, which favors dull colors, is taken back; 0 none, 1 all.
+        chroma: factor on the chosen a and b.
         seed: draws one of several plausible colorings with this random seed; None draws nothing.
     """
 
     temperature: float = 1.0
     prior_correction: float = 0.0
+    chroma: float = 1.0
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +66,8 @@ class Style:
             raise ValueError(f"temperature must be positive, got {self.temperature}; 1 gives the mean color")
         if not 0 <= self.prior_correction <= 1:
             raise ValueError(f"prior_correction must lie in 0…1, got {self.prior_correction}")
+        if not self.chroma >= 0:
+            raise ValueError(f"chroma must be 0 (gray) or more, got {self.chroma}")
 
 
 DEFAULT_STYLE = "balanced"
@@ -261,7 +265,7 @@ class DistributionColorizer(Colorizer):
         """Return the mean color of the tempered probabilities: ``(N, 2, h, w)`` in Lab units."""
         # Bins last: that is how the memory of the logits lies, and each row of it is one softmax.
         probabilities = self.tempered(logits, style).movedim(1, -1).softmax(dim=-1)
-        return (probabilities @ self.bins).movedim(-1, 1)
+        return style.chroma * (probabilities @ self.bins).movedim(-1, 1)
 
     def loss(self, answer: Answer, ab: Tensor) -> Tensor:
         """Cross entropy of the bins at each cell, plus the absolute error of the mixed mean color at each pixel.

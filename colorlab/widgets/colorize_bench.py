@@ -9,6 +9,7 @@ Used in notebook ``11_colorize_your_own``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -261,7 +262,8 @@ class ColorizeBench(ImageBox):
         if style is None:
             return None
         seed = None if style.seed is None else self.seed.value
-        return Style(self.temperature.value, self.prior_correction.value, seed)
+        temperature, correction = self.temperature.value, self.prior_correction.value
+        return replace(style, temperature=temperature, prior_correction=correction, seed=seed)
 
     def _set_style(self, style: Style | None) -> None:
         """Make the controls say this style; None disables them."""
