@@ -9,7 +9,7 @@ BIN := .venv/bin
 # of training would depend on the number of cores.
 QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup lab check test bench weights pack scores sheet notebooks book format clean
+.PHONY: help setup lab check test bench weights pack scores sheet benchmark-page judged-photos notebooks book format clean
 
 help:
 	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
@@ -20,6 +20,8 @@ help:
 	@echo "make pack      recipes (ARGS=\"resnet unet32\") and their images in one file, to be trained where there is a GPU"
 	@echo "make scores    what the weights' cards say of them, on images they never saw (in COLORLAB_REAL_DATA)"
 	@echo "make sheet     24 photographs as the weights that ship color them, from COLORLAB_REAL_DATA, in output/"
+	@echo "make benchmark-page  docs/benchmark.md: all that ships, scored on the photographs in COLORLAB_REAL_DATA"
+	@echo "make judged-photos  what ImageNet's judge says of the same photographs: a table that the notebooks show"
 	@echo "make notebooks run the notebooks and store their outputs (ARGS=notebooks/03_resnet.ipynb for one)"
 	@echo "make book      the course and the package's reference as a site, in output/book/index.html"
 	@echo "make format    ruff's formatter and its safe fixes"
@@ -70,6 +72,12 @@ scores: setup
 
 sheet: setup
 	$(QUIET_THREADS) $(BIN)/python tools/score_weights.py sheet
+
+benchmark-page: setup
+	$(QUIET_THREADS) $(BIN)/python tools/benchmark_page.py $(ARGS)
+
+judged-photos: setup
+	$(QUIET_THREADS) $(BIN)/python tools/judged_photos.py
 
 notebooks: setup
 	$(QUIET_THREADS) $(BIN)/python tools/notebooks.py $(ARGS)

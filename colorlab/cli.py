@@ -26,7 +26,7 @@ from colorlab.data.check import CheckOptions, run_check
 from colorlab.data.download import DownloadOptions, run_download
 from colorlab.data.files import images_in
 from colorlab.data.names import DATASETS, Data
-from colorlab.evaluation import compare, gray, leaderboard, mean_color, summary, tasks
+from colorlab.evaluation import compare, gray, mean_color, summary, tasks
 from colorlab.evaluation.options import (
     GenerationOptions,
     LeaderboardOptions,
@@ -66,6 +66,7 @@ from colorlab.training.objectives import Loss
 from colorlab.training.options import FRAMEWORK2019
 
 _MAY_BE_EMPTY = ("--model-suffix", "--model_suffix")
+_SI = "(accuracies with their 95 % intervals after Wilson; p_gray: of McNemar's test against gray)"
 _NAMED = 3  # how many files a line names
 
 
@@ -369,9 +370,15 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
         return _hint(options)
     if isinstance(options, LeaderboardOptions):
         models = {name: _weights_named(name) for name in options.models or pretrained.NAMES}
-        board = leaderboard(tasks.evaluate_all(options, models))
+        found = tasks.evaluate_all(options, models)
+        board, accuracies = found.board, found.accuracies
         # There are more scores than models.
         print(f"Means over images ± standard errors, the best first\n{board.T.to_string()}")
+        if accuracies is not None:
+            print(f"\nRecognized by {found.judge}\n{accuracies.drop(columns='judge').T.round(3).to_string()}\n{_SI}")
+        if found.frechet is not None:
+            print(f"\nFréchet distance to the originals, of features of {found.judge}")
+            print(found.frechet.drop(columns="judge").round(2).to_string())
         try:
             from colorlab import plots  # here, since matplotlib takes a second that no other task needs
         except ImportError as error:
@@ -387,7 +394,7 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
         print("(mean distance to the originals; _se: standard error)")
     else:
         print(tasks.evaluate_si(options).to_string())
-        print("(accuracies with their 95 % intervals after Wilson; p_gray: of McNemar's test against gray)")
+        print(_SI)
     _end(options.folder, stopped=False)
     return _hint(options)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import json
 import re
 import shutil
@@ -20,7 +22,7 @@ from tqdm import tqdm
 
 from colorlab import cli, pretrained
 from colorlab.data import create_dataset
-from colorlab.evaluation import PerceptualDistance, colored, compare, gray, mean_color, score_images, tasks
+from colorlab.evaluation import PerceptualDistance, colored, compare, gray, mean_color, score_images, scores, tasks
 from colorlab.evaluation.options import (
     GenerationOptions,
     LeaderboardOptions,
@@ -54,6 +56,7 @@ SEED = {
 }
 CLASSES = ("astronaut", "tissue")
 PHOTOS = ["--dataset-name", "photos"]
+TABLES = ("leaderboard.csv", "leaderboard.md", "scores.csv", "si_accuracy.csv")
 COLORIZED = ["--eval-type", "colorized", "--model-suffix", "placeholder"]
 NAMES = [f"{CLASSES[number % 2]}/img-{place:04d}.png" for place, number in enumerate([0, 2, 4, 6, 8, 1, 3, 5, 7])]
 
@@ -157,8 +160,8 @@ def test_every_option_of_the_seed_is_there():
         ("eval-gen", "--eval-type", "colored", "none of original, grayscale, colorized; did you mean colorized?"),
         ("eval-mse", "--eval-type", "greyscale", "none of original, grayscale, colorized; did you mean grayscale?"),
         ("eval-si", "--model-name", "unet33", f"none of {', '.join(COLORIZERS)}; did you mean unet32?"),
-        ("eval-ps", "--trunk", "alexnet", "none of alex, vgg, squeeze, colorlab; did you mean alex?"),
-        ("eval-all", "--trunk", "squeezenet", "alex, vgg, squeeze, colorlab; did you mean squeeze?"),
+        ("eval-ps", "--trunk", "alexnet", "none of alex, vgg, squeeze, colorlab, lite0; did you mean alex?"),
+        ("eval-all", "--trunk", "squeezenet", "alex, vgg, squeeze, colorlab, lite0; did you mean squeeze?"),
         ("eval-gen", "--dataset-name", "places356", "places205, places365, or the path of a folder or tar"),
         ("eval-gen", "--image-size", "0", "image_size must be at least 1, got 0"),
         ("eval-mse", "--val-batch-size", "0", "val_batch_size must be at least 1, got 0"),
@@ -577,20 +580,65 @@ def test_each_model_sees_each_image_once_and_there_is_one_bar(desk, monkeypatch)
         bars.append(tqdm(**{**keywords, "disable": True}))
         return bars[-1]
 
-    monkeypatch.setattr(tasks, "tqdm", counted)
+    monkeypatch.setattr(scores, "tqdm", counted)
     options = LeaderboardOptions(
         dataset_name="photos", val_batch_size=4, trunk="colorlab", classifier_path=classifier("judge.safetensors")
     )
-    table = tasks.evaluate_all(options, {"mine": model})
+    table = tasks.evaluate_all(options, {"mine": model}).rows
     assert seen == [(4, False), (4, False), (1, False)]
     assert [bar.total for bar in bars] == [9]
     assert len(table) == 4 * 9
+    assert all(module.training for module in model.modules())
+
+
+def test_short_passes_show_no_bar_and_long_ones_one_on_standard_error(evalset, capsys, monkeypatch):
+    """A bar needs a terminal: told that there is one, it appears after 2 seconds of the clock that tqdm reads."""
+    whole = functools.partial(tqdm, disable=False, mininterval=0)
+    monkeypatch.setattr(
+        scores, "tqdm", lambda **keywords: whole(**{k: v for k, v in keywords.items() if k != "disable"})
+    )
+    given = ["eval-mse", *COLORIZED, "--val-batch-size", "1"]
+    status, out, err = run(capsys, *given)
+    assert (status, "eval-mse" in err) == (0, False)
+    now = itertools.count(step=1.0)
+    monkeypatch.setattr("tqdm.std.tqdm._time", lambda self: next(now), raising=False)
+    monkeypatch.setattr("tqdm.std.time", lambda: next(now))
+    status, out, err = run(capsys, *given)
+    assert "eval-mse" in err
+    assert "eval-mse" not in out
+
+
+def test_a_resumed_leaderboard_goes_on_by_images_and_is_the_same(desk, capsys, monkeypatch):
+    given = {"dataset_name": "photos", "val_batch_size": 2, "classifier_path": classifier("judge.safetensors")}
+    model = pretrained.load("resnet-placeholder")
+    whole = tasks.evaluate_all(LeaderboardOptions(**given), {"mine": model}).rows
+    seen = []
+
+    def count(model, given, result):
+        seen.append(len(result))
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+
+    hook = model.register_forward_hook(count)
+    monkeypatch.setattr(tasks, "_SAVE_EVERY", 0)
+    with pytest.raises(KeyboardInterrupt):
+        tasks.evaluate_all(LeaderboardOptions(**given), {"mine": model})
+    assert files("output") == sorted(f"experiment_name/{name}" for name in (*TABLES, "scores.part"))
+    with pytest.raises(ValueError, match=r"scores.part is of a run with other options, models or images; give the"):
+        tasks.evaluate_all(LeaderboardOptions(**given, trunk="colorlab", resume=True), {"mine": model})
+    table = tasks.evaluate_all(LeaderboardOptions(**given, resume=True), {"mine": model}).rows
+    assert seen == [2, 2, 2, 2, 2, 1]  # the fourth batch was interrupted
+    pd.testing.assert_frame_equal(table, whole, check_exact=True)
+    hook.remove()
+    assert not Path("output/experiment_name/scores.part").exists()
 
 
 @pytest.mark.slow
 def test_a_classifier_judges_all_models(desk, capsys):
     given = ["--models", "resnet-placeholder", "--classifier-path", classifier("judge.safetensors")]
-    assert run(capsys, "eval-all", *PHOTOS, *given, "--val-batch-size", "4")[0] == 0
+    status, out, _ = run(capsys, "eval-all", *PHOTOS, *given, "--val-batch-size", "4")
+    assert status == 0
+    assert re.search(r"^Recognized by small\n[\s\S]*^log_probability ", out, re.MULTILINE)
     rows = pd.read_csv("output/experiment_name/scores.csv")
     torch.manual_seed(0)
     network = create_classifier("small", CLASSES).eval()

@@ -8,9 +8,19 @@ import torch
 
 from colorlab import pretrained
 from colorlab.data import create_dataset
-from colorlab.evaluation import colored, gray
+from colorlab.evaluation import colored, gray, interpretability
 from colorlab.evaluation.perceptual import PerceptualDistance
-from colorlab.evaluation.published import HINTS, LABEL, ZHANG_2017, altered, hint_curve, lpips_provenance, lpips_table
+from colorlab.evaluation.published import (
+    HINTS,
+    LABEL,
+    ZHANG_2017,
+    altered,
+    hint_curve,
+    judged_photos,
+    judged_provenance,
+    lpips_provenance,
+    lpips_table,
+)
 
 
 def test_the_table_holds_the_baselines_and_all_weights_that_ship():
@@ -22,6 +32,16 @@ def test_the_table_holds_the_baselines_and_all_weights_that_ship():
         assert f"Weights {name}: SHA-256 {pretrained.FILES[name][:12]}" in lpips_provenance()
     with pytest.raises(ValueError, match="images of 32 and 64 pixels, not 48"):
         lpips_table(48)
+
+
+def test_the_table_of_the_judge_is_of_the_weights_that_ship():
+    tables = judged_photos()
+    default = pretrained.load(pretrained.NAMES[0])
+    assert list(tables) == ["original", "gray", "mean color", *default.styles]
+    found = interpretability(tables)
+    assert set(found["n"]) == {200}
+    assert found["log_probability"].idxmax() == "original"
+    assert f"Weights {default.name}: SHA-256 {pretrained.FILES[default.name][:12]}" in judged_provenance()
 
 
 def test_the_genuine_weights_give_the_table():

@@ -157,6 +157,37 @@ def test_ssim_agrees_with_its_formula_and_the_published_window(pairs):
         assert found[i].item() == pytest.approx(np.mean(values), abs=1e-6)
 
 
+@pytest.mark.parametrize("size", [(11, 11), (11, 30), (47, 33)])
+def test_ssim_is_scikit_images(size):
+    """Squares of values minus their mean are 16384 at most in the mean and exact in float32; a local mean is rounded in
+    some 22 steps of 2⁻²⁵ of it each, so by about √22·2⁻²⁵·16384 = 2e-3. It stands beside C2 = 58.5: 4e-5 in one place, less in the mean
+    of an image. Four times that is allowed."""
+    generator = torch.Generator().manual_seed(0)
+    true = torch.randint(0, 256, (4, 3, *size), dtype=torch.uint8, generator=generator)
+    true[1] = 255  # where variances are 0
+    seen = (true.int() + torch.randint(-40, 41, true.shape, generator=generator)).clamp(0, 255).to(torch.uint8)
+    seen[2] = true[2]
+    expected = [
+        skimage.metrics.structural_similarity(
+            a, b, channel_axis=0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+        )
+        for a, b in zip(true.numpy(), seen.numpy(), strict=True)
+    ]
+    found = score_images(true, seen, ["ssim"])["ssim"]
+    assert found.numpy() == pytest.approx(expected, abs=1.6e-4)
+    assert found[2].item() == pytest.approx(1, abs=1.6e-4)
+
+
+def test_ciede2000_is_scikit_images_for_colors_of_all_kinds():
+    """In float64 both are the same formula; what atan2, cos and the seventh power round is far below 1e-9."""
+    generator = torch.Generator().manual_seed(0)
+    lab = torch.rand(2, 3, 60, 60, dtype=torch.float64, generator=generator) * 200 - 100
+    lab[:, :, :5, :5] = 0  # grays, which have no hue
+    expected = skimage.color.deltaE_ciede2000(*lab.movedim(1, -1).numpy())
+    found = d.ciede2000(SimpleNamespace(lab=lab[:1]), SimpleNamespace(lab=lab[1:])).item()
+    assert found == pytest.approx(expected.mean(), rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("error", "at_2", "at_5"),
     [

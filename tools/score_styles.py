@@ -38,8 +38,8 @@ IDS = Path(os.environ.get("WORDNET_IDS", REAL_DATA.parent / "tools" / "wordnet_i
 GRID = [(t, b) for t in (0.4, 0.6, 0.8, 1.0) for b in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)]
 
 
-def photographs() -> tuple[Tensor, list[str]]:
-    """Return ``(N, 3, 256, 256)`` uint8 and the WordNet id of each."""
+def photographs(*, gray: bool = False) -> tuple[Tensor, list[str]]:
+    """Return ``(N, 3, 256, 256)`` uint8 and the WordNet id of each, with those that are gray or without."""
     images, ids = [], []
     with tarfile.open(REAL_DATA / "photos.tar") as tar:
         for member in tar:
@@ -51,7 +51,7 @@ def photographs() -> tuple[Tensor, list[str]]:
             image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
             left, top = (image.width - SIDE) // 2, (image.height - SIDE) // 2
             rgb = torch.from_numpy(np.array(image.crop((left, top, left + SIDE, top + SIDE)))).movedim(-1, 0)
-            if color.rgb_to_lab(rgb)[1:].abs().mean() > 1:
+            if gray or color.rgb_to_lab(rgb)[1:].abs().mean() > 1:
                 images.append(rgb)
                 ids.append(Path(member.name).name.split("_")[0])
     return torch.stack(images), ids

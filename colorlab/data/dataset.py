@@ -25,12 +25,17 @@ class ImageDataset(Dataset[Sample]):
         rgb: ``(N, 3, H, W)`` uint8.
         labels: ``(N,)`` class indices.
         classes: the names of the classes, by index.
+        files: the names of the images' files, where they have any.
     """
 
     streamed = False
     """Whether images are read and decoded when they are asked for, so that loader workers have something to do."""
 
-    def __init__(self, rgb: Tensor, labels: Tensor, classes: Sequence[str]) -> None:
+    _files: Sequence[str] | None = None
+
+    def __init__(
+        self, rgb: Tensor, labels: Tensor, classes: Sequence[str], files: Sequence[str] | None = None
+    ) -> None:
         if rgb.dtype != torch.uint8 or rgb.dim() != 4 or rgb.shape[1] != 3:
             raise ValueError(f"rgb must be uint8 (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}")
         if labels.shape != rgb.shape[:1]:
@@ -38,6 +43,11 @@ class ImageDataset(Dataset[Sample]):
         self._rgb = rgb
         self.labels = labels
         self.classes = tuple(classes)
+        self._files = files
+
+    def file_name(self, index: int) -> str:
+        """Return the name of an image's file, empty where it has none."""
+        return self._files[index] if self._files else ""
 
     @property
     def rgb(self) -> Tensor:

@@ -150,6 +150,12 @@ class StoredDataset(ImageDataset):
         """Return the name of an image's file."""
         return self.files.name(int(self.chosen[index]))
 
+    def file_name(self, index: int) -> str:
+        """Return the name of the file that an image was read from: the next one where its own cannot be read."""
+        while self._known_unreadable[index]:
+            index = (index + 1) % len(self)
+        return self.name(index)
+
     def report_unreadable(self) -> None:
         """Print how many files could not be read, if there are more than at the last report."""
         known = self._known_unreadable.nonzero().flatten().tolist()
@@ -184,9 +190,8 @@ class StoredDataset(ImageDataset):
                 rgb[len(readable)] = image
                 readable.append(index)
         self.report_unreadable()
-        return ImageDataset(
-            rgb[: len(readable)], self.labels[torch.tensor(readable, dtype=torch.int64)], self.classes
-        )
+        labels = self.labels[torch.tensor(readable, dtype=torch.int64)]
+        return ImageDataset(rgb[: len(readable)], labels, self.classes, [self.name(i) for i in readable])
 
 
 @functools.lru_cache(maxsize=4)

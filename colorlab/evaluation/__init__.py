@@ -5,6 +5,7 @@ from __future__ import annotations
 from colorlab.evaluation.baselines import gray, mean_color
 from colorlab.evaluation.definitions import register_score
 from colorlab.evaluation.interpretability import classify, interpretability, mcnemar_table
+from colorlab.evaluation.judges import load_judge
 from colorlab.evaluation.leaderboard import leaderboard, to_markdown
 from colorlab.evaluation.perceptual import PerceptualDistance
 from colorlab.evaluation.run import Evaluation, evaluate
@@ -26,6 +27,7 @@ __all__ = [
     "gray",
     "interpretability",
     "leaderboard",
+    "load_judge",
     "mcnemar",
     "mcnemar_table",
     "mean_color",

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from colorlab import color
-from colorlab.evaluation import rebalancing
+from colorlab.evaluation import formulas, rebalancing
 from colorlab.registry import Registry
 
 SEED_RANGE = 255.0
@@ -25,8 +25,10 @@ SEED_RANGE = 255.0
 CMF_END = 150
 """Up to which distance in (a, b) the cumulative error curve is integrated, Lab units."""
 
-SSIM_WINDOW = 11
-"""Side in pixels of the smallest image that SSIM takes: its Gaussian of σ 1.5, cut at 3.5 σ."""
+SSIM_WINDOW = formulas.WINDOW
+"""Side in pixels of the smallest image that SSIM takes."""
+
+_SSIM_CONSTANTS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 class Seen:
@@ -34,15 +36,23 @@ class Seen:
 
     Args:
         rgb: ``(N, 3, H, W)`` uint8.
+        lab: their Lab, where it is known already.
     """
 
-    def __init__(self, rgb: Tensor) -> None:
+    def __init__(self, rgb: Tensor, lab: Tensor | None = None) -> None:
         if rgb.dtype != torch.uint8 or rgb.dim() != 4 or rgb.shape[1] != 3:
             raise ValueError(
                 f"images are scored as uint8 RGB (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}; "
                 "colorlab.color.to_uint8 makes it from floats in 0…1"
             )
         self.rgb = rgb
+        if lab is not None:
+            self.lab = lab
+
+    def split(self, size: int) -> list[Seen]:
+        """Return the images ``size`` at a time, each part with its Lab if that is known already."""
+        labs = torch.split(self.lab, size) if "lab" in vars(self) else [None] * -(-len(self.rgb) // size)
+        return [Seen(rgb, lab) for rgb, lab in zip(torch.split(self.rgb, size), labs, strict=True)]
 
     @cached_property
     def lab(self) -> Tensor:
@@ -53,6 +63,31 @@ class Seen:
     def colorfulness(self) -> Tensor:
         """``(N,)``, :func:`colorlab.color.colorfulness`."""
         return color.colorfulness(self.rgb)
+
+    @cached_property
+    def values(self) -> Tensor:
+        """:attr:`rgb` minus :attr:`middle`, as float32: so small that local sums of squares are hardly rounded."""
+        return self.rgb - self.middle
+
+    @cached_property
+    def middle(self) -> Tensor:
+        """``(N, 3, 1, 1)``, the mean of each channel as a whole number, so that squares are exact."""
+        return self.rgb.float().mean(dim=(2, 3), keepdim=True).round_()
+
+    @cached_property
+    def local_mean(self) -> Tensor:
+        """Of :attr:`values`, :func:`colorlab.evaluation.formulas.local_mean`."""
+        return formulas.local_mean(self.values)
+
+    @cached_property
+    def local_variance(self) -> Tensor:
+        """The same of the squares, minus the square of the mean."""
+        return formulas.local_mean(self.values.square()).sub_(self.local_mean.square())
+
+    @cached_property
+    def rarity(self) -> Tensor:
+        """``(N, H, W)``, :func:`colorlab.evaluation.rebalancing.weights`."""
+        return rebalancing.weights(self.lab)
 
 
 def mse(original: Seen, result: Seen) -> Tensor:
@@ -101,22 +136,23 @@ def ssim(original: Seen, result: Seen) -> Tensor:
     Raises:
         ValueError: images smaller than the window.
 
-    Source: Wang et al., *Image quality assessment*, doi:10.1109/TIP.2003.819861; computed by scikit-image.
+    Source: Wang et al., *Image quality assessment*, doi:10.1109/TIP.2003.819861, equation 13; the values are those of
+    scikit-image with ``gaussian_weights=True, use_sample_covariance=False``, up to the rounding of float32.
     """
-    from skimage.metrics import structural_similarity
-
     if min(original.rgb.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(
             f"SSIM needs images of at least {SSIM_WINDOW}×{SSIM_WINDOW} pixels, these have "
             f"{'×'.join(map(str, original.rgb.shape[-2:]))}; leave the score `ssim` out"
         )
-    values = [
-        structural_similarity(
-            true, seen, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
-        )
-        for true, seen in zip(*(batch.rgb.movedim(1, -1).cpu().numpy() for batch in (original, result)), strict=True)
-    ]
-    return torch.tensor(values, dtype=torch.float64)
+    c1, c2 = _SSIM_CONSTANTS
+    covariance = formulas.local_mean(original.values * result.values)
+    covariance.addcmul_(original.local_mean, result.local_mean, value=-1)
+    true, seen = original.local_mean + original.middle, result.local_mean + result.middle
+    product = true * seen
+    means = true.square_().addcmul_(seen, seen).add_(c1)
+    variances = (original.local_variance + result.local_variance).add_(c2)
+    similarity = product.mul_(2).add_(c1).mul_(covariance.mul_(2).add_(c2)).div_(means.mul_(variances))
+    return similarity.double().mean(dim=(1, 2, 3))
 
 
 def ciede2000(original: Seen, result: Seen) -> Tensor:
@@ -125,13 +161,9 @@ def ciede2000(original: Seen, result: Seen) -> Tensor:
     From 0, lower is better; ΔE₀₀ units, 1 about the least difference that is seen. Made for differences below 5:
     larger ones are in the right order, not to scale.
 
-    Source: Sharma, Wu and Dalal, *The CIEDE2000 color-difference formula*, doi:10.1002/col.20070; computed by
-    scikit-image.
+    Source: Sharma, Wu and Dalal, *The CIEDE2000 color-difference formula*, doi:10.1002/col.20070.
     """
-    from skimage.color import deltaE_ciede2000
-
-    true, seen = (batch.lab.movedim(1, -1).double().cpu().numpy() for batch in (original, result))
-    return torch.from_numpy(deltaE_ciede2000(true, seen).mean(axis=(1, 2)))
+    return formulas.delta_e_2000(original.lab, result.lab).double().mean(dim=(1, 2))
 
 
 def epsilon_accuracy(original: Seen, result: Seen, percent: float) -> Tensor:
@@ -184,13 +216,13 @@ def auc_rebalanced(original: Seen, result: Seen) -> Tensor:
     Source: as :func:`auc`; their prior is of ImageNet's training images, so values are close to theirs, not equal
     (gray: 58.0 there).
     """
-    weights = rebalancing.weights(original.lab)
+    weights = original.rarity
     return 100 * (weights * _area(original, result)).sum(dim=(1, 2)) / weights.sum(dim=(1, 2))
 
 
 def auc_weight(original: Seen, result: Seen) -> Tensor:
     """Mean weight of an image's pixels in :func:`auc_rebalanced`: how rare the *original's* colors are. Above 0."""
-    return rebalancing.weights(original.lab).mean(dim=(1, 2))
+    return original.rarity.mean(dim=(1, 2))
 
 
 def colorfulness(original: Seen, result: Seen) -> Tensor:
@@ -315,6 +347,12 @@ SCORES: Registry[Score] = Registry("score")
 
 for _score in _BUILT_IN:
     SCORES.add(_score.name, _score, _score.measure)
+
+
+def scores_at(side: int) -> list[str]:
+    """Return the names of the scores that images of this many pixels a side can have."""
+    return [name for name in SCORES if name != "ssim" or side >= SSIM_WINDOW]
+
 
 Measure = TypeVar("Measure", bound=Callable[[Seen, Seen], Tensor])
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from colorlab.data import Batch
 from colorlab.evaluation.statistics import gap_recovered, mcnemar, wilson
@@ -37,22 +39,28 @@ def classify(classifier: Classifier, rgb_batches: Iterable[Batch]) -> pd.DataFra
     return pd.concat(tables, ignore_index=True)
 
 
-def _judge(classifier: Classifier, rgb: torch.Tensor, labels: torch.Tensor) -> pd.DataFrame:
+def _judge(classifier: Classifier, rgb: Tensor, labels: Tensor) -> pd.DataFrame:
     classes = len(classifier.classes)
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(f"labels must be indices of the classifier's {classes} classes, got {int(labels.max())}")
-    logits = classifier(rgb.to(classifier.mean.device)).float().cpu()
-    truth = labels.cpu()[:, None]
+    return verdicts(classifier, classifier(rgb.to(classifier.mean.device)), labels)
+
+
+def verdicts(classifier: Classifier, logits: Tensor, labels: Tensor) -> pd.DataFrame:
+    """What :func:`classify` returns, from logits ``(N, classes)``."""
+    logits, truth = logits.float().cpu(), labels.cpu()[:, None]
     # How many classes come before the true one. Of equal logits it is the last, and where they are no numbers every
     # class comes before it: a classifier without an opinion is not right.
     others = logits.scatter(1, truth, -torch.inf)
     place = (~(others < logits.gather(1, truth))).sum(dim=1)
+    known = (place < 5).tolist() if len(classifier.classes) > 5 else [pd.NA] * len(logits)
     return pd.DataFrame(
         {
             "label": [classifier.classes[i] for i in labels.tolist()],
             "top1": (place < 1).numpy(),
-            "top5": pd.array((place < 5).tolist() if classes > 5 else [pd.NA] * len(rgb), dtype="boolean"),
-            "probability": logits.softmax(dim=1).gather(1, truth)[:, 0].double().numpy(),
+            "top5": pd.array(known, dtype="boolean"),
+            # In float64, so that no probability is 0, whose logarithm is needed.
+            "probability": logits.double().softmax(dim=1).gather(1, truth)[:, 0].numpy(),
         }
     )
 
@@ -67,6 +75,8 @@ def interpretability(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Returns:
         A row for each name: ``n`` images; ``top1`` accuracy in 0…1 (higher is better) and the ends of its 95 %
         Wilson interval, ``top1_low`` and ``top1_high``; likewise ``top5``, not a number with five classes or fewer;
+        ``log_probability``, the mean natural logarithm of the true class's probability (up to 0, higher is better),
+        which feels what changes no first place;
         ``gap_recovered``, the share of the top-1 accuracy that gray costs and the model brings back (not a number
         without the rows ``original`` and ``gray``); ``p_gray``, the p value of McNemar's test of top-1 against gray.
 
@@ -83,6 +93,9 @@ def interpretability(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             known = table[column].dropna()
             found = wilson(int(known.sum()), len(known)) if len(known) else (float("nan"),) * 3
             row |= dict(zip((column, f"{column}_low", f"{column}_high"), found, strict=True))
+        row["log_probability"] = (
+            float(np.log(table["probability"]).mean()) if "probability" in table else float("nan")
+        )
         rows[name] = row
     accuracies = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     floor, ceiling = (float(accuracies["top1"].get(name, float("nan"))) for name in ("gray", "original"))

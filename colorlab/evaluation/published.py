@@ -1,8 +1,11 @@
-"""LPIPS by image, computed once with the genuine weights, for where these are not at hand.
+"""Scores by image, computed once, for where the weights or the photographs that they need are not at hand.
 
 ``lpips_squeeze.csv`` holds LPIPS (trunk SqueezeNet 1.1) of the test images of ``placeholder``: of what the
 baselines and the shipped weights make of them, and of what :func:`altered` does to them. Its first lines say from
 what it was computed; ``tools/lpips_table.py`` made it. Its numbers must not be mixed with those of another trunk.
+
+``judged_photos.csv`` holds what the judge ``imagenet`` says of 200 photographs, as they were, in gray, in the mean
+color, and in the styles of the default colorizer; ``tools/judged_photos.py`` made it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 FILE = Path(__file__).with_name("lpips_squeeze.csv")
+
+JUDGED = Path(__file__).with_name("judged_photos.csv")
 
 HINTS = Path(__file__).with_name("hints.csv")
 
@@ -57,9 +62,29 @@ def lpips_table(size: int = SIZES[0]) -> pd.DataFrame:
     return long[["model", "image", "label", LABEL]]
 
 
+def judged_photos() -> dict[str, pd.DataFrame]:
+    """What a classifier of ImageNet says of photographs: for :func:`colorlab.evaluation.interpretability`.
+
+    Returns:
+        ``original``, ``gray``, ``mean color``, and the default's styles → what :func:`colorlab.evaluation.classify`
+        gives, the labels as WordNet ids.
+    """
+    table = pd.read_csv(JUDGED, comment="#").astype({"top1": bool, "top5": bool})
+    return {str(name): rows.reset_index(drop=True) for name, rows in table.groupby("model", sort=False)}
+
+
 def lpips_provenance() -> str:
     """What the numbers of :func:`lpips_table` were computed from, when, and with which versions."""
-    lines = FILE.read_text(encoding="utf-8").splitlines()
+    return _provenance(FILE)
+
+
+def judged_provenance() -> str:
+    """What the numbers of :func:`judged_photos` were computed from, and with which versions."""
+    return _provenance(JUDGED)
+
+
+def _provenance(file: Path) -> str:
+    lines = file.read_text(encoding="utf-8").splitlines()
     return "\n".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
 
 

@@ -13,7 +13,9 @@ from torch.utils.data import Dataset
 from colorlab import pretrained
 from colorlab.data import Data, create_dataset
 from colorlab.evaluation.baselines import gray, mean_color
-from colorlab.evaluation.definitions import SCORES, SSIM_WINDOW
+from colorlab.evaluation.definitions import scores_at
+from colorlab.evaluation.interpretability import interpretability
+from colorlab.evaluation.judges import judge_label, load_judge
 from colorlab.evaluation.leaderboard import leaderboard
 from colorlab.evaluation.scores import compare, summary
 from colorlab.models import Colorizer, create_colorizer, name_of
@@ -27,9 +29,13 @@ class Evaluation:
 
     Attributes:
         rows: scores by model and image: ``model``, ``image``, ``label`` and a column for each score.
+        judge: what to call the classifier that judged, empty without one.
+        frechet: distances between sets (:func:`colorlab.evaluation.frechet.frechet_distance`), if they were measured.
     """
 
     rows: pd.DataFrame
+    judge: str = ""
+    frechet: pd.DataFrame | None = None
 
     @property
     def board(self) -> pd.DataFrame:
@@ -40,6 +46,14 @@ class Evaluation:
     def means(self) -> pd.DataFrame:
         """Means and standard errors as numbers: :func:`colorlab.evaluation.summary`."""
         return summary(self.rows)
+
+    @property
+    def accuracies(self) -> pd.DataFrame | None:
+        """What the classifier recognized: :func:`colorlab.evaluation.interpretability`; None without one."""
+        if not self.judge:
+            return None
+        by_model = {str(name): rows for name, rows in self.rows.groupby("model", sort=False)}
+        return interpretability(by_model).assign(judge=self.judge)
 
     def __repr__(self) -> str:
         return str(self.board.T.to_string())  # there are more scores than models
@@ -56,6 +70,7 @@ def evaluate(
     size: int | None = None,
     root: str | Path = "data",
     batch_size: int = 100,
+    classifier: str | Path | None = None,
 ) -> Evaluation:
     r"""Score models on test images, beside the originals, gray and the mean color.
 
@@ -70,16 +85,19 @@ def evaluate(
             of the models. Models see the images at this size.
         root: the folder in which datasets lie by name.
         batch_size: images at a time.
+        classifier: judges whether what is shown is still recognized: ``imagenet`` or ``timm:NAME`` for photographs
+            whose classes are ImageNet's, a dataset whose classifier ships, or the file of one.
 
     Returns:
         The leaderboard, and the scores by image that it is made of.
 
     Raises:
-        ValueError: an unknown model, dataset or score, or a size that a model does not take.
+        ValueError: an unknown model, dataset, score or classifier, or a size that a model does not take.
     """
     networks = _networks(models)
     side = size or _size(networks, data)
-    names = [name for name in SCORES if name != "ssim" or side >= SSIM_WINDOW] if scores is None else list(scores)
+    names = scores_at(side) if scores is None else list(scores)
+    judge = load_judge(classifier) if classifier is not None else None
     for name, network in networks.items():
         if network.accepted_size(side) != side:
             raise ValueError(
@@ -88,9 +106,9 @@ def evaluate(
     testset = create_dataset(data, "test", size=side, root=root)
     trainset = create_dataset(data, "train", size=side, root=root)
     entries = {"gray": gray(), "mean color": mean_color(trainset), **networks}
-    table = compare(entries, testset, scores=names, original=True, batch_size=batch_size)
+    table = compare(entries, testset, scores=names, original=True, batch_size=batch_size, classifier=judge)
     testset.report_unreadable()
-    return Evaluation(table)
+    return Evaluation(table, judge_label(judge) if judge else "")
 
 
 def _networks(models: Evaluated | Sequence[Evaluated] | Mapping[str, Evaluated]) -> dict[str, Colorizer]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm import tqdm
 
-from colorlab.data import ImageDataset
+from colorlab.data import ImageDataset, create_loader
 from colorlab.evaluation.definitions import SCORES, Score, Seen
+from colorlab.evaluation.frechet import Moments
+from colorlab.evaluation.interpretability import verdicts
+from colorlab.evaluation.judges import ImageNetJudge, refuse_own_encoder, true_classes
 from colorlab.evaluation.perceptual import PerceptualDistance
-from colorlab.models import Colorizer, colored_lab
+from colorlab.models import Classifier, Colorizer, colored_lab
 
 __all__ = ["DEFAULT", "SCORES", "Score", "compare", "score", "score_images", "summary"]
 
@@ -21,6 +28,8 @@ DEFAULT = ("mse", "mae", "psnr")
 """The scores that are computed unless others are named: errors of the colors, all quick."""
 
 _NOT_SCORES = ("model", "image", "label")
+_PIXELS_AT_A_TIME = 2**16
+"""Of which scores are computed at once: so many stay in a processor's cache."""
 
 
 @torch.inference_mode()
@@ -53,10 +62,189 @@ def _score(original: Seen, result: Seen, scores: Sequence[str]) -> dict[str, Ten
             f"originals and results must have one shape, got {tuple(original.rgb.shape)} and "
             f"{tuple(result.rgb.shape)}"
         )
-    return {name: SCORES[name].of(original, result) for name in scores}
+    # What equals its original has the best value, by the definition of `best`.
+    known = {name: SCORES[name].best for name in scores} if result is original else {}
+    return {
+        name: SCORES[name].of(original, result)
+        if (best := known.get(name)) is None
+        else torch.full((len(original.rgb),), best, dtype=torch.float64)
+        for name in scores
+    }
 
 
-@torch.inference_mode()
+class Batch(NamedTuple):
+    """Some images of a test set and what models made of them, all uint8 ``(N, 3, H, W)``.
+
+    Attributes:
+        images: what the table calls each image: its index, or its name.
+        labels: the names of their classes.
+        files: the names of their files, empty where there are none.
+        original: the images.
+        results: model → its images; the originals themselves may be among them.
+    """
+
+    images: Sequence[object]
+    labels: Sequence[str]
+    files: Sequence[str]
+    original: Seen
+    results: Mapping[str, Tensor]
+
+
+@dataclass
+class Measures:
+    """What one pass over a test set measures, and what it has measured so far.
+
+    Of the originals, Lab, local means, features and logits are computed once for all models.
+
+    Args:
+        scores: names out of :data:`SCORES`.
+        perceptual: measures a further column, named by its label.
+        classifier: judges whether images are recognized, three further columns.
+        frechet: gather the features of the classifier, an :class:`ImageNetJudge`, for Fréchet distances.
+
+    Attributes:
+        tables: model → a table for each batch.
+        moments: model → of its features.
+    """
+
+    scores: Sequence[str] = DEFAULT
+    perceptual: PerceptualDistance | None = None
+    classifier: Classifier | None = None
+    frechet: bool = False
+    tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
+    moments: dict[str, Moments] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._names = with_needs(self.scores)
+
+    @torch.inference_mode()
+    def add(self, batch: Batch) -> None:
+        """Measure a batch."""
+        found = self._score(batch)
+        if self.perceptual:
+            distances = self.perceptual.distances(batch.original.rgb, list(batch.results.values()))
+            for columns, values in zip(found.values(), distances, strict=True):
+                columns[self.perceptual.label] = values.numpy()
+        if self.classifier:
+            truth = true_classes(self.classifier, batch.labels, batch.files)
+            for model, rgb in batch.results.items():
+                found[model] |= self._recognize(model, self.classifier, rgb, truth)
+        needs = self._names[len(dict.fromkeys(self.scores)) :]
+        for model, columns in found.items():
+            ordered = {name: columns[name] for name in (*(c for c in columns if c not in needs), *needs)}
+            who = {"model": model, "image": batch.images, "label": batch.labels}
+            self.tables.setdefault(model, []).append(pd.DataFrame(who | ordered))
+
+    def _score(self, batch: Batch) -> dict[str, dict[str, npt.ArrayLike]]:
+        at_once = max(1, _PIXELS_AT_A_TIME // batch.original.rgb[0, 0].numel())
+        parts: dict[str, list[dict[str, Tensor]]] = {model: [] for model in batch.results}
+        for number, original in enumerate(batch.original.split(at_once)):
+            some = slice(number * at_once, (number + 1) * at_once)
+            for model, rgb in batch.results.items():
+                seen = original if rgb is batch.original.rgb else Seen(rgb[some])
+                parts[model].append(_score(original, seen, self._names))
+        return {
+            model: {name: torch.cat([part[name] for part in found]).numpy() for name in self._names}
+            for model, found in parts.items()
+        }
+
+    def _recognize(self, model: str, classifier: Classifier, rgb: Tensor, truth: Tensor) -> dict[str, npt.ArrayLike]:
+        rgb = rgb.to(classifier.mean.device)
+        if isinstance(classifier, ImageNetJudge):
+            features, logits = classifier.embed(rgb)
+            if self.frechet:
+                self.moments.setdefault(model, Moments()).add(features)
+        else:
+            logits = classifier(rgb)
+        table = verdicts(classifier, logits, truth)
+        return {name: table[name].array for name in ("top1", "top5", "probability")}
+
+    @property
+    def done(self) -> int:
+        """The number of images measured."""
+        return sum(map(len, next(iter(self.tables.values()), [])))
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per model and image, the models one under the other."""
+        return pd.concat([part for parts in self.tables.values() for part in parts], ignore_index=True)
+
+
+def measure_all(
+    measures: Measures,
+    batches: Iterable[Batch],
+    total: int,
+    task: str,
+    after_batch: Callable[[], object] = lambda: None,
+) -> pd.DataFrame:
+    """Go once over a test set, with a progress bar on standard error where that takes more than 2 seconds.
+
+    Args:
+        measures: what to measure; those that have measured some images already go on behind them.
+        batches: the images, in order.
+        total: their number, with those that were measured before.
+        task: what the bar says.
+        after_batch: called when a batch is measured.
+    """
+    with tqdm(total=total, initial=measures.done, unit="image", desc=task, disable=None, delay=2) as bar:
+        for batch in batches:
+            measures.add(batch)
+            bar.update(len(batch.labels))
+            after_batch()
+    return measures.table()
+
+
+def colorizations(
+    models: Mapping[str, Colorizer],
+    dataset: ImageDataset,
+    *,
+    batch_size: int,
+    original: bool = False,
+    device: torch.device | None = None,
+    workers: int = 0,
+    start: int = 0,
+) -> Iterator[Batch]:
+    r"""Yield a data set's images with what colorizers make of their L\*, each on its own device.
+
+    Args:
+        models: name → colorizer in ``eval()`` mode.
+        dataset: the images.
+        batch_size: images at a time.
+        original: put the originals first among the results, named ``original``.
+        device: on which the images are scored; by default the CPU.
+        workers: processes that read files.
+        start: the image to begin with, a multiple of ``batch_size``.
+    """
+    loader, order = create_loader(dataset, batch_size, workers=workers)
+    order.start = start // batch_size
+    for rgb, numbers in loader:
+        seen = Seen(rgb.to(device) if device else rgb)
+        results = {"original": seen.rgb} if original else {}
+        for name, model in models.items():
+            results[name] = colored_lab(model, seen.lab.to(_device(model))).to(seen.rgb.device)
+        images = range(start, start + len(rgb))
+        # Of what was read: another image stands in for one that cannot be.
+        labels = [dataset.classes[i] for i in numbers.tolist()]
+        yield Batch(images, labels, [dataset.file_name(i) for i in images], seen, results)
+        start += len(rgb)
+
+
+@contextmanager
+def borrowed(networks: Iterable[nn.Module], device: torch.device | None = None) -> Iterator[None]:
+    """Put networks in ``eval()`` mode and on a device, and in the end back where and as they were."""
+    before = [(network, _device(network), [(m, m.training) for m in network.modules()]) for network in networks]
+    try:
+        for network, _, _ in before:
+            network.eval()
+            if device is not None:
+                network.to(device)
+        yield
+    finally:
+        for network, home, modes in before:
+            network.to(home)
+            for module, training in modes:
+                module.training = training
+
+
 def compare(
     models: Mapping[str, Colorizer],
     dataset: ImageDataset,
@@ -65,10 +253,11 @@ def compare(
     perceptual: PerceptualDistance | None = None,
     original: bool = False,
     batch_size: int = 100,
+    classifier: Classifier | None = None,
 ) -> pd.DataFrame:
-    r"""Scores of several colorizers that see the L\* of the same images, in one pass over these.
+    r"""Return scores of several colorizers that see the L\* of the same images, in one pass over these.
 
-    What depends on the originals alone (Lab, features for perceptual distance) is computed once for all models.
+    What depends on the originals alone (Lab, features, logits) is computed once for all models.
 
     Args:
         models: name → colorizer; used in ``eval()`` mode, each on its device, and left in the mode it came in.
@@ -77,47 +266,23 @@ def compare(
         perceptual: measures a further column, named by its label.
         original: score the originals as well, as the first model, named ``original``: the ceiling of every score.
         batch_size: images at a time.
+        classifier: judges whether images are recognized: the columns ``top1``, ``top5`` and ``probability`` of
+            :func:`colorlab.evaluation.classify`.
 
     Returns:
         A row per model and image, the models one under the other in their order: ``model``; ``image``, its index
         in the data set; ``label``, the class's name; the scores, and after them those that :func:`summary` needs.
 
     Raises:
-        ValueError: an unknown score, or images of a size that a model or a score does not take.
+        ValueError: an unknown score, images of a size that a model or a score does not take, or of a class that the
+            classifier does not know, or a classifier that is the encoder of one of the models.
     """
-    names = with_needs(scores)
-    columns = (*scores, *([perceptual.label] if perceptual else []), *names[len(dict.fromkeys(scores)) :])
-    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in (["original"] if original else []) + list(models)}
-    modes = {name: model.training for name, model in models.items()}
-    labels: list[str] = []
-    for model in models.values():
-        model.eval()
-    try:
-        for rgb, numbers in dataset.batches(batch_size):
-            # Of what was read: another image stands in for one that cannot be.
-            labels += [dataset.classes[i] for i in numbers.tolist()]
-            seen = Seen(rgb)
-            results = {"original": seen} if original else {}
-            results |= {
-                name: Seen(colored_lab(model, seen.lab.to(_device(model))).cpu()) for name, model in models.items()
-            }
-            distances = perceptual.distances(rgb, [result.rgb for result in results.values()]) if perceptual else None
-            for i, (name, result) in enumerate(results.items()):
-                values = _score(seen, result, names)
-                if perceptual and distances is not None:
-                    values[perceptual.label] = distances[i]
-                parts[name].append(pd.DataFrame({column: values[column].numpy() for column in columns}))
-    finally:
-        for name, model in models.items():
-            model.train(modes[name])
-    tables = []
-    for name, rows in parts.items():
-        table = pd.concat(rows, ignore_index=True)
-        table.insert(0, "model", name)
-        table.insert(1, "image", range(len(dataset)))
-        table.insert(2, "label", labels)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    measures = Measures(scores, perceptual, classifier)
+    if classifier:
+        refuse_own_encoder(classifier, {name: getattr(model, "backbone", None) for name, model in models.items()})
+    with borrowed([*models.values(), *([classifier] if classifier else [])]):
+        batches = colorizations(models, dataset, batch_size=batch_size, original=original)
+        return measure_all(measures, batches, len(dataset), "compare")
 
 
 def score(
@@ -195,7 +360,7 @@ def _mean(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] | No
     return mean, float(residuals.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
 
 
-def _device(model: Colorizer) -> torch.device:
+def _device(model: nn.Module) -> torch.device:
     for tensor in (*model.parameters(), *model.buffers()):
         return tensor.device
     return torch.device("cpu")

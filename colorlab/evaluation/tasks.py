@@ -7,21 +7,25 @@ Each leaves the table by image beside its summary, so that other questions can b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
-from colorlab import pretrained
+import colorlab
+from colorlab.data import ImageDataset
 from colorlab.evaluation.baselines import gray, mean_color
-from colorlab.evaluation.definitions import SSIM_WINDOW
-from colorlab.evaluation.folders import Writer, label_of, name_images, open_folders, read_batches
-from colorlab.evaluation.interpretability import classify, interpretability
-from colorlab.evaluation.leaderboard import leaderboard, to_markdown
+from colorlab.evaluation.definitions import Seen, scores_at
+from colorlab.evaluation.folders import ImageFolder, Writer, label_of, name_images, open_folders, read_batches
+from colorlab.evaluation.frechet import LEAST_IMAGES, Moments, frechet_distance
+from colorlab.evaluation.judges import ImageNetJudge, judge_label, load_judge, refuse_own_encoder, wordnet_id
+from colorlab.evaluation.leaderboard import to_markdown
 from colorlab.evaluation.options import (
     GenerationOptions,
     LeaderboardOptions,
@@ -32,13 +36,14 @@ from colorlab.evaluation.options import (
     SIOptions,
 )
 from colorlab.evaluation.perceptual import PerceptualDistance
-from colorlab.evaluation.scores import SCORES, score_images, summary
-from colorlab.models import Colorizer, colored, describe_weights, load_classifier, load_weights
-from colorlab.training.checkpoint import write_text
+from colorlab.evaluation.run import Evaluation
+from colorlab.evaluation.scores import Batch, Measures, borrowed, colorizations, measure_all, summary
+from colorlab.models import Colorizer, colored, describe_weights, load_weights
+from colorlab.models.state import read_state
+from colorlab.training.checkpoint import save_state, write_text
 
-# The classes of some images, and the images: first the originals, then results of them. To scores by image, a
-# table for the originals and each of the results.
-_Judge = Callable[[Sequence[str], Sequence[Tensor]], list[pd.DataFrame]]
+_SAVE_EVERY = 30.0
+"""Seconds after which ``eval-all`` keeps what it has measured, for ``resume``."""
 
 
 def generate(options: GenerationOptions, weights: Path | None = None) -> list[Path]:
@@ -60,20 +65,29 @@ def generate(options: GenerationOptions, weights: Path | None = None) -> list[Pa
     Raises:
         ValueError: a data set or weights that cannot be had, or a folder that holds other images.
     """
-    renderers: dict[str, Callable[[Tensor], Tensor]] = {"original": lambda rgb: rgb, "grayscale": _Painter(gray())}
+    renderers: dict[str, Callable[[Tensor], Tensor]] = {"original": lambda rgb: rgb, "grayscale": _painter(gray())}
     facts: dict[str, Any] = {}
     if options.eval_type == "colorized":
         if weights is None:
             raise ValueError(f"eval_type colorized needs the weights of {options.model}")
         model = _load(weights, options.model_name)
         _check_size(options.model, model, options.image_size)
-        renderers[options.model] = _Painter(model.to(options.torch_device()))
+        renderers[options.model] = _painter(model.to(options.torch_device()))
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         facts = {"model": options.model, "weights": str(weights), "weights_sha256": digest}
+        facts |= {"encoder": model.backbone} if hasattr(model, "backbone") else {}
     dataset = options.dataset("test")
     names, sha256 = name_images(dataset, options.batches(dataset))
-    shared = {"dataset": options.dataset_name, "split": "test", "size": 2 * [options.image_size], "count": len(names)}
+    shared: dict[str, Any] = {
+        "dataset": options.dataset_name,
+        "split": "test",
+        "size": 2 * [options.image_size],
+        "count": len(names),
+    }
+    # The images' new names forget what their files' names say of their class.
+    ids = {name: wordnet_id(dataset.file_name(i)) for i, name in enumerate(names)}
+    shared |= {"wordnet_ids": ids} if all(ids.values()) else {}
     writers = [
         Writer(
             options.eval_root_path / kind,
@@ -84,7 +98,7 @@ def generate(options: GenerationOptions, weights: Path | None = None) -> list[Pa
     ]
     lacking = sum([writer.start(names) for writer in writers])
     if lacking:
-        with _bar("eval-gen", lacking) as bar:
+        with tqdm(total=lacking, unit="image", desc="eval-gen", disable=None, delay=2) as bar:
             seen = 0
             for rgb, _ in options.batches(dataset):
                 batch = names[seen : seen + len(rgb)]
@@ -103,7 +117,7 @@ def evaluate_mse(options: MSEOptions) -> pd.DataFrame:
     Raises:
         ValueError: folders that are not there or do not match.
     """
-    table = _score_folders("eval-mse", options, _by_formula(("mse_seed", "mse"), options.torch_device()))
+    table = _measure_folders("eval-mse", options, Measures(("mse_seed", "mse")))
     means = summary(table)
     _write(options, {"mse_images.csv": table.to_csv(index=False), "mse_loss.csv": means.to_csv()})
     return means
@@ -119,7 +133,7 @@ def evaluate_ps(options: PSOptions) -> pd.DataFrame:
         ValueError: a trunk whose weights cannot be had, or folders that are not there or do not match.
     """
     perceptual = PerceptualDistance(options.trunk, options.trunk_weights, options.torch_device())
-    table = _score_folders("eval-ps", options, _by_perception(perceptual))
+    table = _measure_folders("eval-ps", options, Measures((), perceptual))
     means = summary(table)
     _write(options, {"ps_images.csv": table.to_csv(index=False), "ps_distances.csv": means.to_csv()})
     return means
@@ -131,148 +145,195 @@ def evaluate_si(options: SIOptions) -> pd.DataFrame:
     Writes ``si_accuracy.csv`` (:func:`colorlab.evaluation.interpretability`, also returned) and ``si_images.csv``.
 
     Raises:
-        ValueError: no classifier, classes that it does not know, or folders that are not there or do not match.
+        ValueError: no classifier, one that is the encoder of the model, classes that it does not know, or folders
+            that are not there or do not match.
     """
-    table = _score_folders("eval-si", options, _by_classifier(options.classifier_path, options))
-    accuracies = _accuracies(table)
+    classifier = load_judge(options.classifier_path, options.classifier_weights).to(options.torch_device())
+    table = _measure_folders("eval-si", options, Measures((), classifier=classifier))
+    accuracies = Evaluation(table, judge_label(classifier)).accuracies
+    assert accuracies is not None
     _write(options, {"si_images.csv": table.to_csv(index=False), "si_accuracy.csv": accuracies.to_csv()})
     return accuracies
 
 
-def evaluate_all(options: LeaderboardOptions, models: Mapping[str, Colorizer]) -> pd.DataFrame:
+def evaluate_all(options: LeaderboardOptions, models: Mapping[str, Colorizer]) -> Evaluation:
     """All scores of several models on a data set's test images, in one pass over these.
 
     Always with ``original``, ``gray`` and ``mean color`` (of the training images). Writes ``scores.csv`` (by
-    image, also returned), ``leaderboard.csv`` (means and standard errors), ``leaderboard.md`` (the same to read)
-    and, with a classifier, ``si_accuracy.csv``.
+    image), ``leaderboard.csv`` (means and standard errors), ``leaderboard.md`` (the same to read), with a classifier
+    ``si_accuracy.csv``, and with ``options.frechet`` ``frechet.csv``.
 
     Args:
         options: the data set, and which networks judge.
-        models: name → colorizer.
+        models: name → colorizer, left on the device and in the mode it came in.
 
     Returns:
-        Scores by image, from which :func:`colorlab.evaluation.leaderboard` makes the leaderboard.
+        The same, as :func:`colorlab.evaluate` gives it.
 
     Raises:
-        ValueError: a data set, trunk or classifier that cannot be had, or a model that does not take the size.
+        ValueError: a data set, trunk or classifier that cannot be had, a model that does not take the size, too few
+            images for a Fréchet distance, or a run to resume that was started with other options.
     """
     for name, model in models.items():
         _check_size(name, model, options.image_size)
     device = options.torch_device()
-    formulas = [name for name in SCORES if name != "ssim" or options.image_size >= SSIM_WINDOW]
-    judges = [_by_formula(formulas, device)]
+    measures = Measures(scores_at(options.image_size))
     if options.trunk != "none":
-        judges.append(_by_perception(PerceptualDistance(options.trunk, options.trunk_weights, device)))
+        measures.perceptual = PerceptualDistance(options.trunk, options.trunk_weights, device)
     if options.classifier_path is not None:
-        judges.append(_by_classifier(options.classifier_path, options))
+        measures.classifier = load_judge(options.classifier_path, options.classifier_weights)
+        encoders = {name: getattr(model, "backbone", None) for name, model in models.items()}
+        refuse_own_encoder(measures.classifier, encoders)
     testset = options.dataset("test")
+    if options.frechet:
+        _check_frechet(measures, len(testset))
     entries = {"gray": gray(), "mean color": mean_color(options.dataset("train")), **models}
-    painters = [_Painter(model.to(device)) for model in entries.values()]
-    tables: list[pd.DataFrame] = []
-    seen = 0
-    with _bar("eval-all", len(testset)) as bar:
-        for rgb, labels in options.batches(testset):
-            classes = [testset.classes[label] for label in labels.tolist()]
-            images = [rgb, *(painter(rgb) for painter in painters)]
-            judged = zip(*(judge(classes, images) for judge in judges), strict=True)
-            scores = [pd.concat(parts, axis="columns") for parts in judged]
-            tables += _named(["original", *entries], range(seen, seen + len(rgb)), classes, scores)
-            seen += len(rgb)
-            bar.update(len(rgb))
+    kept = _Kept(options.folder / "scores.part", _identity(options, entries, testset))
+    if options.resume:
+        kept.read_into(measures)
+    networks = [*entries.values(), *([measures.classifier] if measures.classifier else [])]
+    with borrowed(networks, device):
+        batches = colorizations(
+            entries,
+            testset,
+            batch_size=options.val_batch_size,
+            original=True,
+            device=device,
+            workers=options.workers,
+            start=measures.done,
+        )
+        table = measure_all(measures, batches, len(testset), "eval-all", lambda: kept.write(measures))
     testset.report_unreadable()
-    table = _models_together(tables)
-    board = leaderboard(table)
+    judge = judge_label(measures.classifier) if measures.classifier else ""
+    found = Evaluation(table, judge, _frechet_table(measures) if options.frechet else None)
+    board, accuracies = found.board, found.accuracies
     files = {
         "scores.csv": table.to_csv(index=False),
-        "leaderboard.csv": summary(table).loc[board.index].to_csv(),
+        "leaderboard.csv": found.means.loc[board.index].to_csv(),
         "leaderboard.md": to_markdown(board) + "\n",
     }
-    _write(options, files | ({"si_accuracy.csv": _accuracies(table).to_csv()} if "top1" in table else {}))
-    return table
+    files |= {"si_accuracy.csv": accuracies.to_csv()} if accuracies is not None else {}
+    files |= {"frechet.csv": found.frechet.to_csv()} if found.frechet is not None else {}
+    _write(options, files)
+    kept.path.unlink(missing_ok=True)
+    return found
 
 
-def _by_formula(scores: Sequence[str], device: torch.device) -> _Judge:
-    def judge(classes: Sequence[str], images: Sequence[Tensor]) -> list[pd.DataFrame]:
-        originals, *results = (rgb.to(device) for rgb in images)
-        values = [score_images(originals, rgb, scores) for rgb in (originals, *results)]
-        return [pd.DataFrame({name: tensor.numpy() for name, tensor in found.items()}) for found in values]
-
-    return judge
-
-
-def _by_perception(perceptual: PerceptualDistance) -> _Judge:
-    def judge(classes: Sequence[str], images: Sequence[Tensor]) -> list[pd.DataFrame]:
-        distances = perceptual.distances(images[0], images)
-        return [pd.DataFrame({perceptual.label: found.numpy()}) for found in distances]
-
-    return judge
-
-
-def _by_classifier(path: Path, options: OutputOptions) -> _Judge:
-    name = str(path)
-    if not path.is_file() and name not in pretrained.CLASSIFIERS:
+def _check_frechet(measures: Measures, count: int) -> None:
+    if not isinstance(measures.classifier, ImageNetJudge):
         raise ValueError(
-            f"there is no classifier at {path}; classifier_path takes what the task classifier trains "
-            f"(its best.safetensors), or one that ships: {', '.join(pretrained.CLASSIFIERS)}"
+            "frechet compares features of an ImageNet classifier; give classifier_path imagenet or timm:NAME. (For "
+            "FID of Inception's features, give torch-fidelity the folders that eval-gen writes)"
         )
-    classifier = load_classifier(path) if path.is_file() else pretrained.load_classifier(name)
-    classifier.to(options.torch_device())
-    index = {name: number for number, name in enumerate(classifier.classes)}
-
-    def judge(classes: Sequence[str], images: Sequence[Tensor]) -> list[pd.DataFrame]:
-        unknown = sorted(set(classes) - index.keys())
-        if unknown:
-            raise ValueError(f"the classifier {path} does not know the class {unknown[0]!r}, only {', '.join(index)}")
-        labels = torch.tensor([index[name] for name in classes])
-        return [classify(classifier, [(rgb, labels)]).drop(columns="label") for rgb in images]
-
-    return judge
+    if count < LEAST_IMAGES:
+        raise ValueError(
+            f"frechet needs at least {LEAST_IMAGES} test images, these are {count}: of fewer, the estimate depends "
+            "more on their number than on the images; evaluate a larger set, or leave it out"
+        )
+    measures.frechet = True
 
 
-def _score_folders(task: str, options: SetOptions, judge: _Judge) -> pd.DataFrame:
+def _frechet_table(measures: Measures) -> pd.DataFrame:
+    """``distance``, ``n`` and the ``judge`` of each model's images against the originals."""
+    judge, moments = measures.classifier, measures.moments
+    rows = {
+        name: {
+            "distance": frechet_distance(moments["original"], m),
+            "n": m.count,
+            "judge": judge and judge_label(judge),
+        }
+        for name, m in moments.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+class _Kept:
+    """What a pass has measured so far, in a file beside its results."""
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path, self.identity = path, identity
+        self._written = time.monotonic()
+
+    def write(self, measures: Measures) -> None:
+        """Keep what was measured, unless that was done a moment ago."""
+        if time.monotonic() - self._written < _SAVE_EVERY:
+            return
+        _make_folder(self.path.parent)
+        tables = {model: pd.concat(parts).astype(object) for model, parts in measures.tables.items()}
+        state = {
+            "identity": self.identity,
+            "tables": {
+                model: {str(name): _plain(table[name]) for name in table.columns} for model, table in tables.items()
+            },
+            "moments": {model: vars(moments) for model, moments in measures.moments.items()},
+        }
+        save_state(self.path, state)
+        self._written = time.monotonic()
+
+    def read_into(self, measures: Measures) -> None:
+        """Give back what was kept; nothing if there is nothing.
+
+        Raises:
+            ValueError: it was measured with other options.
+        """
+        if not self.path.is_file():
+            return
+        state: dict[str, Any] = dict(read_state(self.path))
+        if state.get("identity") != self.identity:
+            raise ValueError(
+                f"{self.path} is of a run with other options, models or images; give the same, or leave out resume "
+                "to begin anew"
+            )
+        for model, columns in state["tables"].items():
+            table = pd.DataFrame(columns)
+            if "top5" in table:
+                table["top5"] = table["top5"].astype("boolean")
+            measures.tables[model] = [table]
+        measures.moments = {model: Moments(**moments) for model, moments in state["moments"].items()}
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    """Values that a state can hold: no pandas, no NumPy."""
+    return [None if v is pd.NA else v.item() if isinstance(v, np.generic) else v for v in column]
+
+
+def _identity(options: LeaderboardOptions, models: Mapping[str, Colorizer], testset: ImageDataset) -> str:
+    """What a run must have in common with the one that it goes on from."""
+    digest = hashlib.sha256()
+    for name, model in models.items():
+        digest.update(name.encode(errors="surrogateescape"))
+        for tensor in model.state_dict().values():
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    free = ("resume", "device", "models")
+    told = {name: str(value) for name, value in vars(options).items() if name not in free}
+    versions = (colorlab.__version__, str(torch.__version__))
+    return f"{told} {len(testset)} {versions} {digest.hexdigest()}"
+
+
+def _measure_folders(task: str, options: SetOptions, measures: Measures) -> pd.DataFrame:
     """``model``, ``image``, ``label`` and scores: a row for each image of each folder, folder by folder."""
     folders = open_folders(options.eval_root_path, options.kinds)
+    if measures.classifier:
+        refuse_own_encoder(measures.classifier, {f.path.name: f.manifest.get("encoder") for f in folders})
+    total = len(folders[0].names)
+    return measure_all(measures, _folder_batches(folders, options), total, task)
+
+
+def _folder_batches(folders: list[ImageFolder], options: SetOptions) -> Iterator[Batch]:
     models = [{"grayscale": "gray"}.get(kind, kind) for kind in options.kinds]
-    tables: list[pd.DataFrame] = []
-    with _bar(task, len(folders[0].names)) as bar:
-        for names, images in read_batches(folders, options.val_batch_size):
-            classes = [label_of(name) for name in names]
-            tables += _named(models, names, classes, judge(classes, images))
-            bar.update(len(names))
-    return _models_together(tables)
+    ids = folders[0].manifest.get("wordnet_ids", {})
+    device = options.torch_device()
+    for names, images in read_batches(folders, options.val_batch_size):
+        results = dict(zip(models, (rgb.to(device) for rgb in images), strict=True))
+        files = [ids.get(name, name) for name in names]
+        yield Batch(names, list(map(label_of, names)), files, Seen(results["original"]), results)
 
 
-def _named(
-    models: Sequence[str], images: Sequence[object], classes: Sequence[str], scores: Sequence[pd.DataFrame]
-) -> list[pd.DataFrame]:
-    """A table of scores for each model, with what says whose they are in front."""
-    for model, table in zip(models, scores, strict=True):
-        table.insert(0, "model", model)
-        table.insert(1, "image", images)
-        table.insert(2, "label", classes)
-    return list(scores)
-
-
-def _models_together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Tables of several batches as one, each model's rows together, models in the order of the first batch."""
-    table = pd.concat(tables, ignore_index=True)
-    order = {name: number for number, name in enumerate(table["model"].unique())}
-    return table.sort_values("model", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-
-
-def _accuracies(table: pd.DataFrame) -> pd.DataFrame:
-    return interpretability({str(name): rows for name, rows in table.groupby("model", sort=False)})
-
-
-class _Painter:
+def _painter(model: Colorizer) -> Callable[[Tensor], Tensor]:
     """Images as a model gives them back, computed on the model's device."""
-
-    def __init__(self, model: Colorizer) -> None:
-        self.model = model.eval()
-
-    def __call__(self, rgb: Tensor) -> Tensor:
-        parameter = next(iter([*self.model.parameters(), *self.model.buffers()]))
-        return colored(self.model, rgb.to(parameter.device)).cpu()
+    device = next(iter([*model.parameters(), *model.buffers()])).device
+    model.eval()
+    return lambda rgb: colored(model, rgb.to(device)).cpu()
 
 
 def _load(weights: Path, architecture: str) -> Colorizer:
@@ -289,15 +350,18 @@ def _check_size(name: str, model: Colorizer, size: int) -> None:
         raise ValueError(f"{name} cannot color images of image_size {size}: {error}") from error
 
 
-def _bar(task: str, total: int) -> tqdm:
-    return tqdm(total=total, unit="image", desc=task, disable=None)
-
-
 def _write(options: OutputOptions, texts: Mapping[str, str]) -> None:
+    _make_folder(options.folder)
     try:
-        options.folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             # A class may be called by bytes that are no text.
             write_text(options.folder / name, text.encode(errors="backslashreplace").decode())
     except OSError as error:
         raise ValueError(f"{options.folder} cannot be written to: {error.strerror}") from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written to: {error.strerror}") from error

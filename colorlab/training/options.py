@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from colorlab.data import MIN_AREA, Data, ImageDataset, Mixture, Split, Unreadab
 from colorlab.data.crops import THUMBNAIL
 from colorlab.data.given import given_dataset
 from colorlab.data.names import check_name, describe, options_of
+from colorlab.devices import core_count, find_device
 from colorlab.models import COLORIZERS, DistributionColorizer, Model, has_discriminator, name_of, size_of
 from colorlab.registry import did_you_mean
 from colorlab.training.objectives import OBJECTIVES, Loss
@@ -238,27 +238,11 @@ class RunOptions:
         """Loader workers of each process: as asked, else none on a CPU, whose cores are busy learning."""
         if self.loader_workers is not None:
             return self.loader_workers
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return 0 if device.type == "cpu" else max(1, min(16, cores // processes))
+        return 0 if device.type == "cpu" else max(1, min(16, core_count() // processes))
 
     def torch_device(self) -> torch.device:
-        """The device that ``device`` means on this machine, under ``torchrun`` this process's GPU.
-
-        Raises:
-            ValueError: a name torch does not know, or a device that is not here.
-        """
-        if self.device == "auto":
-            accelerator = torch.accelerator.current_accelerator(check_available=True)
-            device = accelerator if accelerator is not None else torch.device("cpu")
-        else:
-            try:
-                device = torch.device(self.device)
-                torch.empty(0, device=device)
-            except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
-                raise ValueError(f"device {self.device!r} cannot be used here: {error}") from error
-        if device.type == "cuda" and device.index is None:
-            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        return device
+        """Return the device that ``device`` means on this machine (:func:`colorlab.devices.find_device`)."""
+        return find_device(self.device)
 
     def dtype(self) -> torch.dtype:
         """What layers compute in: as asked; with ``auto``, bfloat16 wherever that is faster.
