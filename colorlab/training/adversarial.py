@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from colorlab import color
 from colorlab.models import create_discriminator
 from colorlab.training.distributed import Processes
-from colorlab.training.learner import Learner, begin_colorizer, schedule
+from colorlab.training.learner import ColorizerLearner, begin_colorizer, schedule
 from colorlab.training.options import TrainingOptions
 
 REAL, FAKE = 0.9, 0.0
@@ -31,7 +31,7 @@ def verdict_loss(logits: Tensor, label: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
-class Adversarial(Learner):
+class Adversarial(ColorizerLearner):
     """Generator and discriminator, an Adam (2e-4, betas 0.5 and 0.999) for each.
 
     Both learn in one step from the same image of the other: neither is half-updated when the other one learns, and

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LRScheduler, StepLR
 
-from colorlab.models import CLASSIFIERS, Classifier, ClassifierName, create_classifier, save_weights
+from colorlab.models import CLASSIFIERS, Classifier, ClassifierName, create_classifier
 from colorlab.training.distributed import Processes, processes
 from colorlab.training.history import History, Result
 from colorlab.training.learner import Learner, schedule
-from colorlab.training.loop import Run, progress, steps_per_epoch
+from colorlab.training.loop import Run, steps_per_epoch
 from colorlab.training.options import RunOptions
 
 
@@ -113,15 +113,7 @@ def train_classifier(
         torch.manual_seed(options.seed)
         steps = steps_per_epoch(options, len(trainset), together)
         learner = Classification(options, trainset.classes, together, steps)
-
-        def save(name: str, epoch: int) -> None:
-            facts = {"options": options.to_dict(), "classes": trainset.classes, "epoch": epoch}
-            save_weights(learner.network, options.folder / f"{name}.safetensors", facts)
-
         history = History()
-        run = Run(options, learner, trainset, valset, history, together, save=save)
-        run.start()
-        with progress(run, options.classifier_name) as bar:
-            run.train(bar, on_epoch)
-        together.wait()
+        run = Run(options, learner, trainset, valset, history, together, options.classifier_name)
+        run.train(on_epoch)
         return ClassifierTraining(learner.network.eval(), history, options.folder, run.stopped)

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
-from torchvision.utils import make_grid
+from torch import nn
 
-from colorlab.data import Data, ImageDataset
-from colorlab.models import Colorizer, ConstantColor, Model, colored, name_of, save_weights
+from colorlab.data import Data
+from colorlab.models import Colorizer, Model, name_of
 from colorlab.registry import did_you_mean
 from colorlab.training.adversarial import Adversarial
-from colorlab.training.checkpoint import write_whole
 from colorlab.training.distributed import processes
 from colorlab.training.hinting import HintLearning
 from colorlab.training.history import History, Result
-from colorlab.training.loop import Progress, Run, StopRequest, progress, steps_per_epoch
+from colorlab.training.loop import Progress, Run, StopRequest, steps_per_epoch
 from colorlab.training.options import TrainingOptions
 from colorlab.training.regression import Regression
-
-COLLAPSED = 0.1
-"""Outputs with less than this share of the truth's colorfulness have collapsed to gray."""
-
-
-class CollapseWarning(UserWarning):
-    """A generator has given up color."""
+from colorlab.training.watching import watched
 
 
 class Training(Result[Colorizer]):
@@ -133,55 +122,7 @@ def _train(
             learner = learn(options, together, steps, trainset)
         learner.check_size(options.size)
         cast("Colorizer", learner.model).working_size = options.size
-        history = History(truth=_watched(valset, options.max_images))
-
-        def save(name: str, epoch: int) -> None:
-            facts = {"options": options.to_dict(), "classes": trainset.classes, "epoch": epoch}
-            save_weights(cast("Colorizer", learner.model), options.folder / f"{name}.safetensors", facts)
-
-        def after_epoch(history: History) -> None:
-            keep_images(cast("Colorizer", learner.model), history, options.folder)
-            _warn_of_collapse(history)
-
-        run = Run(options, learner, trainset, valset, history, together, save=save, after_epoch=after_epoch)
-        run.start()
-        if together.writes and not history.images:
-            keep_images(cast("Colorizer", learner.model), history, options.folder)
-        with progress(run, name_of(options.model_name), drawn=on_batch is None) as bar:
-            run.train(bar, on_epoch, on_batch, stop)
-        together.wait()
+        history = History(truth=watched(valset, options.max_images))
+        run = Run(options, learner, trainset, valset, history, together, name_of(options.model_name))
+        run.train(on_epoch, on_batch, stop)
         return Training(cast("Colorizer", learner.model.eval()), history, options.folder, run.stopped)
-
-
-def keep_images(model: Colorizer, history: History, folder: Path) -> None:
-    """Color the watched images as the model now does, for the history and as a file."""
-    truth = history.truth
-    if truth is None or len(truth) == 0:
-        return
-    model.eval()
-    painted = colored(model, truth.to(next(model.parameters()).device)).cpu()
-    gray = colored(ConstantColor(), truth)
-    sheet = Image.fromarray(make_grid(torch.cat([gray, painted, truth]), nrow=len(truth)).movedim(0, -1).numpy())
-    path = folder / "epochs" / f"{len(history.images):03d}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda unfinished: sheet.save(unfinished, format="PNG"))
-    history.images.append(painted)
-
-
-def _watched(dataset: ImageDataset, count: int) -> Tensor:
-    """``count`` images spread evenly over the data set, so over its classes."""
-    count = min(count, len(dataset))
-    return dataset.pick([i * len(dataset) // count for i in range(count)])[0]
-
-
-def _warn_of_collapse(history: History) -> None:
-    row = history.rows[-1]
-    if "val_colorfulness" not in row or row["val_colorfulness"] >= COLLAPSED * row["val_true_colorfulness"]:
-        return
-    warnings.warn(
-        f"after epoch {row['epoch']} the outputs are all but gray: colorfulness {row['val_colorfulness']:.1f}, "
-        f"where the truth has {row['val_true_colorfulness']:.1f}. If it stays so, look at d_real and d_fake: a "
-        "discriminator that is always right teaches nothing; lower the learning rate or raise l1_weight",
-        CollapseWarning,
-        stacklevel=2,
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,9 @@ from colorlab import color, pretrained
 from colorlab.models import Colorizer, Discriminator, DistributionColorizer, create_colorizer, load_weights, name_of
 from colorlab.models.backbones import imagenet_state, package_name
 from colorlab.training.distributed import Processes, with_global_batch_norm
+from colorlab.training.history import History
 from colorlab.training.options import RunOptions, TrainingOptions
+from colorlab.training.watching import keep_images, warn_of_collapse
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -67,6 +70,9 @@ class Learner(ABC):
     def merit(self, row: Mapping[str, float]) -> float:
         """How good an epoch's weights are, from its row of the history; the best are kept."""
         return -row["val_loss"]
+
+    def show(self, history: History, folder: Path) -> None:  # noqa: B027  not all learners have something to show
+        """Add to the history and its files what the model can do, before the first epoch and after each."""
 
     @abstractmethod
     def train_step(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
@@ -127,6 +133,15 @@ class Learner(ABC):
     def parts_of(self, rgb: Tensor) -> tuple[Tensor, ...]:
         """The batch cut for gradient accumulation, into equal parts of at least two: batch norm compares images."""
         return rgb.tensor_split(max(1, min(self.options.accumulation_steps, len(rgb) // 2)))
+
+
+class ColorizerLearner(Learner):
+    """What is the same for every objective of color."""
+
+    def show(self, history: History, folder: Path) -> None:
+        """Color the watched images; warn if they have become gray."""
+        keep_images(cast("Colorizer", self.model), history, folder)
+        warn_of_collapse(history)
 
 
 def begin_colorizer(options: TrainingOptions) -> Colorizer:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from colorlab.data import BatchOrder, ImageDataset, create_loader
+from colorlab.models import Classifier, Colorizer, save_weights
 from colorlab.training.checkpoint import load_state, save_state, write_text
 from colorlab.training.distributed import Processes
 from colorlab.training.history import History
@@ -100,8 +101,7 @@ class Run:
         valset: images to validate on.
         history: where the epochs are recorded; images it holds already are kept.
         processes: that train together.
-        save: writes the learner's model under a name such as ``best`` (first process only).
-        after_epoch: called with the history before files are written, to add images to it (first process only).
+        label: of the progress bar.
     """
 
     def __init__(
@@ -112,12 +112,10 @@ class Run:
         valset: ImageDataset,
         history: History,
         processes: Processes,
-        *,
-        save: Callable[[str, int], None],
-        after_epoch: Callable[[History], None] = lambda history: None,
+        label: str,
     ) -> None:
         self.options, self.learner, self.history, self.processes = options, learner, history, processes
-        self.save, self.after_epoch = save, after_epoch
+        self.label = label
         shared: dict[str, Any] = {
             "rank": processes.rank,
             "processes": processes.count,
@@ -147,12 +145,41 @@ class Run:
         """Images learned from so far, by all processes."""
         return int((self.position.epoch - 1) * self.order.length + self.position.seen * self.processes.count)
 
-    def start(self) -> None:
-        """Begin, or go on from the checkpoint if the options say so.
+    def train(
+        self,
+        on_epoch: Callable[[History], None] | None = None,
+        on_batch: Callable[[Progress], None] | None = None,
+        stop: StopRequest | None = None,
+    ) -> None:
+        """Train all epochs, or those that are left after the checkpoint if the options say so.
+
+        Args:
+            on_epoch: called after each epoch.
+            on_batch: called between batches, in place of the progress bar.
+            stop: the wish to stop; by default that of an interrupt.
 
         Raises:
             ValueError: the folder holds another run, or the checkpoint was written with other options.
+            TrainingDivergedError: the loss became infinite or no number; the last checkpoint is from before.
         """
+        self._start()
+        writes = self.processes.writes
+        # One bar for the whole run: what is asked while waiting is when it will be done.
+        bar = tqdm(
+            total=self.total,
+            initial=self.seen,
+            unit="image",
+            desc=self.label,
+            disable=not writes or on_batch is not None,
+        )
+        with bar, stop or StopRequest() as stop:
+            while self.position.epoch <= self.options.max_epochs and not self.stopped:
+                self._train_epoch(bar, on_batch if writes else None, stop)
+                if on_epoch is not None and writes:
+                    on_epoch(self.history)
+        self.processes.wait()
+
+    def _start(self) -> None:
         folder = self.options.folder
         if self.options.resume and self.checkpoint.exists():
             state = load_state(self.checkpoint)
@@ -172,6 +199,8 @@ class Run:
             if self.position == Position():
                 self._clear()
             write_text(folder / "options.json", json.dumps(self.options.to_dict(), indent=2) + "\n")
+            if not self.history.images:
+                self.learner.show(self.history, folder)
 
     def _clear(self) -> None:
         """Remove what a finished run left in the folder, whose place this one takes."""
@@ -187,24 +216,6 @@ class Run:
         images = (file for file in (folder / "epochs").glob("*.png") if file.stem.isdecimal())
         for left_over in (folder / "checkpoint.pt", folder / "train_stats.csv", *weights, *images):
             left_over.unlink(missing_ok=True)
-
-    def train(
-        self,
-        bar: tqdm,
-        on_epoch: Callable[[History], None] | None = None,
-        on_batch: Callable[[Progress], None] | None = None,
-        stop: StopRequest | None = None,
-    ) -> None:
-        """All epochs that are left.
-
-        Raises:
-            TrainingDivergedError: the loss became infinite or no number; the last checkpoint is from before.
-        """
-        with stop or StopRequest() as stop:
-            while self.position.epoch <= self.options.max_epochs and not self.stopped:
-                self._train_epoch(bar, on_batch if self.processes.writes else None, stop)
-                if on_epoch is not None and self.processes.writes:
-                    on_epoch(self.history)
 
     def _train_epoch(self, bar: tqdm, on_batch: Callable[[Progress], None] | None, stop: StopRequest) -> None:
         position = self.position
@@ -264,14 +275,14 @@ class Run:
         history.rows.append(row)
         best = max(self.learner.merit(r) for r in history.rows)
         if self.processes.writes:
-            self.after_epoch(history)
+            self.learner.show(history, self.options.folder)
             write_text(self.options.folder / "train_stats.csv", history.csv())
-            self.save("last", position.epoch)
+            self._save("last")
             # A partial epoch, which its continuation forgets, is the best only for want of a whole one.
             if self.learner.merit(row) == best and (not self.stopped or len(history.rows) == 1):
-                self.save("best", position.epoch)
+                self._save("best")
             if self.options.keep_every and position.epoch % self.options.keep_every == 0:
-                self.save(f"epoch-{position.epoch:03d}", position.epoch)
+                self._save(f"epoch-{position.epoch:03d}")
         if not self.stopped:
             self.position = Position(epoch=position.epoch + 1)
             self._save_state()
@@ -308,6 +319,16 @@ class Run:
             + ("" if self.learner.options.dtype() == torch.float32 else ", or float32 as precision")
         )
 
+    def _save(self, name: str) -> None:
+        """Write the weights as they are now."""
+        facts = {
+            "options": self.options.to_dict(),
+            "classes": self.datasets[0].classes,
+            "epoch": self.position.epoch,
+        }
+        model = cast("Colorizer | Classifier", self.learner.model)
+        save_weights(model, self.options.folder / f"{name}.safetensors", facts)
+
     def _save_state(self) -> None:
         if not self.processes.writes:
             return
@@ -342,9 +363,3 @@ class Run:
 def steps_per_epoch(options: RunOptions, images: int, processes: Processes) -> int:
     """Batches in an epoch, which schedules need to know before a :class:`Run` is made."""
     return len(BatchOrder(images, options.batch_size, options.seed, processes=processes.count))
-
-
-def progress(run: Run, label: str, *, drawn: bool = True) -> tqdm:
-    """One bar for the whole run: what is asked while waiting is when it will be done."""
-    disable = not (drawn and run.processes.writes)
-    return tqdm(total=run.total, initial=run.seen, unit="image", desc=label, disable=disable)

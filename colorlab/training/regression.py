@@ -15,7 +15,7 @@ from colorlab.models import Colorizer, DistributionColorizer, Style
 from colorlab.models.distribution import Answer
 from colorlab.training.augmentation import aged
 from colorlab.training.distributed import Processes
-from colorlab.training.learner import Learner, begin_colorizer, schedule
+from colorlab.training.learner import ColorizerLearner, begin_colorizer, schedule
 from colorlab.training.objectives import OBJECTIVES, find_objective
 from colorlab.training.options import TrainingOptions
 from colorlab.training.recognition import Recognition
@@ -34,7 +34,7 @@ class _Answer(nn.Module):
         return self.network.answer(lightness)
 
 
-class Regression(Learner):
+class Regression(ColorizerLearner):
     """AdamW on an objective of :mod:`colorlab.training.objectives`, or on the cross entropy of color bins.
 
     Args:
