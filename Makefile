@@ -36,7 +36,7 @@ setup: .venv/ready
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "colorlab needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint pins.txt --editable ".[notebooks,demo,judges,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint pins.txt --editable ".[notebooks,demo,judges,files,dev]"
 	@touch $@
 
 # JupyterLab refuses to run as root unless told so, as it has to be in most containers; and it drops uploads of more

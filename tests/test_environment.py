@@ -26,10 +26,7 @@ DIRECT = [
     Requirement(line)
     for line in [*PROJECT["dependencies"], *(r for extra in PROJECT["optional-dependencies"].values() for r in extra)]
 ]
-# The extra `files` is a choice of its own: pinned, but not a part of what `make setup` installs.
-EXTRAS = ",".join(extra for extra in PROJECT["optional-dependencies"] if extra != "files")
-OPTIONAL = {Requirement(line).name for line in PROJECT["optional-dependencies"]["files"]}
-INSTALLED = [requirement for requirement in DIRECT if requirement.name not in OPTIONAL]
+EXTRAS = ",".join(PROJECT["optional-dependencies"])
 PIN_LINES = [
     line for line in (ROOT / "pins.txt").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")
 ]
@@ -76,7 +73,7 @@ def test_every_direct_dependency_is_pinned_within_its_range(requirement):
 
 def test_everything_that_is_installed_for_colorlab_is_pinned_and_is_the_pinned_version():
     # With what the dependencies bring along: setuptools, for one, which `pip freeze` leaves out unless asked.
-    names = needed(INSTALLED)
+    names = needed(DIRECT)
     assert names - PINS.keys() == set()
     installed = {name: Version(importlib.metadata.version(name)) for name in names}
     assert installed == {name: Version(PINS[name]) for name in names}
@@ -86,7 +83,7 @@ def test_the_pins_install_on_every_python_that_colorlab_promises():
     oldest = min(Version(s.version) for s in SpecifierSet(PROJECT["requires-python"]) if s.operator == ">=")
     assert oldest == Version("3.11")
     # Of the first patch release: Debian 12 has 3.11.2.
-    for name in needed(INSTALLED):
+    for name in needed(DIRECT):
         asked = importlib.metadata.metadata(name)["Requires-Python"]
         assert asked is None or f"{oldest}.0" in SpecifierSet(asked), f"{name} needs Python {asked}"
 

@@ -319,7 +319,19 @@ def test_the_largest_page_counts_but_of_equal_ones_the_first():
     assert read(file.getvalue()).rgb.max() == 50
 
 
-# ---- what needs the extra `files`; two of these tests run only where that is installed
+# ---- what needs the extra `files`
+
+
+@pytest.mark.parametrize("bits", [9, 12, 15])
+@pytest.mark.parametrize("order", "<>")
+def test_other_numbers_of_bits_in_another_compression(bits, order, monkeypatch):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    values = (RAMP * (2**bits - 1)).round().astype(np.int64)
+    content = tiff_of(imagecodecs.lzw_encode(packed(values, bits)), (6, 4), (bits,), order=order, compression=5)
+    assert_lightness(content, lightness(srgb_light(values / (2**bits - 1))), within=0.3)
+    monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", {})
+    with pytest.raises(ValueError, match=rf"{bits} bits .* only imagecodecs reads: pip install 'colorlab\[files\]'"):
+        read(content)
 
 
 def synthetic_dng(orientation=1, thumbnail=True):
