@@ -39,6 +39,7 @@ class BatchOrder(Sampler[BatchRequest]):
         batch_size: images in a batch, those of all processes together; the last batch may be smaller.
             In training, one image that would be a batch alone is left out.
         seed: decides order and flips, together with the epoch; ``None`` is the data set's order, unflipped.
+        crops: flip and cut each image in so many ways, in turn from epoch to epoch; 0: in a new way each time.
         rank: which of ``processes`` this is; each gets every ``processes``-th image of each batch.
         processes: how many processes share a batch. Images that cannot be shared evenly are left out.
 
@@ -48,7 +49,14 @@ class BatchOrder(Sampler[BatchRequest]):
     """
 
     def __init__(
-        self, length: int, batch_size: int, seed: int | None = None, *, rank: int = 0, processes: int = 1
+        self,
+        length: int,
+        batch_size: int,
+        seed: int | None = None,
+        *,
+        crops: int = 0,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
         if batch_size < processes:
             raise ValueError(f"batch_size must be at least 1 for each of {processes} processes, got {batch_size}")
@@ -57,7 +65,7 @@ class BatchOrder(Sampler[BatchRequest]):
         # Batch norm has nothing to compare a single image with.
         alone = shared % self.batch_size == processes and seed is not None and length > self.batch_size
         self.length = shared - (processes if alone else 0)
-        self.seed = seed
+        self.seed, self.crops = seed, crops
         self.rank, self.processes = rank, processes
         self.epoch = 0
         self.start = 0
@@ -70,14 +78,17 @@ class BatchOrder(Sampler[BatchRequest]):
             order = torch.arange(self.length)
         else:
             order = torch.randperm(self.length, generator=_generator(self.seed, self.epoch))
+            if self.crops:
+                generator = _generator(self.seed, self.epoch % self.crops, 0)
+                kept_flips, kept_seeds = _flips_and_seeds(self.length, generator)
         for number, batch in enumerate(torch.split(order, self.batch_size)):
             if number >= self.start:
                 flips, seeds = torch.zeros(len(batch), dtype=torch.bool), torch.zeros(0, dtype=torch.int64)
-                if self.seed is not None:
+                if self.seed is not None and self.crops:
+                    flips, seeds = kept_flips[batch], kept_seeds[batch]
+                elif self.seed is not None:
                     # Drawn for the batch of all processes, so that how many they are makes no difference.
-                    generator = _generator(self.seed, self.epoch, number + 1)
-                    flips = torch.rand(len(batch), generator=generator) < 0.5
-                    seeds = torch.randint(2**62, (len(batch),), generator=generator)
+                    flips, seeds = _flips_and_seeds(len(batch), _generator(self.seed, self.epoch, number + 1))
                 share = slice(self.rank, None, self.processes)
                 yield BatchRequest(batch[share].tolist(), flips[share].tolist(), seeds[share].tolist())
 
@@ -134,6 +145,7 @@ def create_loader(
     pin_memory: bool = False,
     workers: int = 0,
     max_shift: int = 0,
+    crops: int = 0,
 ) -> tuple[DataLoader[Batch], BatchOrder]:
     """Return a loader of batches ``(rgb, labels)``, uint8 ``(N, 3, H, W)`` and int64 ``(N,)``, and its order.
 
@@ -147,9 +159,10 @@ def create_loader(
         pin_memory: for quicker copies to a GPU.
         workers: processes that read and decode images; for images in memory there is nothing to do for them.
         max_shift: with a seed, images are moved by up to so many pixels; see :func:`shifted`.
+        crops: as in :class:`BatchOrder`.
     """
     workers = workers if dataset.streamed else 0
-    order = BatchOrder(len(dataset), batch_size, seed, rank=rank, processes=processes)
+    order = BatchOrder(len(dataset), batch_size, seed, crops=crops, rank=rank, processes=processes)
     loader = DataLoader(
         _Batches(dataset, max_shift),
         batch_size=None,
@@ -167,6 +180,11 @@ def create_loader(
 def _ignore_interrupts(worker: int) -> None:
     """Ignore Ctrl-C, which reaches all processes of a terminal; the main process decides what to do."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _flips_and_seeds(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    flips = torch.rand(count, generator=generator) < 0.5
+    return flips, torch.randint(2**62, (count,), generator=generator)
 
 
 def _generator(*numbers: int) -> torch.Generator:

@@ -124,7 +124,12 @@ class Run:
         }
         self.datasets = trainset, valset
         self.train_loader, self.order = create_loader(
-            trainset, options.batch_size, seed=options.seed, max_shift=options.max_shift, **shared
+            trainset,
+            options.batch_size,
+            seed=options.seed,
+            max_shift=options.max_shift,
+            crops=options.crops,
+            **shared,
         )
         self.val_loader, _ = create_loader(valset, options.validation_batch_size, **shared)
         self.position = Position()

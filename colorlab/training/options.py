@@ -106,6 +106,8 @@ class RunOptions:
     """Move training images at random by up to so many pixels."""
     min_crop_area: float = MIN_AREA
     """Least share of an image that a random crop takes."""
+    crops: int = 0
+    """Flip and crop each image in so many ways, in turn; 0: in a new way each epoch."""
     unreadable: Unreadable = "skip"
     """Files that are no readable images: skip and count them, or fail."""
     min_colorfulness: float = 0.0
@@ -154,6 +156,7 @@ class RunOptions:
             "min_colorfulness",
             "loader_workers",
             "max_shift",
+            "crops",
         ):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
@@ -361,6 +364,8 @@ class TrainingOptions(RunOptions):
     """Keep the encoder's layers up to this stride; 32: all of them."""
     encoder_rate: float = 0.1
     """Learning rate of a pretrained encoder, as a share."""
+    feature_cache: Path | None = None
+    """Folder that keeps the features of a frozen encoder (needs --frozen-stride 32 and --crops)."""
     recognition_weight: float = 0.0
     """Weight of the loss on what a classifier recognizes."""
     learn_hints: bool = False
@@ -393,19 +398,19 @@ class TrainingOptions(RunOptions):
         if self.adversarial:
             reason = f"{name}, which is trained against a discriminator"
             for option in (
-                "loss", "weight_decay", "frozen_stride", "encoder_rate", "recognition_weight", "learn_hints",
-                "age_lightness", "ema",
+                "loss", "weight_decay", "frozen_stride", "encoder_rate", "feature_cache", "recognition_weight",
+                "learn_hints", "age_lightness", "ema",
             ):  # fmt: skip
                 yield option, reason
             return
         yield "l1_weight", f"{name}, which has no discriminator"
         if self.learn_hints:
-            for option in ("loss", "frozen_stride", "encoder_rate", "recognition_weight", "ema"):
+            for option in ("loss", "frozen_stride", "encoder_rate", "feature_cache", "recognition_weight", "ema"):
                 yield option, "learning hints, where the rest of the network stays as it is"
         build = type(self.model_name) if isinstance(self.model_name, nn.Module) else COLORIZERS[name].build
         # Of what a function makes, training itself finds out.
         if isinstance(build, type) and not issubclass(build, DistributionColorizer):
-            for option in ("encoder_rate", "frozen_stride"):
+            for option in ("encoder_rate", "feature_cache", "frozen_stride"):
                 yield option, f"{name}, which has no pretrained encoder"
             yield "learn_hints", f"{name}, which takes no hints"
 
@@ -418,6 +423,14 @@ class TrainingOptions(RunOptions):
         self._check_choices({"schedule": get_args(Schedule)})
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        if self.feature_cache is not None:
+            object.__setattr__(self, "feature_cache", Path(self.feature_cache))
+            if self.frozen_stride < 32 or not self.crops or self.age_lightness:
+                raise ValueError(
+                    "feature_cache needs an encoder and images that stay the same: frozen_stride 32, crops of 1 or "
+                    f"more and no age_lightness; got frozen_stride {self.frozen_stride}, crops {self.crops} and "
+                    f"age_lightness {self.age_lightness}"
+                )
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must lie in [0, 1), got {self.ema}")
         for name in (

@@ -15,6 +15,7 @@ from colorlab.models import Colorizer, DistributionColorizer, Style
 from colorlab.models.distribution import Answer
 from colorlab.training.augmentation import aged
 from colorlab.training.distributed import Processes
+from colorlab.training.feature_cache import FeatureCache
 from colorlab.training.learner import ColorizerLearner, begin_colorizer, schedule
 from colorlab.training.objectives import OBJECTIVES, find_objective
 from colorlab.training.options import TrainingOptions
@@ -30,8 +31,8 @@ class _Answer(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, lightness: Tensor) -> Answer:
-        return self.network.answer(lightness)
+    def forward(self, lightness: Tensor, features: list[Tensor] | None = None) -> Answer:
+        return self.network.decode(lightness, self.network.encode(lightness) if features is None else features)
 
 
 class Regression(ColorizerLearner):
@@ -72,6 +73,16 @@ class Regression(ColorizerLearner):
         self.network: Colorizer = self.place(network)
         self.forward = self.callable_(self._called(self.network))
         self.objective = None if classifies else find_objective(options.loss)
+        self.cache: FeatureCache | None = None
+        if options.feature_cache is not None and isinstance(self.network, DistributionColorizer):
+            self.network.encoder.eval()  # as it is in training too
+            self.cache = FeatureCache(
+                options.feature_cache,
+                self.network.encode,
+                list(self.network.encoder.state_dict().values()),
+                torch.zeros(1, 1, options.size, options.size, device=self.device),
+                options.crops * len(trainset or ()),
+            )
         self.recognition_weight = options.recognition_weight
         self.recognition = self.place(Recognition()) if self.recognition_weight else None
         peak = options.learning_rate or 2e-3
@@ -125,7 +136,10 @@ class Regression(ColorizerLearner):
         """What is made small, of a batch or a part of it."""
         lightness, ab = self.pairs(part)
         with self.autocast:
-            answer = self.forward(self.given(lightness))
+            if self.cache is None:
+                answer = self.forward(self.given(lightness))
+            else:
+                answer = self.forward(lightness, self.cache.features(part, lightness))
         loss = self._loss(self.network, answer, ab)
         if self.recognition is not None:
             predicted = _color_of(self.network, answer)
