@@ -28,7 +28,7 @@ class Trial(NamedTuple):
     """A pair.
 
     Attributes:
-        image: its index in the data set.
+        image: its index in the dataset.
         model: whose colors are shown beside the true ones.
         real: the side on which these are, ``left`` or ``right``.
     """
