@@ -46,14 +46,14 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """List what is wrong with the images in a folder or tar."""
+    """List problems with the images in a folder or tar."""
 
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder or tar of images."""
 
 
 def run_check(options: CheckOptions) -> int:
-    """Print the findings and how many there are of each kind. The exit status is 1 if any file is unreadable."""
+    """Print the findings and their number by kind; return the exit status, 1 if any file is unreadable."""
     files = open_files(options.folder)
     findings = check_folder(options.folder)
     for finding in findings:
@@ -131,10 +131,10 @@ def _inspect_header(content: bytes, name: str) -> Iterator[tuple[str, str]]:
                 if image.mode in ("CMYK", "YCCK", "LAB"):
                     yield "other colors", f"is in {image.mode}, and is converted to sRGB"
                 if image.mode.startswith(("I", "F")):
-                    yield "more than 8 bits", "has more than 8 bits a channel, of which 8 are kept"
+                    yield "more than 8 bits", "has more than 8 bits per channel; 8 are kept"
                 if image.has_transparency_data:
-                    yield "transparency", "has transparent pixels, whose hidden colors are seen"
+                    yield "transparency", "has transparent pixels; their hidden colors are used"
                 if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
-                    yield "several images", f"holds {image.n_frames} images, of which one is taken"  # type: ignore[attr-defined]
+                    yield "several images", f"holds {image.n_frames} images; one is used"  # type: ignore[attr-defined]
         except UnidentifiedImageError:
             return

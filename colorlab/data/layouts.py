@@ -26,7 +26,7 @@ PLACES100_SEED = 0
 
 
 def own_folder(names: Sequence[str]) -> Splits:
-    """Assign by ``{train,val,test}/<class>/<image>``, as the original framework, or else by a random split.
+    """Assign by folders ``{train,val,test}/<class>/<image>``, or else by a random split.
 
     The outermost folder whose name means a split decides. Upper and lower case, the usual synonyms
     (:data:`MEANINGS`), an added number or a word such as ``images`` are accepted, and any other addition that two

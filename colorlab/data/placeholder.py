@@ -32,7 +32,7 @@ PHOTOGRAPHS = {
     "rocket": "rocket.jpg",
     "tissue": "ihc.png",
 }
-"""Class → file in ``skimage/data``. Its ``README.txt`` has the origin and license of each."""
+"""Class → file in ``skimage/data``; ``README.txt`` there has the origin and license of each."""
 
 IMAGES_PER_CLASS: dict[Split, int] = {"train": 120, "val": 25, "test": 25}
 
@@ -52,7 +52,7 @@ def photograph(name: str) -> Image.Image:
     """Return a whole photograph, by its class name."""
     if name not in PHOTOGRAPHS:
         raise ValueError(f"no photograph {name!r}; there are {', '.join(PHOTOGRAPHS)}")
-    # Importing scikit-image is slow and not needed to find its files.
+    # scikit-image need not be imported to find its files.
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
         raise FileNotFoundError("the dataset `placeholder` needs the images inside scikit-image; install it")

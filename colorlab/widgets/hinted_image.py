@@ -25,7 +25,7 @@ class HintedImage:
         model: a colorizer.
 
     Attributes:
-        takes_hints: whether the model itself takes hints, so that it also predicts probabilities.
+        takes_hints: whether the model itself takes hints and predicts probabilities.
     """
 
     def __init__(self, lightness: Tensor, model: Colorizer) -> None:

@@ -31,7 +31,7 @@ def data_url(image: Image.Image) -> str:
 
 
 def shown_width(image: Image.Image) -> int:
-    """Return the width of an image on the page, in CSS pixels."""
+    """Return the largest width of an image on the page, in CSS pixels."""
     return image.width * max(1, _ENLARGE_BELOW // max(image.size))
 
 
