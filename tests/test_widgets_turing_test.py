@@ -246,7 +246,7 @@ def test_answers_are_saved_as_csv_and_as_json(test, clock, tmp_path):
 
 def test_what_cannot_be_saved_is_a_sentence(test, clock, tmp_path):
     test.save.click()
-    assert said(test) == "there are no answers yet. Nothing was saved."
+    assert said(test) == "there are no answers yet; answer a pair first. Nothing was saved."
     test.start.click()
     answer(test, "left", clock)
     (tmp_path / "diary.csv").write_text("dear diary")

@@ -1,13 +1,13 @@
 """Read images inside a tar in place, by an index of where each image begins.
 
-Nothing of an archive is ever written under a name that stands in it. Links, devices, absolute paths and paths with
-``..`` are left out.
+Nothing is ever unpacked under a name from the archive. Links, devices, absolute paths and paths with ``..`` are
+skipped.
 
-A compressed tar can only be read from its beginning to its end. It is therefore uncompressed once, to one file beside
-it (images hardly shrink, so that takes little more room than the archive itself), and that file is read in place.
+A compressed tar allows no random access. It is therefore decompressed once, to a file beside it (images hardly
+compress, so this takes little more space than the archive), and that file is read in place.
 
-Index and uncompressed file lie beside the archive, or in ``~/.cache/colorlab`` (``XDG_CACHE_HOME``) where that folder
-cannot be written to. Both are made anew when the archive changes, and can be deleted at any time.
+The index and the decompressed file are stored beside the archive, or in ``~/.cache/colorlab`` (``XDG_CACHE_HOME``)
+if that folder is not writable. Both are rebuilt when the archive changes and can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from colorlab.data.files import ImageFiles, encoded, is_image
 from colorlab.data.layouts import MEANINGS
 
 COMPRESSIONS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
-"""First bytes of a compressed file → the module that opens it."""
+"""First bytes of a compressed file → the function that opens it."""
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 
-_VERSION = 2  # of the index's format
-_RESERVE = 2**30  # bytes of a disk that are never filled
+_VERSION = 2  # of the index format
+_KEEP_FREE = 2**30  # bytes of the disk to keep free
 _CHUNK = 2**24
 _LONGEST_NAME = 1024
 
@@ -55,17 +55,17 @@ class _Index(NamedTuple):
 
 
 class TarFiles(ImageFiles):
-    """Read the images in a tar, found by file extension, or else by content.
+    """Read the images in a tar, found by file extension or by content.
 
-    Memory holds the index, some 100 bytes an image, never the images. A folder that all members lie in, as in the
-    seed's archives, is no part of their names, so that a tar holds what its folder holds.
+    Only the index is held in memory, about 100 bytes per image. A top folder that contains all members is not part
+    of their names, so a tar has the same names as its folder.
 
     Raises:
-        ValueError: it is no tar, it is damaged or cut short, or there is no room to uncompress it.
+        ValueError: the file is not a tar, is damaged or truncated, or there is no space to decompress it.
     """
 
     def __init__(self, path: Path) -> None:
-        self.tar = _uncompressed(path)
+        self.tar = _decompressed(path)
         status = self.tar.stat()
         self._stamp = (status.st_size, status.st_mtime_ns)
         index = _index(self.tar, self._stamp)
@@ -75,7 +75,7 @@ class TarFiles(ImageFiles):
         self.others = [os.fsdecode(name) for name in index.others]
 
     def read(self, index: int) -> bytes:
-        """Return the bytes of a file. Each call opens the archive, so that processes share no position in it."""
+        """Return the bytes of a file. Each call opens the archive, so processes do not share a file position."""
         with open(self.tar, "rb") as file:
             status = os.fstat(file.fileno())
             if (status.st_size, status.st_mtime_ns) != self._stamp:
@@ -85,10 +85,10 @@ class TarFiles(ImageFiles):
 
 
 def _index(tar: Path, stamp: tuple[int, int]) -> _Index:
-    """Return the archive's index, from its file beside the archive if that is still valid."""
+    """Return the archive's index, from the stored index file if that is still valid."""
     places = [_beside(tar, ".index.npz"), _in_cache(tar, ".index.npz")]
     for place in places:
-        # Whatever is wrong with it, it can be made anew.
+        # An index that cannot be read is rebuilt.
         damaged = (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error)
         with contextlib.suppress(*damaged), open(place, "rb") as file:
             kept = np.load(file, allow_pickle=False)
@@ -96,7 +96,7 @@ def _index(tar: Path, stamp: tuple[int, int]) -> _Index:
                 return _Index(*(kept[field] for field in _Index._fields))
     index = _read_index(tar)
     for place in places:
-        with contextlib.suppress(OSError), _written(place) as unfinished, open(unfinished, "wb") as file:
+        with contextlib.suppress(OSError), _write_atomically(place) as unfinished, open(unfinished, "wb") as file:
             np.savez_compressed(file, about=np.array([_VERSION, *stamp]), **index._asdict())
             break
     return index
@@ -113,7 +113,7 @@ def _read_index(path: Path) -> _Index:
             tqdm(total=size, unit="B", unit_scale=True, desc=f"index of {path.name}", disable=None, delay=2) as bar,
         ):
             while (member := tar.next()) is not None:
-                tar.members.clear()  # type: ignore[attr-defined]  # or it would keep them all
+                tar.members.clear()  # type: ignore[attr-defined]  # or tarfile would keep all members
                 bar.update(member.offset - bar.n)
                 name = os.path.normpath(member.name)
                 if not _is_inside(member):
@@ -125,10 +125,10 @@ def _read_index(path: Path) -> _Index:
                 else:
                     if member.offset_data + member.size > size:
                         raise tarfile.ReadError(f"it ends in the middle of {name}")
-                    # Of two members of one name, the later is what unpacking would leave.
+                    # The last of several members with the same name wins, as in unpacking.
                     places[name] = (member.offset_data, member.size)
             _check_end(path, tar.offset)
-    # tarfile turns most of what can be wrong with numbers in headers into its own error, but not all.
+    # tarfile raises its own error for most invalid numbers in headers, but not for all.
     except (tarfile.TarError, ValueError, EOFError, OverflowError) as error:
         raise ValueError(f"{path} is not a tar, or is damaged or truncated: {error}") from error
     order = sorted(places)
@@ -158,7 +158,7 @@ def _is_inside(member: tarfile.TarInfo) -> bool:
 
 
 def _check_end(path: Path, offset: int) -> None:
-    """tarfile takes a header that it does not understand for the end of the archive; the end is zeros, or nothing."""
+    """Raise ReadError unless the archive ends here: tarfile also stops at an invalid header, not only at zeros."""
     with open(path, "rb") as file:
         file.seek(offset)
         if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
@@ -168,8 +168,8 @@ def _check_end(path: Path, offset: int) -> None:
 # Compressed archives
 
 
-def _uncompressed(path: Path) -> Path:
-    """Return ``path`` if it is a plain tar, else the path of its uncompressed copy."""
+def _decompressed(path: Path) -> Path:
+    """Return ``path`` if it is a plain tar, else the path of its decompressed copy."""
     with open(path, "rb") as file:
         start = file.read(8)
     opener = next((opener for magic, opener in COMPRESSIONS.items() if start.startswith(magic)), None)
@@ -178,48 +178,50 @@ def _uncompressed(path: Path) -> Path:
     status = path.stat()
     places = [_beside(path, ".uncompressed.tar"), _in_cache(path, ".uncompressed.tar")]
     for kept in places:
-        # It was given the archive's own time, to the nanosecond: an archive may be written again at any moment.
+        # The copy has the archive's modification time, to the nanosecond; a newer archive does not match.
         if kept.exists() and kept.stat().st_mtime_ns == status.st_mtime_ns:
             return kept
     place = next(filter(_can_write, places), None)
     if place is None:
-        raise ValueError(f"{path} is compressed, and neither beside it nor in {places[1].parent} can be written to")
+        raise ValueError(
+            f"{path} is compressed, and its folder and {places[1].parent} are not writable; decompress it by hand"
+        )
     print(f"{path} is compressed: uncompressing it once, to {place}", file=sys.stderr)
     try:
-        with _written(place) as unfinished:
-            _copy(opener, path, unfinished)
+        with _write_atomically(place) as unfinished:
+            _decompress(opener, path, unfinished)
             os.utime(unfinished, ns=(status.st_mtime_ns, status.st_mtime_ns))
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise ValueError(f"{path} cannot be uncompressed to {place}: {error}") from error
     return place
 
 
-def _copy(opener: Callable[..., Any], path: Path, target: Path) -> None:
+def _decompress(opener: Callable[..., Any], path: Path, target: Path) -> None:
     check_room(target.parent, path.stat().st_size)
     with open(path, "rb") as packed, opener(packed) as source, open(target, "wb") as file:
         total = os.fstat(packed.fileno()).st_size
         with tqdm(total=total, unit="B", unit_scale=True, desc=path.name, disable=None, delay=2) as bar:
             while chunk := source.read(_CHUNK):
-                check_room(target.parent, len(chunk))  # how large it becomes is known at the end only
+                check_room(target.parent, len(chunk))  # the final size is not known in advance
                 file.write(chunk)
                 bar.update(packed.tell() - bar.n)
 
 
 def check_room(folder: Path, size: int) -> None:
-    """Refuse to fill a disk.
+    """Check that ``size`` bytes fit on the disk of ``folder``, with 1 GiB left free.
 
     Raises:
-        ValueError: fewer than ``size`` bytes, and one GiB that always stays free, are free where ``folder`` lies.
+        ValueError: there is too little free space.
     """
     free = shutil.disk_usage(folder).free
-    if free < size + _RESERVE:
+    if free < size + _KEEP_FREE:
         raise ValueError(
-            f"{folder} has {free / 1e9:.1f} GB of free disk, and {(size + _RESERVE) / 1e9:.1f} GB are needed "
-            "(one of them to stay free)"
+            f"{folder} has {free / 1e9:.1f} GB of free disk, and {(size + _KEEP_FREE) / 1e9:.1f} GB are needed "
+            "(1 GB of them stays free); free some space"
         )
 
 
-# Where to keep what is made of an archive
+# Where the index and the decompressed copy are stored
 
 
 def _beside(path: Path, suffix: str) -> Path:
@@ -228,7 +230,7 @@ def _beside(path: Path, suffix: str) -> Path:
 
 def _in_cache(path: Path, suffix: str) -> Path:
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    # Archives of the same name in different folders are different archives.
+    # The hash tells archives of the same name in different folders apart.
     return root / "colorlab" / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}-{path.name}{suffix}"
 
 
@@ -240,10 +242,10 @@ def _can_write(place: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _written(place: Path) -> Iterator[Path]:
-    """A name to write under; what was written gets its own name when it is whole, or is removed."""
+def _write_atomically(place: Path) -> Iterator[Path]:
+    """Yield a temporary path that is renamed to ``place`` on success and removed on failure."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = place.with_name(f"{place.name}.{os.getpid()}.part")  # other processes may be at it, too
+    unfinished = place.with_name(f"{place.name}.{os.getpid()}.part")  # other processes may be writing it, too
     try:
         yield unfinished
         os.replace(unfinished, place)

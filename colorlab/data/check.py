@@ -31,12 +31,12 @@ _SAMPLE = 64
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding about one file.
+    """Describe a problem with one file.
 
     Attributes:
-        name: of the file, inside the folder or archive.
-        kind: a word for it, the same for all files with it; :data:`UNREADABLE` files are of no use in training.
-        explanation: a sentence.
+        name: file name inside the folder or archive.
+        kind: short name of the problem; :data:`UNREADABLE` files cannot be used in training.
+        explanation: the problem in a sentence, without the subject.
     """
 
     name: str
@@ -46,14 +46,14 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """List what is wrong with the images in a folder or tar."""
+    """List problems with the images in a folder or tar."""
 
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder or tar of images."""
 
 
 def run_check(options: CheckOptions) -> int:
-    """Print the findings and how many there are of each kind. The exit status is 1 if any file is unreadable."""
+    """Print the findings and their number by kind; return the exit status, 1 if any file is unreadable."""
     files = open_files(options.folder)
     findings = check_folder(options.folder)
     for finding in findings:
@@ -68,13 +68,12 @@ def run_check(options: CheckOptions) -> int:
 
 
 def check_folder(path: str | Path) -> list[Finding]:
-    """Decode every image in a folder or tar.
+    """Return the problems found by decoding every image in a folder or tar.
 
-    Unreadable are empty, truncated and damaged files, files of unknown kinds, and those that would become more
-    pixels than is safe (``PIL.Image.MAX_IMAGE_PIXELS``, twice). The other findings are of use as they are, but may
-    not be what their owner believes: named as another kind of file, with more than 8 bits or other inks than RGB,
-    with transparency (which is left out), with several images or frames (of which one is taken), a few pixels wide,
-    or gray.
+    Empty, truncated and damaged files, unknown formats, and images of more than twice
+    ``PIL.Image.MAX_IMAGE_PIXELS`` are unreadable. Files with other findings are usable but may surprise their owner:
+    a wrong file extension, more than 8 bits, colors other than RGB, transparency (ignored), several images or frames
+    (one is used), a few pixels wide, or gray.
 
     Raises:
         ValueError: there is no folder or tar, or it cannot be read.
@@ -93,36 +92,36 @@ def check_folder(path: str | Path) -> list[Finding]:
         except OSError as error:
             findings.append(Finding(name, UNREADABLE, f"cannot be opened: {error.strerror}"))
         else:
-            findings += [Finding(name, kind, explanation) for kind, explanation in _look_at(content, name)]
+            findings += [Finding(name, kind, explanation) for kind, explanation in _inspect_image(content, name)]
     return findings
 
 
-def _look_at(content: bytes, name: str) -> Iterator[tuple[str, str]]:
+def _inspect_image(content: bytes, name: str) -> Iterator[tuple[str, str]]:
     try:
         rgb = decode(content)
     except ValueError as error:
         yield UNREADABLE, f"cannot be read: {error}"
         return
-    yield from _kind_of_file(content, name)
+    yield from _inspect_header(content, name)
     height, width = rgb.shape[:2]
     if min(height, width) < _NARROW:
         yield "narrow", f"has {width}×{height} pixels"
-    # A few thousand pixels tell as much as all.
+    # A few thousand pixels are enough.
     few = np.ascontiguousarray(rgb[:: max(1, height // _SAMPLE), :: max(1, width // _SAMPLE)])
     found = float(color.colorfulness(torch.from_numpy(few).movedim(-1, 0)))
     if found < GRAY:
         yield "gray", f"is gray (colorfulness {found:.1f}): a colorizer learns from it to stay gray"
 
 
-def _kind_of_file(content: bytes, name: str) -> Iterator[tuple[str, str]]:
-    """Return what the header says, or nothing for formats that Pillow does not know."""
+def _inspect_header(content: bytes, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the problems that the header shows, or nothing for formats that Pillow does not know."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(content)) as image:
                 ending = PurePosixPath(name).suffix.lower()
                 called = Image.registered_extensions().get(ending)
-                # One is several JPEGs, of which the first is shown; the other lacks a BMP's first bytes.
+                # An MPO is several JPEGs, of which the first is shown; a DIB is a BMP without its file header.
                 same = {"MPO": "JPEG", "DIB": "BMP"}
                 kind, called = same.get(image.format or "", image.format), same.get(called or "", called)
                 if ending == ".mpo":
@@ -132,10 +131,10 @@ def _kind_of_file(content: bytes, name: str) -> Iterator[tuple[str, str]]:
                 if image.mode in ("CMYK", "YCCK", "LAB"):
                     yield "other colors", f"is in {image.mode}, and is converted to sRGB"
                 if image.mode.startswith(("I", "F")):
-                    yield "more than 8 bits", "has more than 8 bits a channel, of which 8 are kept"
+                    yield "more than 8 bits", "has more than 8 bits per channel; 8 are kept"
                 if image.has_transparency_data:
-                    yield "transparency", "has transparent pixels, whose hidden colors are seen"
+                    yield "transparency", "has transparent pixels; their hidden colors are used"
                 if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
-                    yield "several images", f"holds {image.n_frames} images, of which one is taken"  # type: ignore[attr-defined]
+                    yield "several images", f"holds {image.n_frames} images; one is used"  # type: ignore[attr-defined]
         except UnidentifiedImageError:
             return

@@ -20,11 +20,10 @@ from colorlab.data.dataset import ImageDataset, Split
 def cifar10(root: Path, split: Split, size: int) -> ImageDataset:
     """Return the 50,000 training images, or the 10,000 test images, which also serve as ``val``.
 
-    They are taken from ``<root>/cifar10``, where torchvision downloads them to (170 MB, checksum verified) if they
-    are missing.
+    If ``<root>/cifar10`` does not have them, torchvision downloads them there (170 MB, checksum verified).
 
     Raises:
-        ValueError: they are neither there nor to be had.
+        ValueError: the images are missing and could not be downloaded.
     """
     folder = root / "cifar10"
     try:
@@ -33,12 +32,12 @@ def cifar10(root: Path, split: Split, size: int) -> ImageDataset:
         archive = folder / CIFAR10.filename
         if archive.exists():
             raise ValueError(
-                f"{archive} is damaged or cut short (its checksum is not the published one), and cannot be "
-                f"downloaded anew ({error}); put the whole file from {CIFAR10.url} there"
+                f"{archive} is damaged or truncated (its checksum is not the published one), and could not be "
+                f"downloaded again ({error}); replace it with the file from {CIFAR10.url}"
             ) from error
         raise ValueError(
-            f"CIFAR-10 could not be downloaded ({error}): it has 170 MB; by hand, put {CIFAR10.filename} from "
-            f"{CIFAR10.url} into {folder}"
+            f"CIFAR-10 could not be downloaded ({error}); put {CIFAR10.filename} (170 MB) from {CIFAR10.url} "
+            f"into {folder}"
         ) from error
     rgb = torch.from_numpy(source.data).movedim(-1, 1)
     if size != 32:
@@ -49,5 +48,5 @@ def cifar10(root: Path, split: Split, size: int) -> ImageDataset:
 def _open(folder: Path, split: Split) -> CIFAR10:
     try:
         return CIFAR10(folder, train=split == "train")
-    except RuntimeError:  # torchvision's word for "not there, or not what the checksum says"
+    except RuntimeError:  # missing, or the checksum does not match
         return CIFAR10(folder, train=split == "train", download=True)

@@ -1,11 +1,11 @@
 """Decode the bytes of a file into a square image of the requested size.
 
-Up to 64 pixels, images are thumbnails: the largest square in the middle, reduced, in training as in validation; the
-loader flips half of those in training, all that the seed does for CIFAR-10. Above, training sees random resized crops
-(Szegedy et al., arXiv:1409.4842), and validation the middle 7/8 of the shorter side, which is the seed's 224 of 256,
-but never fewer pixels than asked for where the image has them.
+Up to 64 pixels, training and validation images are thumbnails: the largest center square, resized. The loader flips
+half of the training images, which is all that the original framework does for CIFAR-10. Above 64 pixels, training
+uses random resized crops (Szegedy et al., arXiv:1409.4842), and validation a center crop of 7/8 of the shorter side
+(224 of 256 as in the original framework), or ``size`` pixels if that is more and the image has them.
 
-Neither changes a color: what a colorizer is to learn must not be jittered.
+Colors are never changed: they are the target.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ THUMBNAIL = 64
 """Images of at most this side are resized as a whole and never cropped at random."""
 
 MIN_AREA = 0.08
-"""Default of the smallest share of an image's area that a random crop takes."""
+"""Default smallest fraction of an image's area that a random crop takes."""
 
 _RATIO = [3 / 4, 4 / 3]
 
@@ -44,7 +44,7 @@ def middle(content: bytes, size: int) -> Tensor:
     """Return the center square of an image, ``(3, size, size)`` uint8.
 
     Raises:
-        ValueError: ``content`` is no readable image.
+        ValueError: ``content`` is not a readable image.
     """
     share = 1.0 if size <= THUMBNAIL else 7 / 8
     image = _decode(content, math.ceil(size / share))
@@ -57,16 +57,16 @@ def middle(content: bytes, size: int) -> Tensor:
 def random_crop(content: bytes, size: int, seed: int, min_area: float = MIN_AREA) -> Tensor:
     """Return a random crop, resized to ``(3, size, size)`` uint8: ``min_area`` to all of the area, 3:4 to 4:3.
 
-    For a JPEG the crop is drawn before decoding, which can then reduce the image by as much as the crop allows.
+    The crop of a JPEG is drawn before decoding, so the decoder can reduce the image as far as the crop allows.
 
     Args:
         content: the bytes of a file.
         size: side of the crop in pixels.
-        seed: decides the crop; torch's own random numbers are left as they were.
-        min_area: the least share of the area, in (0, 1].
+        seed: decides the crop; torch's global random state does not change.
+        min_area: the smallest fraction of the area, in (0, 1].
 
     Raises:
-        ValueError: ``content`` is no readable image.
+        ValueError: ``content`` is not a readable image.
     """
     jpeg = _jpeg_size(content)
     if jpeg is not None:
@@ -84,7 +84,7 @@ def _draw(shape: Sequence[int], seed: int, min_area: float) -> Box:
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """Return height and width of a JPEG as stored, before it is rotated upright; ``None`` for other formats."""
+    """Return height and width of a JPEG as stored, before its EXIF rotation; ``None`` for other formats."""
     if content.startswith(b"\xff\xd8"):
         with contextlib.suppress(ValueError):
             height, width, *_ = simplejpeg.decode_jpeg_header(content)
@@ -95,7 +95,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
 def _scaled(box: Box, before: Sequence[int], after: Sequence[int]) -> Box:
     """Scale a box from an image of ``before`` pixels to one of ``after``, which may be rotated by 90°.
 
-    A crop is as likely as the one with height and width exchanged, so it does not matter which way it was turned.
+    Crops with height and width exchanged are equally likely, so the direction of the rotation does not matter.
     """
     if (before[0] > before[1]) != (after[0] > after[1]) and after[0] != after[1]:
         box, before = Box(box.left, box.top, box.width, box.height), before[::-1]
@@ -106,7 +106,7 @@ def _scaled(box: Box, before: Sequence[int], after: Sequence[int]) -> Box:
 
 
 def _decode(content: bytes, smallest: int | None = None) -> Tensor:
-    # Channels last in memory, as decoded: torchvision resizes that in half the time.
+    # Channels stay last in memory, as decoded: torchvision resizes these twice as fast.
     return torch.from_numpy(decode(content, smallest)).permute(2, 0, 1)
 
 

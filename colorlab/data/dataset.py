@@ -17,19 +17,18 @@ Batch = tuple[Tensor, Tensor]
 class ImageDataset(Dataset[Sample]):
     """Labeled images of one size, held in memory as uint8.
 
-    A batch is gathered by one indexing operation (``__getitems__``, which a DataLoader calls with the indices
-    of a whole batch), not image by image. :class:`colorlab.data.stored.StoredDataset` has the same interface and
-    reads its images from files when they are asked for.
+    A DataLoader gets a whole batch by one indexing operation (``__getitems__``), not image by image.
+    :class:`colorlab.data.stored.StoredDataset` has the same interface and reads its images from files on request.
 
     Args:
         rgb: ``(N, 3, H, W)`` uint8.
         labels: ``(N,)`` class indices.
-        classes: the names of the classes, by index.
-        files: the names of the images' files, where they have any.
+        classes: class names, by index.
+        files: file names of the images, if they have any.
     """
 
     streamed = False
-    """Whether images are read and decoded when they are asked for, so that loader workers have something to do."""
+    """Whether images are read and decoded on request, so that loader workers help."""
 
     _files: Sequence[str] | None = None
 
@@ -46,7 +45,7 @@ class ImageDataset(Dataset[Sample]):
         self._files = files
 
     def file_name(self, index: int) -> str:
-        """Return the name of an image's file, empty where it has none."""
+        """Return the file name of an image, or an empty string if it has none."""
         return self._files[index] if self._files else ""
 
     @property
@@ -67,23 +66,22 @@ class ImageDataset(Dataset[Sample]):
         return self.pick(indices)
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Return the chosen images, ``(n, 3, H, W)`` uint8, and their classes, ``(n,)``."""
+        """Return the images at ``indices``, ``(n, 3, H, W)`` uint8, and their classes, ``(n,)``."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        # Images as wholes; `self._rgb[chosen]` takes 15 times as long.
+        # `self._rgb[chosen]` takes 15 times as long.
         return self._rgb.index_select(0, chosen), self.labels[chosen]
 
     def pick_for_training(self, indices: list[int], seeds: list[int]) -> Batch:
-        """Return the same images as training sees them; each seed decides the random crop of its image.
+        """Return the images at ``indices`` with random crops, each decided by its seed.
 
-        In memory there are finished squares, of which nothing is left to be drawn. (Left and right are exchanged by
-        the loader, for all data sets.)
+        Images in memory are already cropped and come as they are. The loader does the flips, for all datasets.
         """
         return self.__getitems__(indices)
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Yield all images in order, ``size`` at a time, with no more of them in memory."""
+        """Yield all images in order, ``size`` at a time, with only one batch in memory."""
         for start in range(0, len(self), size):
             yield self.pick(range(start, min(start + size, len(self))))
 
     def report_unreadable(self) -> None:
-        """Print to standard error how many files could not be read, if there are more than at the last report."""
+        """Print to standard error how many files could not be read, if the number grew since the last report."""

@@ -1,8 +1,8 @@
-"""Decode the bytes of an image file to uint8 RGB as quickly as its format allows.
+"""Decode the bytes of an image file to uint8 RGB as fast as its format allows.
 
-Almost every image of a data set is a JPEG. Those go straight to libjpeg-turbo (through ``simplejpeg``), which gives
-what Pillow gives, to the bit, in a fifth (32×32) to two thirds (400×300) of the time; and straight to a half
-or less of its size where no more is asked for. Everything else takes the way of :mod:`colorlab.image`.
+Almost every image of a dataset is a JPEG. libjpeg-turbo (through ``simplejpeg``) decodes these to the same bits as
+Pillow in a fifth (32×32) to two thirds (400×300) of the time, directly at a reduced size if that suffices.
+:mod:`colorlab.image` decodes all other formats.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ def decode(content: bytes, smallest: int | None = None) -> npt.NDArray[np.uint8]
     """Decode an image file: upright, in sRGB, with 8 bits per channel.
 
     Args:
-        content: the bytes of a file of any kind that :func:`colorlab.image.read_image` reads.
-        smallest: if given, a JPEG may come reduced, to a half, 3/8, a quarter or an eighth, as long as its shorter
-            side keeps at least so many pixels.
+        content: the bytes of a file of any format that :func:`colorlab.image.read_image` reads.
+        smallest: if given, a JPEG may be reduced to 1/2, 3/8, 1/4 or 1/8 as long as its shorter side keeps this many
+            pixels.
 
     Returns:
-        ``(H, W, 3)`` uint8, writable; a gray image has three equal channels, transparency is left out.
+        ``(H, W, 3)`` uint8, writable; a gray image has three equal channels, transparency is ignored.
 
     Raises:
-        ValueError: ``content`` is no image, or a damaged one. Who knows the file's name can add it.
+        ValueError: ``content`` is not an image, or is damaged. The message does not have the file's name.
     """
     rgb: npt.NDArray[Any] | None = None
     if content.startswith(b"\xff\xd8"):
@@ -51,7 +51,7 @@ def _decode_jpeg(content: bytes, smallest: int | None) -> npt.NDArray[np.generic
     try:
         orientation = 1
         if _has_metadata(content):
-            with _quiet(), Image.open(io.BytesIO(content)) as header:
+            with _suppress_warnings(), Image.open(io.BytesIO(content)) as header:
                 if not is_srgb(header.info.get("icc_profile"), header.mode):
                     return None
                 orientation = header.getexif().get(_ORIENTATION, 1)
@@ -60,7 +60,7 @@ def _decode_jpeg(content: bytes, smallest: int | None) -> npt.NDArray[np.generic
             return None
         side, factor = (0, 1) if smallest is None else (smallest, 2)
         rgb = simplejpeg.decode_jpeg(content, "RGB", min_height=side, min_width=side, min_factor=factor)
-    except Exception:  # whatever is wrong, the other way finds it too, and has a sentence for it
+    except Exception:  # `read_file` raises the same error with a clear message
         return None
     return _upright(rgb, orientation)
 
@@ -79,8 +79,8 @@ def _has_metadata(content: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Pillow's warnings (odd EXIF data, many pixels): their causes are harmless, or raise an error too."""
+def _suppress_warnings() -> Iterator[None]:
+    """Suppress Pillow's warnings (odd EXIF data, many pixels): the causes are harmless, or raise an error too."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

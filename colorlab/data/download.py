@@ -1,7 +1,7 @@
-"""Download datasets on request, and continue interrupted downloads.
+"""Download datasets on request, and resume interrupted downloads.
 
-An archive has its own name only when it is whole: until then it is ``<name>.part``. It is not unpacked; data sets are
-read from it (:mod:`colorlab.data.archive`).
+An archive is called ``<name>.part`` until it is complete. It is not unpacked; datasets are read from it
+(:mod:`colorlab.data.archive`).
 """
 
 from __future__ import annotations
@@ -32,14 +32,13 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True)
 class Source:
-    """The source of a dataset.
+    """Describe where a dataset is downloaded from.
 
     Attributes:
-        dataset: whose archive it is.
-        url: of the archive.
-        size: how large it is, in words.
-        md5: as its publisher gives it; ``None`` where none is published. Then a download is known to be as long as
-            the server says, and no more.
+        dataset: name of the dataset.
+        url: address of the archive.
+        size: download size, in words.
+        md5: published checksum; ``None`` if there is none. Then only the length of a download is checked.
     """
 
     dataset: str
@@ -53,8 +52,8 @@ class Source:
         return self.url.rpartition("/")[2]
 
 
-# Neither archive has a published checksum. (67e186b4…, often seen beside the first, is the one of the images in
-# their full size, train_large_places365standard.tar; torchvision.datasets.Places365 has the list.)
+# Neither archive has a published checksum. (67e186b4…, often given for the first, belongs to the full-size images,
+# train_large_places365standard.tar; torchvision.datasets.Places365 has the list.)
 _PLACES365 = Source(
     "places365", "http://data.csail.mit.edu/places/places365/places365standard_easyformat.tar", "about 21 GB"
 )
@@ -65,34 +64,34 @@ SOURCES = {
         "places205", "http://data.csail.mit.edu/places/places205/testSetPlaces205_resize.tar.gz", "2.3 GB"
     ),
 }
-"""Dataset → its source; torchvision downloads `cifar10`."""
+"""Dataset name → its source; torchvision downloads `cifar10`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadOptions:
-    """Download a data set, or go on with its download."""
+    """Download a dataset, or resume its download."""
 
     name: Annotated[Literal["cifar10", "places100", "places205", "places365"], tyro.conf.Positional]
-    """places365 and places100 are one download of about 21 GB; places205 has 2.3 GB, cifar10 170 MB."""
+    """places365 and places100 share one download of about 21 GB; places205 has 2.3 GB, cifar10 170 MB."""
     dataset_root_path: Path = Path("data")
-    """Where data sets lie."""
+    """Folder of the datasets."""
 
 
 def run_download(options: DownloadOptions) -> int:
-    """Download, and say where to. The exit status is 0."""
+    """Download a dataset, print its path and return the exit status 0."""
     print(f"{options.name} is in {download(options.name, options.dataset_root_path)}")
     return 0
 
 
 def download(name: str, root: str | Path = "data") -> Path:
-    """Download a data set, unless it is there.
+    """Download a dataset, unless it exists already.
 
     Returns:
-        The archive, or CIFAR-10's folder.
+        The path of the archive, or of CIFAR-10's folder.
 
     Raises:
-        ValueError: an unknown name; a disk that is too full; a server that cannot be reached, sends something else or
-            leads to another place; a wrong checksum.
+        ValueError: the name is unknown, the disk is too full, the server cannot be reached or redirects to another
+            host, or the checksum is wrong.
     """
     root = Path(root)
     if name == "cifar10":
@@ -108,15 +107,14 @@ def download(name: str, root: str | Path = "data") -> Path:
 
 
 def fetch(url: str, target: Path, *, md5: str | None = None) -> Path:
-    """Download one file.
+    """Download one file with a progress bar and return its path.
 
-    What is left of an earlier download is gone on with, if the server still has the same file and can begin in the
-    middle of it. Progress is shown.
+    An interrupted download is resumed if the server still has the same file and supports ranges.
 
     Args:
-        url: of the file, http or https.
-        target: its name on the disk; if it exists, nothing is done.
-        md5: its checksum, if it is known.
+        url: http or https address of the file.
+        target: path on disk; if it exists, nothing is downloaded.
+        md5: checksum, if known.
 
     Raises:
         ValueError: see :func:`download`.
@@ -125,33 +123,33 @@ def fetch(url: str, target: Path, *, md5: str | None = None) -> Path:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = _Part(target)
+        part = _PartialDownload(target)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 part.fetch(url)
                 break
             except (http.client.HTTPException, OSError) as error:
-                if attempt == _ATTEMPTS or not _may_pass(error):
+                if attempt == _ATTEMPTS or not _is_retryable(error):
                     raise
-                print(f"the download of {url} was cut off ({error}); trying again", file=sys.stderr)
+                print(f"the download of {url} was interrupted ({error}); trying again", file=sys.stderr)
                 time.sleep(_PAUSE)
     except (http.client.HTTPException, OSError) as error:
         raise ValueError(
-            f"{url} cannot be downloaded to {target} ({error}); the same command goes on where this ended"
+            f"{url} cannot be downloaded to {target} ({error}); run the same command again to resume"
         ) from error
     part.finish(md5)
     return target
 
 
-def _may_pass(error: Exception) -> bool:
-    """Tell whether a retry may succeed: not if the server (4xx) or the disk (a file name) refused."""
+def _is_retryable(error: Exception) -> bool:
+    """Tell whether a retry may succeed: not after an HTTP status below 500 or a file error on the local disk."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= 500
     return getattr(error, "filename", None) is None
 
 
-class _Part:
-    """An unfinished download: the bytes so far, and beside them the server's tag for this version of the file."""
+class _PartialDownload:
+    """Write an unfinished download: the bytes so far, and the server's version tag in a file beside them."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -159,7 +157,7 @@ class _Part:
         self.version = target.with_name(target.name + ".part.version")
 
     def fetch(self, url: str) -> None:
-        """All that is missing."""
+        """Download the missing bytes."""
         have = self.path.stat().st_size if self.path.exists() and self.version.exists() else 0
         headers = {"User-Agent": "colorlab"}
         if have:
@@ -170,7 +168,7 @@ class _Part:
         except urllib.error.HTTPError as error:
             if error.code != 416 or not have:
                 raise
-            # Nothing comes after the last byte: all is there, and lacks its name only; or it is another file.
+            # No bytes are left: the download is complete, or the server has another file now.
             if error.headers.get("Content-Range") != f"bytes */{have}":
                 self.path.unlink()
                 self.fetch(url)
@@ -183,11 +181,11 @@ class _Part:
     def _write(self, answer: Any, have: int) -> None:  # noqa: ANN401  urllib's answer, of no public type
         length = answer.headers.get("Content-Length")
         if length is None:
-            raise ValueError(f"{answer.url} does not say how large it is, so its end cannot be told")
+            raise ValueError(f"{answer.url} does not say how large it is, so a truncated download would go unnoticed")
         check_room(self.path.parent, int(length))
         if have == 0:
             self.path.unlink(missing_ok=True)
-            # A weak ETag promises too little to put two halves together.
+            # A weak ETag does not guarantee identical bytes.
             tag = answer.headers.get("ETag", "")
             version = tag if tag.startswith('"') else answer.headers.get("Last-Modified")
             self.version.unlink(missing_ok=True)
@@ -212,7 +210,7 @@ class _Part:
             if found != md5:
                 self.path.unlink()
                 raise ValueError(
-                    f"what was downloaded for {self.target} has the MD5 {found}, not {md5}; it was removed: try again"
+                    f"the download of {self.target} has the MD5 {found}, not {md5}; it was removed: try again"
                 )
         os.replace(self.path, self.target)
         with contextlib.suppress(OSError):
@@ -234,5 +232,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
         before, after = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
         safe = after.scheme == "https" or after.scheme == before.scheme == "http"
         if before.hostname != after.hostname or not safe:
-            raise ValueError(f"{req.full_url} leads to {newurl}, which is another place; it was not followed")
+            raise ValueError(
+                f"{req.full_url} redirects to {newurl}, which is another host or not secure; it was not followed"
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)

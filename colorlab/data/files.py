@@ -1,4 +1,4 @@
-"""Image files in a folder or a tar (:mod:`colorlab.data.archive`): their names and bytes."""
+"""List and read the image files in a folder or a tar (:mod:`colorlab.data.archive`)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from colorlab.image import SUFFIXES, kind_of
 
 
 class ImageFiles(ABC):
-    """Image files, by number.
+    """List image files and read them by number.
 
-    Two of them are equal if nothing has changed on the disk between them, as far as names, sizes and times tell.
+    Two objects are equal if the names, sizes and modification times of the files are.
 
     Attributes:
-        path: of the folder or archive.
-        fingerprint: changes with its contents.
-        names: ``(N,)`` sorted names inside it, encoded, in one array: workers share it, where a list of strings would
-            be copied by each of them bit by bit.
-        left_out: what is not read: in a folder links to nothing, pipes and devices; in an archive all links, and what
-            leads out of it.
-        others: names of files that are no images.
+        path: the folder or archive.
+        fingerprint: changes with the contents.
+        names: ``(N,)`` sorted file names, encoded, in one array: workers share its memory, but would copy a list of
+            strings.
+        left_out: names that are skipped: broken links, pipes and devices in a folder; all links and all paths that
+            lead outside in an archive.
+        others: names of files that are not images.
     """
 
     def __init__(self, path: Path, names: npt.NDArray[np.bytes_], fingerprint: str) -> None:
@@ -42,7 +42,7 @@ class ImageFiles(ABC):
         return len(self.names)
 
     def name(self, index: int) -> str:
-        """Return the name of a file inside the folder or archive, with ``/`` between folders."""
+        """Return a file's name inside the folder or archive, with ``/`` between folders."""
         return os.fsdecode(self.names[index])
 
     @abstractmethod
@@ -50,7 +50,7 @@ class ImageFiles(ABC):
         """Return the bytes of a file.
 
         Raises:
-            OSError: it is gone, or cannot be opened.
+            OSError: the file is gone, or cannot be opened.
             ValueError: the archive has changed since it was opened.
         """
 
@@ -66,10 +66,10 @@ class ImageFiles(ABC):
 
 
 class FolderFiles(ImageFiles):
-    """The images below a folder. Links are followed; files and folders that begin with a dot are skipped.
+    """Read the images below a folder; follow links, skip files and folders that begin with a dot.
 
     Raises:
-        ValueError: a folder in it cannot be opened.
+        ValueError: a subfolder cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,7 +85,7 @@ class FolderFiles(ImageFiles):
 
 
 class _Walk:
-    """Sort everything below a folder by what it is."""
+    """Sort everything below a folder into images, other files, and entries to skip."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -98,7 +98,7 @@ class _Walk:
         try:
             status = os.stat(self.path / inside)
             identity = status.st_dev, status.st_ino
-            if identity in above:  # a link to a folder that it lies in
+            if identity in above:  # a link to one of its own parents
                 self.left_out.append(inside)
                 return
             with os.scandir(self.path / inside) as entries:
@@ -107,7 +107,7 @@ class _Walk:
             raise ValueError(f"the folder {self.path / inside} cannot be opened: {error.strerror}") from error
         for entry in known:
             name = f"{inside}/{entry.name}" if inside else entry.name
-            if os.path.isdir(entry.path):  # which never raises
+            if os.path.isdir(entry.path):  # never raises, unlike entry.is_dir()
                 self._enter(name, (*above, identity))
             else:
                 self._add(name, entry)
@@ -115,7 +115,7 @@ class _Walk:
     def _add(self, name: str, entry: os.DirEntry[str]) -> None:
         try:
             status = entry.stat()
-        except OSError:  # a link to nothing, or one of several that point at each other
+        except OSError:  # a broken link, or a cycle of links
             self.left_out.append(name)
             return
         if not stat.S_ISREG(status.st_mode):
@@ -130,14 +130,14 @@ def is_image(name: str, start: Callable[[], bytes]) -> bool:
     """Tell whether a file is meant to be an image, by its extension, or else by its content.
 
     Args:
-        name: its name.
-        start: gives its first bytes; only asked where the ending says nothing.
+        name: file name.
+        start: returns the first bytes; called only if the extension is not an image's.
     """
     return PurePosixPath(name).suffix.lower() in SUFFIXES or kind_of(start()) is not None
 
 
 def first_bytes(path: str | Path) -> bytes:
-    """Return the bytes that :func:`colorlab.image.kind_of` needs; none if the file cannot be opened."""
+    """Return the bytes that :func:`colorlab.image.kind_of` needs, or none if the file cannot be opened."""
     try:
         with open(path, "rb") as file:
             return file.read(64)
@@ -146,12 +146,12 @@ def first_bytes(path: str | Path) -> bytes:
 
 
 def encoded(names: Sequence[str]) -> npt.NDArray[np.bytes_]:
-    """Names stored in one array of bytes."""
+    """Return file names as one array of bytes."""
     return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
 
 
 def images_in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the images directly inside a folder, and what else is there, both in order; hidden files are left out.
+    """Return the images directly inside a folder, and its other entries, both sorted; hidden files are skipped.
 
     Raises:
         OSError: the folder cannot be opened.

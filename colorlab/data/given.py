@@ -1,4 +1,4 @@
-"""Datasets that others wrote, as this package uses them."""
+"""Adapt PyTorch datasets from other packages to colorlab's interface."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from colorlab.data.dataset import Batch, ImageDataset
 
 
 def given_dataset(source: Dataset[Any], size: int) -> ImageDataset:
-    """Return a dataset as it is if it has images of this size already, else one that cuts and resizes its images.
+    """Return the dataset itself if its images have this size already, else one that crops and resizes them.
 
     Args:
-        source: has a length, and items of an image, uint8 RGB ``(3, H, W)``, and the number of its class.
-        size: side of the squares in pixels: the middle of each image, resized.
+        source: has a length; its items are an image, uint8 RGB ``(3, H, W)``, and a class index.
+        size: side in pixels of the center squares.
 
     Raises:
-        TypeError: it has no length.
+        TypeError: the dataset has no length.
     """
     if not hasattr(source, "__len__") or not hasattr(source, "__getitem__"):
         raise TypeError(f"{type(source).__name__} has no length; a dataset needs __len__ and __getitem__")
@@ -32,7 +32,7 @@ def given_dataset(source: Dataset[Any], size: int) -> ImageDataset:
 
 
 class GivenDataset(ImageDataset):
-    """Squares from the images of another dataset, read when they are asked for.
+    """Crop the images of another dataset to center squares, on request.
 
     Args:
         source: as for :func:`given_dataset`.
@@ -49,17 +49,17 @@ class GivenDataset(ImageDataset):
 
     @property
     def rgb(self) -> Tensor:
-        """All images, ``(N, 3, size, size)`` uint8."""
+        """Return all images, ``(N, 3, size, size)`` uint8."""
         return self.pick(range(len(self)))[0]
 
     @cached_property
     def labels(self) -> Tensor:  # type: ignore[override]
-        """``(N,)`` class indices; all images are read for them, once."""
+        """Return ``(N,)`` class indices; reads all images once."""
         return torch.tensor([int(self.source[i][1]) for i in range(len(self))], dtype=torch.int64)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The names of the classes: those that the dataset, or what it is a subset of, has as ``classes``."""
+        """Return the class names: the attribute ``classes`` of the dataset, or of the dataset it is a subset of."""
         origin = self.source
         while isinstance(origin, Subset):
             origin = origin.dataset
@@ -67,7 +67,7 @@ class GivenDataset(ImageDataset):
         return tuple(map(str, known if known is not None else range(int(self.labels.max()) + 1)))
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Some images, the middle of each, and their classes."""
+        """Return the center squares of the images at ``indices``, and their classes."""
         items = [self._read(int(i)) for i in indices]
         rgb = torch.stack([image for image, _ in items]) if items else torch.empty(0, 3, self.size, self.size).byte()
         return rgb, torch.tensor([label for _, label in items], dtype=torch.int64)
@@ -79,7 +79,7 @@ class GivenDataset(ImageDataset):
             found = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
             raise ValueError(
                 f"item {index} of {type(self.source).__name__} must be an image, a uint8 RGB tensor (3, H, W), and "
-                f"the number of its class; got {found}"
+                f"a class index; got {found}"
             )
         side = min(image.shape[1:])
         if tuple(image.shape[1:]) != (self.size, self.size):

@@ -1,6 +1,6 @@
 """Assign files to splits and classes by their names alone.
 
-Every layout takes the names of all images and gives, by split, the numbers of its images with their classes.
+Every layout takes the names of all images and returns, for each split, the indices of its images with their classes.
 """
 
 from __future__ import annotations
@@ -15,33 +15,32 @@ from typing import get_args
 
 from colorlab.data.dataset import Split
 
-Member = tuple[int, str]  # the number of a name, and its class
+Member = tuple[int, str]  # the index of a name, and its class
 Splits = dict[Split, list[Member]]
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 NO_CLASS = "any"
-"""The class of images outside of any class folder."""
+"""The class of images outside any class folder."""
 
 PLACES100_SEED = 0
 
 
 def own_folder(names: Sequence[str]) -> Splits:
-    """Assign by ``{train,val,test}/<class>/<image>``, as the original framework, or else by a random split.
+    """Assign by folders ``{train,val,test}/<class>/<image>``, or else by a random split.
 
-    The outermost folder whose name means a split decides: in any case, under the usual synonyms (:data:`MEANINGS`),
-    also with a number or a word such as ``images``; and with any others that two splits share (``seg_train`` and
-    ``seg_test``, ``trainA`` and ``testA``).
-    Folders above and below it do not matter. Images beside those folders are skipped, with a message on
-    standard error.
+    The outermost folder whose name means a split decides. Upper and lower case, the usual synonyms
+    (:data:`MEANINGS`), an added number or a word such as ``images`` are accepted, and any other addition that two
+    splits share (``seg_train`` and ``seg_test``, ``trainA`` and ``testA``). Other folders above and below it do not
+    matter. Images beside the split folders are skipped, with a message on standard error.
 
-    Without such folders, images are divided by a hash of their names, 80 : 10 : 10, so that an image stays where
-    it is when others come or go. Where one of the three would be left empty, it gets one image of the largest; of two
-    images, one is train and one is val and test.
+    Without such folders, a hash of its name assigns each image, 80 : 10 : 10, so an image keeps its split when other
+    images are added or removed. An empty split gets one image of the largest split; of two images, one is train and
+    one is val and test.
 
-    The class is the path of the folder that an image lies in, below the split or below what all images share.
+    The class is the path of the image's folder, below the split or below the folders that all images share.
 
     Raises:
-        ValueError: there are folders that mean val or test, and others, but none that means train.
+        ValueError: there are folders that mean val or test, and images beside them, but no folder that means train.
     """
     splits = _split_folders(names)
     if splits is not None:
@@ -66,14 +65,14 @@ def places365(names: Sequence[str]) -> Splits:
 
     The official archive ``places365standard_easyformat.tar`` holds ``places365_standard/train/<class>/<image>``,
     3,068 to 5,000 images in each of 365 classes, and ``places365_standard/val/<class>/<image>``, 100 in each;
-    256×256 JPEG. The official val is *val*. Where there are images in a folder ``test`` as well, as in the seed's
-    own copy, they were reduced already and are taken as they lie.
+    256×256 JPEG. The official val is *val*. A copy with a folder ``test``, such as the original framework's, was
+    reduced already and keeps its splits.
 
     Reference: Zhou, Lapedriza, Khosla, Oliva and Torralba, *Places: a 10 million image database for scene
     recognition*, doi:10.1109/TPAMI.2017.2723009.
 
     Raises:
-        ValueError: there is no folder ``train``, or a class has too few images to be reduced.
+        ValueError: there is no folder ``train``, or a class has too few images.
     """
     splits = _split_folders(names)
     if splits is None:
@@ -84,8 +83,8 @@ def places365(names: Sequence[str]) -> Splits:
     for name, members in _by_class(splits["train"], names).items():
         if len(members) <= 100:
             raise ValueError(
-                f"only {len(members)} training images of the class {name}, of which the first 100 would become "
-                "test images: it is not the whole of Places365; a copy that has a folder test is taken as it lies"
+                f"only {len(members)} training images of the class {name}, but the first 100 become test images: "
+                "Places365 is incomplete; a copy with a folder test keeps its splits"
             )
         reduced["test"] += members[:100]
         reduced["train"] += members[100:1100]
@@ -95,8 +94,8 @@ def places365(names: Sequence[str]) -> Splits:
 def places100(names: Sequence[str]) -> Splits:
     """Assign 100 classes of :func:`places365`: per class, the first 500 *train*, 50 *val* and 50 *test* images.
 
-    The classes are those whose SHA-256 of ``"<PLACES100_SEED> <class>"`` are the smallest: a draw that depends
-    neither on a version of a random generator nor on the order of the list.
+    The classes are those with the smallest SHA-256 of ``"<PLACES100_SEED> <class>"``: this draw depends neither on
+    the version of a random generator nor on the order of the list.
 
     Raises:
         ValueError: there are fewer than 100 classes.
@@ -118,19 +117,19 @@ def places205(names: Sequence[str]) -> Splits:
     """Assign the test set of Places205, which has no classes: 1,000 images *val*, the rest *train*.
 
     The official ``testSetPlaces205_resize.tar.gz`` holds ``testSet_resize/<image>``, 41,000 JPEGs of 256×256. *Val*
-    are those whose names have the smallest SHA-256. A copy with folders ``train`` and ``val`` is taken as it lies.
+    are the images whose names have the smallest SHA-256. A copy with folders ``train`` and ``val`` keeps its splits.
 
     Reference: Zhou, Lapedriza, Xiao, Torralba and Oliva, *Learning deep features for scene recognition using Places
     database*, NeurIPS 2014.
 
     Raises:
-        ValueError: there are no more than 1,000 images.
+        ValueError: there are 1,000 images or fewer.
     """
     splits = _split_folders(names)
     if splits is not None:
         return splits
     if len(names) <= 1000:
-        raise ValueError(f"only {len(names)} images, of which 1,000 are for validation: it is not all of Places205")
+        raise ValueError(f"only {len(names)} images, but 1,000 are for validation: Places205 is incomplete")
     drawn = sorted(range(len(names)), key=lambda index: _hash(names[index].rpartition("/")[2]))
     return {
         "val": [(index, NO_CLASS) for index in sorted(drawn[:1000])],
@@ -140,7 +139,7 @@ def places205(names: Sequence[str]) -> Splits:
 
 
 LAYOUTS = {"places365": places365, "places100": places100, "places205": places205}
-"""Name → layout; any other dataset is an :func:`own_folder`."""
+"""Dataset name → layout; any other dataset uses :func:`own_folder`."""
 
 
 MEANINGS: dict[str, Split] = {
@@ -162,12 +161,12 @@ _WORD = re.compile(
 
 def _split_folders(names: Sequence[str]) -> Splits | None:
     """Assign by the original framework's layout; return ``None`` if no folder name means a split."""
-    # By folder, since there are far fewer of them than images.
+    # Work on folders, since there are far fewer of them than images.
     paths = {folder: folder.split("/") if folder else [] for folder in {_folder(name) for name in names}}
     meaning = _meanings({part for path in paths.values() for part in path})
     if not meaning:
         return None
-    # A folder that all lie in, such as a data set called `test`, is no split if those in it are.
+    # A folder that contains all images, such as a dataset called `test`, is not a split if its subfolders are.
     shared = _shared(list(paths.values()))
     start = (
         shared if {"train"} < {meaning.get(path[shared]) for path in paths.values() if path[shared:]} - {None} else 0
@@ -178,9 +177,9 @@ def _split_folders(names: Sequence[str]) -> Splits | None:
         if not meaning.keys().isdisjoint(path[start:])
     }
     found = {folder: meaning[paths[folder][place]] for folder, place in places.items()}
-    # What lies above the split belongs to the class where it differs, as in <class>/train/<image>.
+    # Folders above the split are part of the class if they differ, as in <class>/train/<image>.
     above = _shared([paths[folder][: places[folder]] for folder in found])
-    # Archives that were unpacked into a folder of their name have it twice, as in train/train/<class>.
+    # Unpacking an archive into a folder of its name doubles the name, as in train/train/<class>.
     twice = all(paths[folder][place + 1 : place + 2] == [paths[folder][place]] for folder, place in places.items())
     labels = {
         folder: _class("/".join(paths[folder][above:place] + paths[folder][place + 1 + twice :]))
@@ -191,11 +190,11 @@ def _split_folders(names: Sequence[str]) -> Splits | None:
         folder, split = next(iter(found.items()))
         raise ValueError(
             f"a folder {folder}, which means {split!r}, and images beside it ({beside[0]}), but no folder that "
-            "means 'train': rename one of them, or move that one away"
+            "means 'train'; rename or move the folder"
         )
     if beside:
         print(
-            f"skipped {len(beside)} images that lie beside the folders train, val and test, first {beside[0]}",
+            f"skipped {len(beside)} images beside the folders train, val and test, first {beside[0]}",
             file=sys.stderr,
         )
     splits = _no_images()
@@ -242,12 +241,12 @@ def _folder(name: str) -> str:
 
 
 def _class(label: str) -> str:
-    # One string a class, not one an image; the same whichever way a system writes its accents.
+    # Share one string per class; normalize accents, which file systems encode differently.
     return sys.intern(unicodedata.normalize("NFC", label)) if label else NO_CLASS
 
 
 def _by_class(members: Sequence[Member], names: Sequence[str]) -> dict[str, list[Member]]:
-    """Return the files of each class, both in the order of their names."""
+    """Return the files of each class; classes and files are sorted by name."""
     classes: dict[str, list[Member]] = defaultdict(list)
     for member in sorted(members, key=lambda member: (member[1], names[member[0]])):
         classes[member[1]].append(member)

@@ -1,8 +1,8 @@
 """Load batches of uint8 images in an order that can be resumed anywhere.
 
-Order, flips and crops are no stream of random numbers but a function of (seed, epoch, batch): so training that was
-killed in the middle of an epoch goes on with exactly the batches that were left, whatever the number of processes and
-of loader workers.
+Order, flips and crops are a function of (seed, epoch, batch), not a stream of random numbers. Training that was
+killed within an epoch therefore resumes with exactly the remaining batches, for any number of processes and of loader
+workers.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from colorlab.data.dataset import Batch, ImageDataset
 
 
 class BatchRequest(NamedTuple):
-    """The recipe of a batch: which images, which of them are flipped, and the seed of each crop.
+    """Specify a batch: its images, which of them are flipped, and the seed of each crop.
 
-    In validation nothing is flipped or cut at random; ``seeds`` is empty.
+    In validation there are no flips or random crops; ``seeds`` is empty.
     """
 
     indices: list[int]
@@ -32,20 +32,20 @@ class BatchRequest(NamedTuple):
 
 
 class BatchOrder(Sampler[BatchRequest]):
-    """The batches of an epoch.
+    """Yield the batches of an epoch.
 
     Args:
-        length: images in the data set.
-        batch_size: images in a batch, those of all processes together; the last batch may be smaller.
-            In training, one image that would be a batch alone is left out.
-        seed: decides order and flips, together with the epoch; ``None`` is the data set's order, unflipped.
-        crops: flip and cut each image in so many ways, in turn from epoch to epoch; 0: in a new way each time.
-        rank: which of ``processes`` this is; each gets every ``processes``-th image of each batch.
-        processes: how many processes share a batch. Images that cannot be shared evenly are left out.
+        length: number of images in the dataset.
+        batch_size: images per batch, over all processes; the last batch may be smaller. In training, a last batch of
+            a single image is skipped.
+        seed: decides order and flips, together with the epoch; ``None`` is the dataset's order, unflipped.
+        crops: number of ways to flip and crop each image, in turn from epoch to epoch; 0: a new way each time.
+        rank: index of this process; it gets every ``processes``-th image of each batch.
+        processes: number of processes that share a batch. Images that cannot be shared evenly are skipped.
 
     Attributes:
         epoch: set it before iterating.
-        start: the batch to begin with.
+        start: the first batch.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class BatchOrder(Sampler[BatchRequest]):
             raise ValueError(f"batch_size must be at least 1 for each of {processes} processes, got {batch_size}")
         self.batch_size = batch_size - batch_size % processes
         shared = length - length % processes
-        # Batch norm has nothing to compare a single image with.
+        # Batch normalization needs more than one image.
         alone = shared % self.batch_size == processes and seed is not None and length > self.batch_size
         self.length = shared - (processes if alone else 0)
         self.seed, self.crops = seed, crops
@@ -87,14 +87,14 @@ class BatchOrder(Sampler[BatchRequest]):
                 if self.seed is not None and self.crops:
                     flips, seeds = kept_flips[batch], kept_seeds[batch]
                 elif self.seed is not None:
-                    # Drawn for the batch of all processes, so that how many they are makes no difference.
+                    # Drawn for the batch of all processes, so the number of processes makes no difference.
                     flips, seeds = _flips_and_seeds(len(batch), _generator(self.seed, self.epoch, number + 1))
                 share = slice(self.rank, None, self.processes)
                 yield BatchRequest(batch[share].tolist(), flips[share].tolist(), seeds[share].tolist())
 
 
 class _Batches(Dataset[Batch]):
-    """A dataset whose items are whole batches."""
+    """Serve whole batches as the items of a dataset."""
 
     def __init__(self, images: ImageDataset, max_shift: int) -> None:
         self.images, self.max_shift = images, max_shift
@@ -104,7 +104,7 @@ class _Batches(Dataset[Batch]):
             rgb, labels = self.images.pick_for_training(request.indices, request.seeds)
         else:
             rgb, labels = self.images.__getitems__(request.indices)
-        # By NumPy, which exchanges left and right three times as fast as torch.
+        # NumPy flips three times as fast as torch.
         images, flipped = rgb.numpy(), np.array(request.flips)
         images[flipped] = images[flipped, ..., ::-1]
         if request.seeds and self.max_shift:
@@ -113,11 +113,11 @@ class _Batches(Dataset[Batch]):
 
 
 def shifted(rgb: Tensor, seeds: list[int], max_shift: int) -> Tensor:
-    """Shift images by up to ``max_shift`` pixels along either axis, filling in the mirror image of the edge.
+    """Shift images by up to ``max_shift`` pixels along both axes, with reflection padding.
 
     Args:
         rgb: ``(N, 3, H, W)`` uint8.
-        seeds: ``N`` numbers from which the shifts follow.
+        seeds: ``N`` numbers that decide the shifts.
         max_shift: in pixels, less than H and W.
 
     Returns:
@@ -131,7 +131,7 @@ def shifted(rgb: Tensor, seeds: list[int], max_shift: int) -> Tensor:
     padded = F.pad(rgb.float(), [max_shift] * 4, mode="reflect").to(torch.uint8)
     rows, columns = down[:, None] + torch.arange(height), right[:, None] + torch.arange(width)
     images = torch.arange(len(rgb))[:, None, None]
-    # Channels last in the middle, so that each pixel is picked as a whole.
+    # Channels last, so that each pixel is gathered as a whole.
     return padded.movedim(1, -1)[images, rows[:, :, None], columns[:, None]].movedim(-1, 1).contiguous()
 
 
@@ -150,15 +150,15 @@ def create_loader(
     """Return a loader of batches ``(rgb, labels)``, uint8 ``(N, 3, H, W)`` and int64 ``(N,)``, and its order.
 
     Args:
-        dataset: what to draw from.
-        batch_size: images in a batch of all processes together.
-        seed: draws the order anew each epoch, flips every other image left to right, and cuts images at random if
-            the data set says so; without one, the order is the data set's and nothing is flipped.
-        rank: of this process, under ``torchrun``.
-        processes: that share the data set.
-        pin_memory: for quicker copies to a GPU.
-        workers: processes that read and decode images; for images in memory there is nothing to do for them.
-        max_shift: with a seed, images are moved by up to so many pixels; see :func:`shifted`.
+        dataset: the images.
+        batch_size: images per batch, over all processes.
+        seed: shuffles in each epoch, flips half of the images, and crops at random if the dataset does so; ``None``
+            keeps the dataset's order without flips.
+        rank: index of this process, under ``torchrun``.
+        processes: number of processes that share the dataset.
+        pin_memory: for faster copies to a GPU.
+        workers: processes that read and decode images; not used for images in memory.
+        max_shift: with a seed, shift images by up to this many pixels; see :func:`shifted`.
         crops: as in :class:`BatchOrder`.
     """
     workers = workers if dataset.streamed else 0
@@ -171,14 +171,14 @@ def create_loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         worker_init_fn=_ignore_interrupts,
-        # Of its own, so that iterating takes nothing from torch's random numbers.
+        # Its own generator, so that iterating does not change torch's global random state.
         generator=torch.Generator(),
     )
     return loader, order
 
 
 def _ignore_interrupts(worker: int) -> None:
-    """Ignore Ctrl-C, which reaches all processes of a terminal; the main process decides what to do."""
+    """Ignore Ctrl-C, which reaches all processes of a terminal; the main process handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -191,6 +191,6 @@ def _generator(*numbers: int) -> torch.Generator:
     """Return a random generator for these numbers; neighboring numbers give unrelated streams."""
     mixed = 0
     for number in numbers:
-        # Knuth's multiplicative hashing with the constants of his MMIX generator, kept to 63 bits.
+        # Multiplicative hashing with the constants of Knuth's MMIX generator, modulo 2**63.
         mixed = ((mixed ^ number) * 6364136223846793005 + 1442695040888963407) % 2**63
     return torch.Generator().manual_seed(mixed)

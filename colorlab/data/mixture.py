@@ -1,4 +1,4 @@
-"""Several datasets as one."""
+"""Combine several datasets into one."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Mixture(ImageDataset):
         return torch.cat([part.rgb for part in self.parts])
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Return the center of the chosen images, and their classes."""
+        """Return the center squares of the images at ``indices``, and their classes."""
         return self._gather(indices, lambda part, own, _: part.pick(own))
 
     def pick_for_training(self, indices: list[int], seeds: list[int]) -> Batch:
-        """Return the chosen images as training sees them."""
+        """Return the images at ``indices`` with random crops."""
         return self._gather(
             indices, lambda part, own, places: part.pick_for_training(own, [seeds[place] for place in places])
         )
 
     def report_unreadable(self) -> None:
-        """Report for each dataset how many files could not be read."""
+        """Print how many files of each dataset could not be read."""
         for part in self.parts:
             part.report_unreadable()
 

@@ -1,4 +1,4 @@
-"""The one place where names, paths and datasets of others become datasets."""
+"""Create datasets from names, paths and other packages' datasets."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 else:
 
     class Data(Name):
-        """The name of a registered dataset, or a path, which the command line knows by this type."""
+        """Mark the name of a registered dataset, or a path, for the command line."""
 
 
 DATASETS: Registry[Callable[..., Dataset[Any]]] = Registry("dataset")
-"""The datasets that have a name; any folder or tar of images has its path."""
+"""The datasets with a name; any folder or tar of images is given by its path."""
 
 Builder = TypeVar("Builder", bound=Callable[..., Dataset[Any]])
 
@@ -38,20 +38,20 @@ Builder = TypeVar("Builder", bound=Callable[..., Dataset[Any]])
 def register_dataset(name: str) -> Callable[[Builder], Builder]:
     """Register a dataset under a name, for ``train``, ``evaluate`` and the command line.
 
-    To be written above a class of datasets, or a function that makes one: a ``torch.utils.data.Dataset`` with a
-    length, whose items are an image, uint8 RGB ``(3, H, W)``, and the number of its class. The names of the classes
-    are its ``classes``, if it has such an attribute.
+    Use it as a decorator of a dataset class, or of a function that returns a dataset: a ``torch.utils.data.Dataset``
+    with a length, whose items are an image, uint8 RGB ``(3, H, W)``, and a class index. Its attribute ``classes``, if
+    it has one, holds the class names.
 
-    It is given those of these arguments that it takes: ``split`` (``train``, ``val`` or ``test``); ``size``, the side
-    in pixels that the images are to have (they are cut and reduced to it where they have another); ``root``, the
-    folder in which datasets lie; ``archive``, ``unreadable``, ``min_colorfulness`` and ``min_crop_area``, as in
+    The class or function receives those of these arguments that it accepts: ``split`` (``train``, ``val`` or
+    ``test``); ``size``, the side of the images in pixels (images of another size are cropped and resized); ``root``,
+    the folder of the datasets; ``archive``, ``unreadable``, ``min_colorfulness`` and ``min_crop_area``, as in
     :func:`colorlab.data.create_dataset`.
 
     Args:
-        name: of the dataset.
+        name: name of the dataset.
 
     Raises:
-        ValueError: another module has taken the name.
+        ValueError: another module has registered this name.
     """
 
     return DATASETS.adding(name)
@@ -68,26 +68,24 @@ def create_dataset(
     min_colorfulness: float = 0.0,
     min_crop_area: float = MIN_AREA,
 ) -> ImageDataset:
-    """The dataset ``data``: in memory if it is small (1 GiB), else read from its files as it is asked for.
+    """Create the dataset ``data``: in memory up to 1 GiB, else read from its files on request.
 
     Args:
         data: the name of a registered dataset (:data:`DATASETS`); the path of a folder or tar of images
             (:mod:`colorlab.data.layouts`); or a ``torch.utils.data.Dataset`` (:func:`register_dataset`), which is
-            taken as it is, whatever the split.
-        split: ``train``, ``val`` or ``test``; where a dataset has only one of the last two, it serves as both.
-        size: side of the images in pixels; above 64, training images are cut at random from their files
-            (:mod:`colorlab.data.crops`).
-        root: the folder in which datasets lie by name.
+            used for every split.
+        split: ``train``, ``val`` or ``test``; if a dataset has only one of the last two, it serves as both.
+        size: side of the images in pixels; above 64, training uses random crops (:mod:`colorlab.data.crops`).
+        root: folder of the datasets that have a name.
         archive: read a Places dataset from its archive even if there is a folder.
-        unreadable: ``skip`` files that are no readable images, with their number on standard error, or ``fail``.
-        min_colorfulness: leave out images with less color (:func:`colorlab.color.colorfulness`: 0 is gray, 15
-            slightly colorful), which teach a colorizer to stay gray. For images in files; `placeholder` and
-            `cifar10` are taken as they are.
-        min_crop_area: the least share of an image's area that a random crop takes.
+        unreadable: ``skip`` unreadable files and print their number to standard error, or ``fail``.
+        min_colorfulness: skip images with less color (:func:`colorlab.color.colorfulness`: 0 is gray, 15 slightly
+            colorful), which teach a colorizer to stay gray. No effect on `placeholder` and `cifar10`.
+        min_crop_area: smallest fraction of an image's area that a random crop takes.
 
     Raises:
-        ValueError: an unknown name or split, a size below 1, or a dataset that is not there.
-        TypeError: neither name, path nor dataset.
+        ValueError: the name or split is unknown, the size is below 1, or the dataset is missing.
+        TypeError: ``data`` is neither a name, a path nor a dataset.
     """
     check_name(data)
     if split not in get_args(Split):
@@ -128,7 +126,7 @@ for _name in ("places100", "places205", "places365"):
 
 
 def options_of(data: Data) -> Collection[str]:
-    """Those options of :func:`create_dataset` that make a difference to a dataset."""
+    """Return the options of :func:`create_dataset` that have an effect on a dataset."""
     if isinstance(data, Dataset):
         return {"size"}
     options = set(inspect.signature(create_dataset).parameters) - {"data", "split"}
@@ -139,15 +137,15 @@ def options_of(data: Data) -> Collection[str]:
 
 
 def describe(data: Data) -> str:
-    """The name or path of a dataset; of one that has neither, its class."""
+    """Return the name or path of a dataset, or its class name if it has neither."""
     return type(data).__name__ if isinstance(data, Dataset) else str(data)
 
 
 def open_files(path: Path) -> ImageFiles:
-    """The images in a folder or tar.
+    """Return the images in a folder or tar.
 
     Raises:
-        ValueError: there is neither, or it cannot be read.
+        ValueError: there is no folder or tar, or it cannot be read.
     """
     if not path.exists():
         raise ValueError(f"there is no folder or tar at {path}")
@@ -155,7 +153,7 @@ def open_files(path: Path) -> ImageFiles:
 
 
 def check_name(data: Data) -> None:
-    """Refuse what is neither a dataset, nor the name of one, nor the path of images."""
+    """Raise an error unless ``data`` is a dataset, the name of one, or a path of images."""
     if isinstance(data, Dataset):
         return
     if not isinstance(data, str | Path):
@@ -173,15 +171,15 @@ def check_name(data: Data) -> None:
 
 
 def _find(name: str, root: Path, archive: bool) -> tuple[Path, str]:
-    """Where a Places data set lies, and the layout that makes it of what lies there.
+    """Return the path of a Places dataset and its layout.
 
-    ``<root>/<name>`` or, if there is none or ``archive`` is given, ``<root>/<name>.tar`` (also compressed), or the
-    archive under the name that its publisher gave it. `places100` may lie there by itself, or is made of `places365`.
+    The path is ``<root>/<name>`` or, if that is missing or ``archive`` is given, ``<root>/<name>.tar`` (also
+    compressed) or the archive under its published name. `places100` has its own path, or is drawn from `places365`.
     """
     source = SOURCES[name]
     for owner in dict.fromkeys([name, source.dataset]):
         folder = root / owner
-        # What somebody has reduced to places100 already is taken as it lies.
+        # A folder that was reduced to places100 already keeps its splits.
         layout = "own" if name == "places100" == owner else name
         if folder.is_dir() and not archive:
             return folder, layout
@@ -191,7 +189,7 @@ def _find(name: str, root: Path, archive: bool) -> tuple[Path, str]:
                 return root / candidate, layout
     wanted = root / (f"{name}.tar" if archive else name)
     raise ValueError(
-        f"{name} is not there: it is a download of {source.size} from {source.url}, which `python -m colorlab data "
-        f"download {name}` fetches; files that you have, {source.file} itself, go to {root}, folders train, val and "
-        f"test{' in a tar' if archive else ''} to {wanted}"
+        f"{name} is not there; download it ({source.size} from {source.url}) with `python -m colorlab data download "
+        f"{name}`, or put {source.file} into {root}, or folders train, val and test"
+        f"{' in a tar' if archive else ''} into {wanted}"
     )

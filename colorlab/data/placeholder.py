@@ -1,11 +1,11 @@
-"""``placeholder``: a labeled dataset without a download, cut from photographs inside the scikit-image wheel.
+"""``placeholder``: a labeled dataset without a download, cropped from photographs inside the scikit-image wheel.
 
-Eight color photographs, a class each. Every photograph is divided once: its left 60 % is *train*, the right
-40 % is *val* above and *test* below. Crops never cross those lines, so no pixel of val or test is seen in
-training (``tests/test_placeholder.py`` checks it). Squares of varying size and place are cut by a seeded
-generator and reduced to the asked size.
+Each of eight color photographs is a class. Its left 60 % is *train*; of the right 40 %, the upper half is *val* and
+the lower half *test*. Crops never cross these lines, so no pixel of val or test is seen in training
+(``tests/test_placeholder.py`` checks it). A seeded generator crops squares of varying size and position, which are
+resized.
 
-It is small and its splits look alike, so scores on it compare *methods* in seconds; they say nothing about
+The dataset is small and its splits look alike, so scores on it compare *methods* in seconds; they say nothing about
 photographs in general.
 """
 
@@ -32,7 +32,7 @@ PHOTOGRAPHS = {
     "rocket": "rocket.jpg",
     "tissue": "ihc.png",
 }
-"""Class → file in ``skimage/data``. Origin and license of each: ``skimage/data/README.txt``."""
+"""Class → file in ``skimage/data``; ``README.txt`` there has the origin and license of each."""
 
 IMAGES_PER_CLASS: dict[Split, int] = {"train": 120, "val": 25, "test": 25}
 
@@ -49,18 +49,18 @@ class Box(NamedTuple):
 
 
 def photograph(name: str) -> Image.Image:
-    """Return the path of a whole photograph, by its class name."""
+    """Return a whole photograph, by its class name."""
     if name not in PHOTOGRAPHS:
         raise ValueError(f"no photograph {name!r}; there are {', '.join(PHOTOGRAPHS)}")
-    # Found without being imported: nobody else needs it to read images.
+    # scikit-image need not be imported to find its files.
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
-        raise FileNotFoundError("the data set `placeholder` is cut from images inside scikit-image; install that")
+        raise FileNotFoundError("the dataset `placeholder` needs the images inside scikit-image; install it")
     path = Path(package.origin).parent / "data" / PHOTOGRAPHS[name]
     if not path.is_file():
         raise FileNotFoundError(
-            f"this scikit-image comes without {path.name}, which the data set "
-            "`placeholder` is cut from; install the version that colorlab pins"
+            f"this scikit-image lacks {path.name}, which the dataset `placeholder` needs; "
+            "install the version that colorlab pins"
         )
     with Image.open(path) as image:
         return image.convert("RGB")
@@ -96,18 +96,17 @@ def placeholder(split: Split, size: int) -> ImageDataset:
 
     Args:
         split: ``train``, ``val`` or ``test``; disjoint regions of each photograph.
-        size: side of the images in pixels; 32 and 224 are the seed's sizes.
+        size: side of the images in pixels; the original framework uses 32 and 224.
 
     Returns:
-        The same images in the same order in every call and on every machine with the same Pillow and
-        scikit-image.
+        The same images in the same order on every machine with the same Pillow and scikit-image.
     """
     rng = np.random.default_rng(_SEEDS[split])
     images, labels = [], []
     for label, name in enumerate(PHOTOGRAPHS):
         photo = photograph(name)
         for box in crops(split, photo.width, photo.height, rng, IMAGES_PER_CLASS[split]):
-            # Cropped first, so that the resampling filter sees no light from outside, hence from other splits.
+            # Crop before resizing, so that the resampling filter sees no pixels of other splits.
             small = photo.crop(box).resize((size, size), Image.Resampling.BICUBIC)
             images.append(torch.from_numpy(np.array(small)).movedim(-1, 0))
             labels.append(label)

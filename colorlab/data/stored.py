@@ -1,4 +1,4 @@
-"""A dataset whose images stay in their files and are decoded when they are needed."""
+"""Create datasets whose images stay in their files and are decoded on request."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from colorlab.data.layouts import LAYOUTS, own_folder
 Unreadable = Literal["skip", "fail"]
 
 IN_MEMORY = 2**30
-"""Datasets of at most this many bytes, decoded, are held in memory."""
+"""Datasets up to this size in bytes, decoded, are held in memory."""
 
 _TRIES = 1000
 _SURVEY_SIZE = 64
 
 
 class StoredDataset(ImageDataset):
-    """Labeled images in files, cropped to one size when they are needed.
+    """Labeled images in files, cropped to one size on request.
 
-    In the place of a file that cannot be read stands the next one that can, so that a batch is the same in every run;
-    they are counted. Objects of this class are cheap to hand to loader workers, which share the count.
+    The next readable file replaces an unreadable one, so a batch is the same in every run. Unreadable files are
+    counted; loader workers share the count.
 
     Args:
-        files: where the bytes are.
-        chosen: ``(N,)`` numbers of the images among ``files``.
+        files: the image files.
+        chosen: ``(N,)`` indices into ``files``.
         labels: ``(N,)`` class indices.
-        classes: the names of the classes, by index.
+        classes: class names, by index.
         size: side of the images in pixels.
-        cut_at_random: whether training sees random crops.
-        unreadable: ``skip`` files that cannot be read, or ``fail``.
-        min_crop_area: the least share of an image's area that a random crop takes.
+        cut_at_random: whether training uses random crops.
+        unreadable: ``skip`` unreadable files, or ``fail``.
+        min_crop_area: smallest fraction of an image's area that a random crop takes.
     """
 
     streamed = True
@@ -73,12 +73,12 @@ class StoredDataset(ImageDataset):
         """Return all images at once, ``(N, 3, size, size)`` uint8.
 
         Raises:
-            ValueError: they are more than are held in memory.
+            ValueError: they take more than :data:`IN_MEMORY` bytes.
         """
         if not self.fits_in_memory:
             raise ValueError(
                 f"{len(self)} images of {self.size}×{self.size} pixels are too many to hold in memory at once; "
-                "take them from batches(size), or by their numbers"
+                "use batches(size), or index single images"
             )
         return self.pick(range(len(self)))[0]
 
@@ -88,11 +88,11 @@ class StoredDataset(ImageDataset):
         return len(self) * 3 * self.size**2 <= IN_MEMORY
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Return the center of the chosen images, and their classes."""
+        """Return the center squares of the images at ``indices``, and their classes."""
         return self._read(indices, [None] * len(indices))
 
     def pick_for_training(self, indices: list[int], seeds: list[int]) -> Batch:
-        """Return the chosen images, cropped at random if this dataset is trained on that way."""
+        """Return the images at ``indices``, with random crops if ``cut_at_random``."""
         return self._read(indices, seeds if self.cut_at_random else [None] * len(indices))
 
     def _read(self, indices: Sequence[int], seeds: Sequence[int | None]) -> Batch:
@@ -112,63 +112,63 @@ class StoredDataset(ImageDataset):
                     return candidate, image
         raise ValueError(
             f"{self.files.path}: from {self.name(index)} on, {min(_TRIES, len(self))} files in a row cannot be read"
-            + self._why(index)
+            + self._read_error(index)
         )
 
     def try_to_read(self, index: int, seed: int | None = None) -> Tensor | None:
-        """Return an image, or ``None`` if it cannot be read, and count that.
+        """Return an image, or ``None`` if its file is unreadable, and count that file.
 
         Raises:
-            ValueError: if it cannot be read and that is no less than a failure.
+            ValueError: the file is unreadable, and ``unreadable`` is ``fail``.
         """
         try:
-            return self._cut(index, seed)
+            return self._crop(index, seed)
         except (ValueError, OSError) as error:
             if self.unreadable == "fail":
                 raise ValueError(
-                    f"{self.files.path}: {self.name(index)} cannot be read: {error}; remove it, or let unreadable "
-                    "files be skipped"
+                    f"{self.files.path}: {self.name(index)} cannot be read: {error}; remove it, or skip unreadable "
+                    "files"
                 ) from error
             self._known_unreadable[index] = True
             return None
 
-    def _cut(self, index: int, seed: int | None) -> Tensor:
+    def _crop(self, index: int, seed: int | None) -> Tensor:
         content = self.files.read(int(self.chosen[index]))
         if seed is None:
             return middle(content, self.size)
         return random_crop(content, self.size, seed, self.min_crop_area)
 
-    def _why(self, index: int) -> str:
-        """Say what is wrong with a file that could not be read, by trying it again: a worker may have tried it."""
+    def _read_error(self, index: int) -> str:
+        """Return what is wrong with an unreadable file; read it again, since a worker may have found it."""
         try:
-            self._cut(index, None)
+            self._crop(index, None)
         except (ValueError, OSError) as error:
             return f": {error}"
         return ""
 
     def name(self, index: int) -> str:
-        """Return the name of an image's file."""
+        """Return the file name of an image."""
         return self.files.name(int(self.chosen[index]))
 
     def file_name(self, index: int) -> str:
-        """Return the name of the file that an image was read from: the next one where its own cannot be read."""
+        """Return the name of the file that an image was read from: the next readable one if its own is not."""
         while self._known_unreadable[index]:
             index = (index + 1) % len(self)
         return self.name(index)
 
     def report_unreadable(self) -> None:
-        """Print how many files could not be read, if there are more than at the last report."""
+        """Print to standard error how many files could not be read, if the number grew since the last report."""
         known = self._known_unreadable.nonzero().flatten().tolist()
         if len(known) > self._reported:
             self._reported = len(known)
             print(
                 f"{self.files.path}: skipped {len(known)} unreadable files, first {self.name(known[0])}"
-                + self._why(known[0]),
+                + self._read_error(known[0]),
                 file=sys.stderr,
             )
 
     def part(self, keep: npt.NDArray[np.bool_]) -> StoredDataset:
-        """Return the dataset with the chosen images only; its classes stay the same."""
+        """Return the dataset with the images in the mask ``keep`` only; its classes stay the same."""
         return StoredDataset(
             self.files,
             self.chosen[keep],
@@ -181,7 +181,7 @@ class StoredDataset(ImageDataset):
         )
 
     def in_memory(self) -> ImageDataset:
-        """Decode all images into memory. Files that cannot be read are skipped and counted."""
+        """Return the dataset in memory; unreadable files are skipped and reported."""
         rgb = torch.empty(len(self), 3, self.size, self.size, dtype=torch.uint8)
         readable: list[int] = []
         for index in _progress(range(len(self)), f"reading {self.files.path.name}"):
@@ -207,25 +207,25 @@ def stored_dataset(
 ) -> ImageDataset:
     """Create the dataset of one split of the images in ``files``.
 
-    They are held in memory if they take no more than :data:`IN_MEMORY` and are not cut at random. Where one of
+    Images are held in memory if they take at most :data:`IN_MEMORY` bytes and are not cropped at random. If one of
     ``val`` and ``test`` has no images, the other serves as both.
 
     Args:
-        files: a folder's or an archive's.
-        layout: the name of a data set, which decides what belongs where; any other is an own folder's.
+        files: the images in a folder or archive.
+        layout: a key of :data:`colorlab.data.layouts.LAYOUTS`; any other string means an own folder.
         split: ``train``, ``val`` or ``test``.
         size: side of the images in pixels.
-        unreadable: with ``fail``, all files are decoded first, so that a bad one is known before training begins.
-        min_colorfulness: leave out images of less (:func:`colorlab.color.colorfulness`); above 0, all files are
-            decoded first to find out.
-        min_crop_area: the least share of an image's area that a random crop takes.
+        unreadable: ``fail`` decodes all files first, so a bad file is found before training begins.
+        min_colorfulness: skip images with less color (:func:`colorlab.color.colorfulness`); above 0, all files are
+            decoded first.
+        min_crop_area: smallest fraction of an image's area that a random crop takes.
 
     Raises:
-        ValueError: there are no images for that split, or a file cannot be read and that is a failure.
+        ValueError: there are no images for that split, or a file is unreadable and ``unreadable`` is ``fail``.
     """
     names = [os.fsdecode(name) for name in files.names]
     if not names:
-        raise ValueError(_why_empty(files, split, 0))
+        raise ValueError(_describe_empty(files, split, 0))
     try:
         splits = LAYOUTS.get(layout, own_folder)(names)
     except ValueError as error:
@@ -238,7 +238,7 @@ def stored_dataset(
             print(f"{files.path}: skipped {len(which)} {what}, first {which[0]}", file=sys.stderr)
     stand_in: dict[Split, Split] = {"val": "test", "test": "val", "train": "train"}
     members = splits[split] or splits[stand_in[split]]
-    # Of all splits together: a class without images in this one must not renumber the others.
+    # Classes of all splits: a class without images in this split must not renumber the others.
     classes = sorted({name for part in splits.values() for _, name in part})
     number = {name: i for i, name in enumerate(classes)}
     dataset = StoredDataset(
@@ -253,17 +253,17 @@ def stored_dataset(
     )
     if min_colorfulness > 0:
         dataset = _colorful(dataset, min_colorfulness)
-    # In memory they are all read at once anyway.
+    # A dataset in memory reads all files anyway.
     keep = dataset.fits_in_memory and not dataset.cut_at_random
     if unreadable == "fail" and not keep and min_colorfulness == 0:
         _colorful(dataset, 0.0)
     found = dataset.in_memory() if keep else dataset
     if len(found) == 0:
-        raise ValueError(_why_empty(files, split, len(members)))
+        raise ValueError(_describe_empty(files, split, len(members)))
     return found
 
 
-def _why_empty(files: ImageFiles, split: Split, members: int) -> str:
+def _describe_empty(files: ImageFiles, split: Split, members: int) -> str:
     if members:
         return f"{files.path} holds {members} files for {split!r}, of which none can be read or has enough color"
     if len(files) == 0:
@@ -274,7 +274,7 @@ def _why_empty(files: ImageFiles, split: Split, members: int) -> str:
 
 
 def _colorful(dataset: StoredDataset, minimum: float) -> StoredDataset:
-    """Return the images that can be read and are colorful enough, judged by 64×64 pixels of each."""
+    """Return the readable images that are colorful enough, measured on 64×64 pixels of each."""
     small = StoredDataset(
         dataset.files, dataset.chosen, dataset.labels, dataset.classes, _SURVEY_SIZE, unreadable=dataset.unreadable
     )

@@ -1,4 +1,4 @@
-"""The interactive demos, each usable in one line of a notebook. ``import colorlab`` does not import them."""
+"""Interactive demos, each usable in one line of a notebook. ``import colorlab`` does not import them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The bench: color a photograph of one's own, turn the chroma up and down, save the result.
+"""The colorization bench: color your own photograph, adjust the chroma, save the result.
 
-The network runs when the image, the model, the working size or the style changes. The chroma gain only draws again,
-and only *Save* works at full resolution.
+The network runs when the image, the model, the working size or the style changes. A new chroma gain only redraws the
+image. Only *Save* works at full resolution.
 
 Used in notebook ``11_colorize_your_own``.
 """
@@ -37,16 +37,16 @@ WORKING_SIZES = (32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Working sizes to choose from."""
 
 LARGE_DIFFERENCE = 20.0
-"""CIEDE2000 that is shown as the brightest; two colors so far apart have different names."""
+"""CIEDE2000 difference that is shown as the brightest; colors this far apart have different names."""
 
 
-_OWN_SIZE = "model's own"  # to ipywidgets, None is no choice at all
-_ALONE = "colors alone, at L = 50"
+_OWN_SIZE = "model's own"  # ipywidgets takes None as no choice
+_COLORS_ONLY = "colors alone, at L = 50"
 _DIFFERENCE = f"CIEDE2000, 0 dark … {LARGE_DIFFERENCE:g} bright"
 
 
 class Choice(NamedTuple):
-    """What a prediction depends on, beside its image; ``style`` is None where the model predicts a single color."""
+    """Hold the settings of a prediction; ``style`` is None if the model predicts a single color."""
 
     model: str
     size: int | str
@@ -55,11 +55,11 @@ class Choice(NamedTuple):
 
 
 def difference(true: Tensor, shown: Image.Image) -> tuple[Image.Image, float]:
-    """The color difference CIEDE2000 of two images, as a map from dark (0) to bright, and its mean.
+    """Return the CIEDE2000 color difference of two images, as a map from dark (0) to bright, and its mean.
 
     Args:
         true: ``(3, H, W)`` Lab.
-        shown: of the same size.
+        shown: image of the same size.
     """
     from skimage.color import deltaE_ciede2000
 
@@ -77,23 +77,23 @@ def own_style(model: Colorizer, name: str) -> Style | None:
 class ColorizeBench(ImageBox):
     """Color an image in a notebook: ``ColorizeBench()`` as the last line of a cell.
 
-    A sample or an upload is colored by the chosen model. An edge between before and after can be moved over the
-    image; beside it stand the colors alone, or how far they are from the true ones. The result is saved at full
-    resolution, with the lightness of the original. What goes wrong is said in the status line.
+    The chosen model colors a sample or an upload. The user can move an edge between before and after over the image.
+    Beside it are the colors alone, or their difference from the true colors. *Save* writes the result at full
+    resolution with the original lightness. The status line shows errors.
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
-            Jupyter servers drop uploads above 10 MB without a word unless set otherwise, as `make lab` does.
-        model: the model to begin with; ``None`` is the best that ships.
-        models: name → network from lightness to a and b: models of your own, offered beside
+            Jupyter servers silently drop uploads above 10 MB unless configured otherwise, as `make lab` does.
+        model: initial model; ``None`` is the best pretrained one.
+        models: name → network from lightness to a and b: your own models, offered beside
             :data:`colorlab.pretrained.NAMES`.
-        size: the working size to begin with, as in :func:`colorlab.colorize`; by default each model's own.
-        style: the style to begin with, as in :func:`colorlab.colorize`; its temperature, prior correction and random
-            seed can be changed on the bench.
+        size: initial working size, as in :func:`colorlab.colorize`; by default each model's own.
+        style: initial style, as in :func:`colorlab.colorize`; the bench has controls for its temperature, prior
+            correction and random seed.
 
     Raises:
-        ValueError: an image that cannot be read, an unknown model or style, a style for a model that predicts a
-            single color, a size below 1.
+        ValueError: the image cannot be read, the model or style is unknown, a style is given for a model that
+            predicts a single color, or the size is below 1.
     """
 
     def __init__(
@@ -106,14 +106,14 @@ class ColorizeBench(ImageBox):
         style: str | None = None,
     ) -> None:
         super().__init__()
-        # Models by name, each loaded when it is first chosen.
+        # Models by name; each is loaded when it is first chosen.
         self._networks: dict[str, Colorizer | None] = dict.fromkeys(pretrained.NAMES)
         self._networks |= {name: create_colorizer(network) for name, network in (models or {}).items()}
         model = pretrained.NAMES[0] if model is None else model
         if model not in self._networks:
             raise ValueError(f"no model {model!r}; there are {', '.join(self._networks)}")
         network = self._network(model)
-        choose_style(network, style)  # raises where the model has no such style
+        choose_style(network, style)  # raises if the model has no such style
         self._files = OwnFiles()
         self._make_controls(model, size, style or DEFAULT_STYLE)
         self._set_style(own_style(network, self.style_name.value))
@@ -121,12 +121,12 @@ class ColorizeBench(ImageBox):
         self._watch_controls()
 
     def __repr__(self) -> str:
-        # text/plain of the cell: the same on every machine, so that tests of notebooks can compare it.
+        # The text/plain output of the cell; notebook tests compare it, so it must be the same on every machine.
         return f"ColorizeBench(image={self._subject.name!r}, model={self._shown.model!r}, {self._subject.dimensions})"
 
     def _ipython_display_(self) -> None:
         name, model = self._subject.name, self._shown.model
-        images = [("before", self._drawn(0)), (f"after: {model}", self._drawn(1))]
+        images = [("before", self._render_preview(0)), (f"after: {model}", self._render_preview(1))]
         display_with_still(
             self,
             contact_sheet(images, width=130),
@@ -160,7 +160,7 @@ class ColorizeBench(ImageBox):
         self.seed = ipywidgets.BoundedIntText(
             min=0, max=10**6, description="Seed", style=NARROW, layout={"width": "120px"}
         )
-        # The slider of ipywidgets has no name that a screen reader could say; the number beside it has.
+        # Screen readers find no name on an ipywidgets slider; the number beside it has one.
         gain: dict[str, Any] = {"value": 1.0, "min": 0.0, "max": 2.0, "step": 0.05}
         self.chroma = ipywidgets.FloatSlider(
             **gain,
@@ -176,7 +176,7 @@ class ColorizeBench(ImageBox):
         self.view = ipywidgets.Dropdown(
             description="Beside it", style=NARROW, layout={"width": "300px", "max_width": "98%"}
         )
-        # Beside each other where the page is wide enough, else one above the other.
+        # Side by side if the page is wide enough, else stacked.
         half = {"flex": "1 1 300px", "max_width": f"{PREVIEW_SIZE + 4}px", "min_width": "0", "margin": "2px"}
         caption = ipywidgets.HTML("Before | after: move the edge", layout={"height": "28px"})
         self.target = ipywidgets.Text(
@@ -185,7 +185,7 @@ class ColorizeBench(ImageBox):
         self.save = ipywidgets.Button(
             description="Save", icon="save", tooltip="Save at full resolution", layout={"width": "120px"}
         )
-        # Of a larger upload the kernel never hears, so that it could not say a word about it.
+        # The kernel gets no event for a dropped upload, so it cannot show an error.
         hint = ipywidgets.HTML('some servers drop uploads above 10 MB; then: <code>ColorizeBench("photo.tif")</code>')
         self.children = (
             ipywidgets.HBox([self.image, self.upload, hint], layout=WRAPPED),
@@ -216,48 +216,48 @@ class ColorizeBench(ImageBox):
         self.save.on_click(self._on_save)
 
     def _on_choice(self, _: object) -> None:
-        if not self._settling:
-            with self._told():
+        if not self._updating:
+            with self._report_errors():
                 self._show(self._subject, self._true)
 
     def _on_style(self, _: object) -> None:
-        """Predict with the values that the model's style begins with, not with those of the style before."""
-        if not self._settling:
-            with self._told():
+        """Predict with the default values of the chosen style, not with those of the previous style."""
+        if not self._updating:
+            with self._report_errors():
                 self._set_style(own_style(self._network(self.model.value), self.style_name.value))
                 self._show(self._subject, self._true)
 
     def _on_look(self, _: object) -> None:
-        if not self._settling:
-            with self._told():
+        if not self._updating:
+            with self._report_errors():
                 self._draw()
 
     def _on_save(self, _: object) -> None:
-        with self._told():
+        with self._report_errors():
             path = typed_path(self.target.value, what="the image", example="colorized/image.png", kinds=(".png",))
-            self._say(f"Saving {path} …")
+            self._set_status(f"Saving {path} …")
             image = render(
                 self._subject.lightness, self._ab, alpha=self._subject.alpha, chroma=float(self.chroma.value)
             )
             self._files.save({path: png(image)})
-            self._say(f"Saved {path.resolve()} ({self._subject.dimensions} pixels).")
+            self._set_status(f"Saved {path.resolve()} ({self._subject.dimensions} pixels).")
 
-    def _put(self, source: Source, image: LoadedImage) -> None:
-        """Another image on the bench, with a file name of its own for the result."""
+    def _show_image(self, source: Source, image: LoadedImage) -> None:
+        """Show another image and suggest a file name for its result."""
         subject = prepare(source.name, image)
         self._show(subject, true_lab(image, subject))
         self.target.value = f"colorized/{Path(subject.name).stem}.png"
 
     def _network(self, name: str) -> Colorizer:
-        """Return a model by its name, loaded when it is first asked for."""
+        """Return a model by its name; load it on first use."""
         network = self._networks[name]
         if network is None:
-            self._say(f"Loading {name} …")
+            self._set_status(f"Loading {name} …")
             network = self._networks[name] = pretrained.load(name)
         return network
 
     def _chosen_style(self, network: Colorizer) -> Style | None:
-        """Return the style that the controls say; None for a model that predicts a single color."""
+        """Return the style set by the controls; None for a model that predicts a single color."""
         style = own_style(network, self.style_name.value)
         if style is None:
             return None
@@ -266,8 +266,8 @@ class ColorizeBench(ImageBox):
         return replace(style, temperature=temperature, prior_correction=correction, seed=seed)
 
     def _set_style(self, style: Style | None) -> None:
-        """Make the controls say this style; None disables them."""
-        with self._unheard():
+        """Set the controls to this style; None disables them."""
+        with self._ignore_events():
             for control in (self.style_name, self.temperature, self.prior_correction):
                 control.disabled = style is None
             self.seed.layout.display = "none" if style is None or style.seed is None else None
@@ -276,10 +276,10 @@ class ColorizeBench(ImageBox):
                 self.seed.value = style.seed or 0
 
     def _show(self, subject: Subject, true: Tensor | None) -> None:
-        """Predict colors, then put everything on the bench at once; an error on the way leaves it as it was."""
+        """Predict colors, then update the bench; an error changes nothing."""
         name = str(self.model.value)
         size = None if self.size.value == _OWN_SIZE else self.size.value
-        self._say(f"Coloring {subject.name} with {name} …")
+        self._set_status(f"Coloring {subject.name} with {name} …")
         network = self._network(name)
         style = self._chosen_style(network)
         began = perf_counter()
@@ -288,24 +288,24 @@ class ColorizeBench(ImageBox):
         self._subject, self._true, self._ab = subject, true, ab
         self._shown = Choice(name, self.size.value, self.style_name.value, style)
         self._side = network.working_size if size is None else size
-        self.curtain.show_before(self._drawn(0), alt=f"{subject.name} without color: its lightness")
-        with self._unheard():
+        self.curtain.show_before(self._render_preview(0), alt=f"{subject.name} without color: its lightness")
+        with self._ignore_events():
             chosen = self.view.value
-            self.view.options = [_ALONE] if true is None else [_ALONE, _DIFFERENCE]
-            self.view.value = chosen if chosen in self.view.options else _ALONE
+            self.view.options = [_COLORS_ONLY] if true is None else [_COLORS_ONLY, _DIFFERENCE]
+            self.view.value = chosen if chosen in self.view.options else _COLORS_ONLY
         self._draw()
 
-    def _drawn(self, chroma: float) -> Image.Image:
+    def _render_preview(self, chroma: float) -> Image.Image:
         subject = self._subject
         return render(subject.small_lightness, self._ab, alpha=subject.small_alpha, chroma=chroma)
 
-    def _alone(self, chroma: float) -> Image.Image:
-        """The colors without the image, all at L = 50."""
+    def _colors_only(self, chroma: float) -> Image.Image:
+        """Return the colors without the image, all at L = 50."""
         return render(torch.full_like(self._subject.small_lightness, 50), self._ab, chroma=chroma)
 
     def _draw(self) -> None:
         subject, model, chroma = self._subject, self._shown.model, float(self.chroma.value)
-        result = self._drawn(chroma)
+        result = self._render_preview(chroma)
         self.curtain.show_after(
             result, alt=f"{subject.name} in the colors that {model} predicts, chroma gain {chroma:.2f}"
         )
@@ -318,9 +318,9 @@ class ColorizeBench(ImageBox):
             alt = "Where the colors are far from the true ones: the brighter, the farther"
             text += f" CIEDE2000 to the true colors: {mean:.1f} in the mean."
         else:
-            beside, alt = self._alone(chroma), f"The colors of {subject.name} alone, all at L = 50"
+            beside, alt = self._colors_only(chroma), f"The colors of {subject.name} alone, all at L = 50"
         self.beside.value = image_html(beside, alt=alt, caption="")
-        self._say(text)
+        self._set_status(text)
 
     def _style_in_words(self) -> str:
         _, _, name, style = self._shown
@@ -328,8 +328,8 @@ class ColorizeBench(ImageBox):
             return ""
         return f" in style {name}" + (f", seed {style.seed}," if style.seed is not None else "")
 
-    def _settle(self) -> None:
-        super()._settle()
-        with self._unheard():
+    def _update_controls(self) -> None:
+        super()._update_controls()
+        with self._ignore_events():
             self.model.value, self.size.value, self.style_name.value, style = self._shown
         self._set_style(style)

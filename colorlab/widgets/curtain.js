@@ -1,5 +1,5 @@
-// Two images one upon the other, and a slider over all of them whose thumb is the edge between them: what mouse,
-// finger and keyboard do to a slider, the browser knows.
+// Two images on top of each other, and a slider over both whose thumb is the edge between them; the browser handles
+// mouse, touch and keyboard.
 
 function render({ model, el }) {
   const stage = document.createElement("div");
@@ -17,7 +17,7 @@ function render({ model, el }) {
   slider.min = 0;
   slider.max = 100;
   slider.step = 1;
-  // Else JupyterLab takes arrows for commands to the cell.
+  // Otherwise JupyterLab handles arrows as cell commands.
   slider.setAttribute("data-lm-suppress-shortcuts", "true");
   stage.append(before, after, edge, slider);
   el.append(stage);
@@ -31,7 +31,7 @@ function render({ model, el }) {
     slider.setAttribute("aria-label", model.get("label"));
     slider.value = model.get("position");
     const left = `${model.get("position")}%`;
-    // Each to its side, since one that is transparent would not hide the other.
+    // Clip both images, since a transparent one would not hide the other.
     before.style.clipPath = `inset(0 calc(100% - ${left}) 0 0)`;
     after.style.clipPath = `inset(0 0 0 ${left})`;
     edge.style.left = left;

@@ -1,4 +1,4 @@
-"""Two images in one place, and an edge between them that a person moves."""
+"""Compare two images with a movable edge between them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from colorlab.widgets.markup import data_url, shown_width
 
 
 class Curtain(anywidget.AnyWidget):
-    """One image to the left of an edge, another to its right; the edge is a slider over the whole of them.
+    """Show one image to the left of an edge and another to its right; the edge is a slider.
 
     Args:
-        label: of the edge; said by screen readers.
+        label: name of the edge for screen readers.
 
     Attributes:
-        position: of the edge, from 0 at the left to 100.
+        position: position of the edge, from 0 at the left to 100.
     """
 
     _esm = Path(__file__).with_suffix(".js")
@@ -39,11 +39,11 @@ class Curtain(anywidget.AnyWidget):
         return f"Curtain({self.label!r}, position={self.position:g})"
 
     def show_before(self, image: Image.Image, *, alt: str) -> None:
-        """Another image to the left; both must have the same shape."""
+        """Set the left image; both images must have the same shape."""
         with self.hold_sync():
             self.before, self.before_alt, self.width = data_url(image), alt, shown_width(image)
 
     def show_after(self, image: Image.Image, *, alt: str) -> None:
-        """Another image to the right."""
+        """Set the right image."""
         with self.hold_sync():
             self.after, self.after_alt = data_url(image), alt

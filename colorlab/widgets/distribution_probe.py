@@ -1,7 +1,7 @@
 """The distribution probe: which colors a network considers possible at one spot of an image, and how likely each is.
 
-A click or the arrow keys move the spot. The network runs once for each image; :func:`entropy_bits` and
-:func:`~colorlab.widgets.likely_colors.modes` say in numbers what the plot of the bins shows.
+A click or the arrow keys move the spot. The network runs once per image. :func:`entropy_bits` and
+:func:`~colorlab.widgets.likely_colors.modes` compute the numbers beside the plot.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import Subject, prepare
 
 LARGE_ENTROPY = 6.0
-"""Entropy in bits that is shown as the brightest; equal probabilities of all bins would have nearly 8."""
+"""Entropy in bits that is shown as the brightest; equal probabilities of all bins have nearly 8."""
 
 VIEWS = ("gray", "colorized", "entropy")
-"""What the image can be shown as."""
+"""Views of the image."""
 
 _CANVAS_WIDTH = 448  # of the image's longer side on the page, in CSS pixels
 _PLOT_WIDTH = 332
@@ -45,7 +45,7 @@ _PIXELS = 4  # of the plot, for one Lab unit
 
 
 class Belief(NamedTuple):
-    """What a network considers possible for an image of h×w pixels, its working size.
+    """Hold a network's predicted distribution for an image at working size, h×w pixels.
 
     Attributes:
         lightness: ``(h, w)`` L in 0…100.
@@ -59,13 +59,13 @@ class Belief(NamedTuple):
 
 
 def believe(lightness: Tensor, model: DistributionColorizer) -> Belief:
-    """Return what a model considers possible at each pixel of an image, reduced as ``colorize`` reduces it.
+    """Return the color distribution at each pixel of an image, which is reduced as in ``colorize``.
 
-    A pixel's probabilities are those of the cells around it, mixed as the model mixes their colors.
+    The probabilities of the cells around a pixel are mixed in the same way as the model mixes their colors.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
-        model: is used in ``eval()`` mode and left in the mode it came in.
+        model: used in ``eval()`` mode; its mode is restored afterward.
     """
     small, given = network_input(lightness, model)
     rows, columns = small.shape
@@ -78,9 +78,9 @@ def believe(lightness: Tensor, model: DistributionColorizer) -> Belief:
 
 
 def entropy_bits(probabilities: Tensor) -> Tensor:
-    """Return the entropy in bits of probabilities that sum to 1 over the first dimension, which the result lacks.
+    """Return the entropy in bits over the first dimension, along which the probabilities sum to 1.
 
-    It is 0 where one color is certain and log2 n where n bins are equally likely.
+    It is 0 if one color is certain and log2 n if n bins are equally likely.
     """
     entropy: Tensor = torch.special.entr(probabilities).sum(dim=0) / math.log(2)
     return entropy
@@ -89,15 +89,15 @@ def entropy_bits(probabilities: Tensor) -> Tensor:
 def plot_bins(probabilities: Tensor, bins: Tensor, lightness: float, chosen: Sequence[float]) -> Image.Image:
     """Draw a distribution over a (to the right) and b (upward), RGBA.
 
-    Each bin that a screen can show at ``lightness`` is a pale square of its color. The area of the full-colored
-    square on it is its probability, relative to the likeliest bin; a bin that no screen can show is an empty frame.
-    What is nearly black or white has a frame too, to be seen on a page of either color.
+    Each bin that a screen can show at ``lightness`` is a pale square of its color. The area of the saturated square
+    on it is its probability, relative to the likeliest bin. A bin that no screen can show is an empty frame. Nearly
+    black or white squares get a frame as well, so that they are visible on light and dark pages.
 
     Args:
         probabilities: ``(bins,)``.
         bins: ``(bins, 2)`` in Lab units.
         lightness: L in 0…100.
-        chosen: a, b of a color to put a ring around, in Lab units.
+        chosen: a, b of the color marked with a ring, in Lab units.
     """
     side = 2 * _REACH * _PIXELS
     plot = Image.new("RGBA", (side, side))
@@ -123,7 +123,7 @@ def plot_bins(probabilities: Tensor, bins: Tensor, lightness: float, chosen: Seq
         if reach * _PIXELS >= 1:
             frame = None if shown and 20 <= lightness <= 85 else gray
             draw.rectangle(box(a, b, reach), fill=(*rgb, 255) if shown else None, outline=frame, width=2)
-    # White within black: one of the two is seen on any color.
+    # A white ring in a black one is visible on any color.
     a, b = chosen
     draw.ellipse(box(a, b, 6.5), outline="black", width=14)
     draw.ellipse(box(a, b, 5.5), outline="white", width=6)
@@ -154,18 +154,18 @@ def modes_html(found: Sequence[Mode], lightness: float) -> str:
 
 
 class DistributionProbe(ImageBox):
-    """Look at the colors a network considers possible: ``DistributionProbe()`` as the last line of a cell.
+    """Show the colors a network considers possible: ``DistributionProbe()`` as the last line of a cell.
 
-    A click, a drag or the arrow keys move a spot over the image. Beside it are the probabilities of the colors at
-    that spot, as a plot over a and b and as a list of the likeliest. The image is shown in gray, in the colors that
-    the model's own style chooses, or as a map of the entropy: how undecided the network is.
+    A click, a drag or the arrow keys move a spot over the image. Beside the image are the probabilities of the
+    colors at that spot, as a plot over a and b and as a list of the likeliest. The image has three views: gray, the
+    colors that the model's own style chooses, and a map of the entropy (how undecided the network is).
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
-        model: a colorizer that predicts a distribution, or the name of weights that ship; None is the default.
+        model: a colorizer that predicts a distribution, or the name of pretrained weights; None is the default.
 
     Raises:
-        ValueError: an image that cannot be read, an unknown model, or a model that predicts a single color.
+        ValueError: the image cannot be read, the model is unknown, or it predicts a single color.
     """
 
     def __init__(self, image: str | Path = "astronaut", model: Painter = None) -> None:
@@ -184,7 +184,7 @@ class DistributionProbe(ImageBox):
         self.view.observe(self._on_view, "value")
 
     def __repr__(self) -> str:
-        # text/plain of the cell: the same on every machine and with any weights, so that tests can compare it.
+        # The text/plain output of the cell; tests compare it, so it must not depend on the machine or the weights.
         return f"DistributionProbe(image={self._subject.name!r}, {self._subject.dimensions})"
 
     def _ipython_display_(self) -> None:
@@ -208,7 +208,7 @@ class DistributionProbe(ImageBox):
 
     @property
     def spot(self) -> tuple[int, int]:
-        """Row and column of the spot, in pixels of the image at working size."""
+        """Return row and column of the spot, in pixels of the image at working size."""
         return self._spot
 
     def _make_controls(self) -> None:
@@ -220,10 +220,10 @@ class DistributionProbe(ImageBox):
         )
         self.canvas = PointPad(self._on_canvas, "Image: arrows move the spot, with Shift by 10")
         self.legend, self.plot, self.modes = (ipywidgets.HTML() for _ in range(3))
-        # Never wider than the page; an image that is cut off could not be hit everywhere.
+        # Never wider than the page, so that all of the image can be clicked.
         self.canvas.layout.max_width = self.plot.layout.max_width = "100%"
         desk = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "8px 16px", "padding": "4px"}
-        # The padding leaves room for the frame that shows the keyboard's focus.
+        # The padding leaves room for the keyboard focus frame.
         left = ipywidgets.VBox(
             [self.view, self.legend, self.canvas], layout={"max_width": "100%", "padding": "0 4px 4px"}
         )
@@ -239,16 +239,16 @@ class DistributionProbe(ImageBox):
 
     def _on_canvas(self, gesture: Mapping[str, Any]) -> None:
         if gesture["kind"] in ("press", "move"):
-            with self._told():
+            with self._report_errors():
                 self._spot = gesture["y"], gesture["x"]
                 self._draw()
 
     def _on_view(self, _: object) -> None:
-        with self._told():
+        with self._report_errors():
             self._draw()
 
-    def _put(self, source: Source, image: LoadedImage) -> None:
-        self._say(f"Colorizing {source.name} …")
+    def _show_image(self, source: Source, image: LoadedImage) -> None:
+        self._set_status(f"Colorizing {source.name} …")
         subject = prepare(source.name, image)
         belief = believe(subject.lightness, self._network)
         entropy = entropy_bits(belief.probabilities)
@@ -298,7 +298,7 @@ class DistributionProbe(ImageBox):
         )
         self.legend.value = html.escape(
             {
-                "gray": "What the network is given",
+                "gray": "The network's input",
                 "colorized": "The color chosen at each pixel",
                 "entropy": f"Entropy: dark 0 … bright {LARGE_ENTROPY:g} bits; mean {float(self._entropy.mean()):.1f}",
             }[view]
@@ -313,7 +313,7 @@ class DistributionProbe(ImageBox):
         self.modes.value = modes_html(found, lightness)
         first = found[0]
         name = color_name(lightness, *showable(lightness, first.a, first.b))
-        self._say(
+        self._set_status(
             f"{subject.name}, row {row}, column {column}: L = {lightness:.0f}, entropy {entropy:.2f} bits (at most "
             f"{most:.2f}), most likely {name} ({first.probability:.0%}), chosen {chosen}."
         )

@@ -1,4 +1,4 @@
-"""Files that somebody has a widget write: from the name typed to a file that is whole or not there."""
+"""Save files under a name that the user typed: completely or not at all."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 
 def typed_path(text: str, *, what: str, example: str, kinds: tuple[str, ...]) -> Path:
-    """Where to write, from what somebody typed.
+    """Return the path to write to, from the text that the user typed.
 
     Args:
-        text: as typed; the first of ``kinds`` is added where there is no ending.
-        what: is to be written; for messages.
-        example: of a good answer; likewise.
-        kinds: endings that are written, lower case and with their dot.
+        text: the text; the first of ``kinds`` is added if there is no extension.
+        what: what is written, for messages.
+        example: an example of a path, for messages.
+        kinds: accepted extensions, lower case, with the dot.
 
     Raises:
-        ValueError: nothing typed, a folder, or the ending of another kind of file.
+        ValueError: the text is empty, a folder, or has another extension.
     """
     if not text.strip():
         raise ValueError(f"give {what} a file name, such as {example}")
@@ -26,24 +26,24 @@ def typed_path(text: str, *, what: str, example: str, kinds: tuple[str, ...]) ->
         raise ValueError(f"{path} is a folder; add a file name, such as {path / Path(example).name}")
     if path.suffix.lower() in kinds:
         return path
-    if path.suffix[1:].isalpha():  # an ending, and not the number of "version 1.2"
+    if path.suffix[1:].isalpha():  # an extension, not the number in "version 1.2"
         known = " or ".join(kind[1:].upper() for kind in kinds)
         raise ValueError(f"{what} can be saved as {known}; name the file {path.with_suffix(kinds[0])}")
     return path.with_name(path.name + kinds[0])
 
 
 class OwnFiles:
-    """Writes files, but never over one that it has not written itself."""
+    """Write files, but never overwrite one that this object has not written."""
 
     def __init__(self) -> None:
         self._written: set[Path] = set()
 
     def save(self, contents: Mapping[Path, bytes]) -> None:
-        """Write all of these files, or none where one of them is somebody else's.
+        """Write all of these files, or none if one of them exists and is not from this object.
 
         Raises:
-            ValueError: a file is there already and was not written by this object.
-            OSError: the disk is full, the folder cannot be written …; what was there is still there.
+            ValueError: a file exists and was not written by this object.
+            OSError: the disk is full, the folder is not writable …; existing files are unchanged.
         """
         for path in contents:
             if path.exists() and path.resolve() not in self._written:

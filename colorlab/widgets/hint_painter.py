@@ -1,13 +1,13 @@
-"""The hint painter: say what color a few pixels have, and see the image follow.
+"""The hint painter: set the colors of a few pixels, and the image follows.
 
 A click on the image sets a hint. Beside the image are the colors that the network considers likely at that spot, and
-all colors that a screen can show at its lightness. The network decides what else takes the
-color of a hint; what is left of it is spread along the lightness (:mod:`colorlab.hints`). For comparison the network
-may be told nothing, so that all of it is spread.
+all colors that a screen can show at its lightness. The network decides which pixels take the color of a hint; the
+remaining difference is propagated along the lightness (:mod:`colorlab.hints`). For comparison, hints can act by
+propagation only.
 
-What a gesture does to the hints is decided by :class:`colorlab.widgets.sketch.Sketch`, and what the image looks like
-then by :class:`colorlab.widgets.hinted_image.HintedImage`; neither knows of widgets. While a hand is moving, the
-image is drawn at :data:`HINT_SIZE`, and when it lets go, as large as it is shown.
+:class:`colorlab.widgets.sketch.Sketch` applies gestures to the hints and
+:class:`colorlab.widgets.hinted_image.HintedImage` computes the colors; neither depends on widgets. During a drag the
+image is drawn at :data:`HINT_SIZE`, afterward at the size it is shown.
 
 Used in notebook ``11_colorize_your_own``.
 """
@@ -43,22 +43,22 @@ from colorlab.widgets.subject import Subject, prepare, reduce, uploaded_file
 from colorlab.widgets.swatch_list import SwatchList
 
 HINT_SIZE = 256
-"""Longer side, in pixels, of the image that hints are set on, and that is drawn while a hand is moving."""
+"""Longer side, in pixels, of the image that hints are set on and that is drawn during a drag."""
 
 SHOWN_SIZE = 560
 """Longer side of the image on the page, in pixels."""
 
 PALETTE_REACH = 110
-"""The palette shows a and b from minus this to this, a pixel a unit: all colors of a screen, gray in the middle."""
+"""The palette shows a and b from minus this to this, one pixel per unit, gray in the center."""
 
 PALETTE_WIDTH = 248
 """The palette's width on the page, in CSS pixels."""
 
 VIEWS = {"with hints": "The colors with the hints", "before": "The network's colors", "hints only": "Hints on gray"}
-"""What the image can be shown as, and what each means."""
+"""Views of the image → tooltips."""
 
 METHODS = {"network + propagation": True, "propagation only": False}
-"""How hints act, and whether the network is told of them."""
+"""How hints act → whether the network receives them."""
 
 _HELP = (
     "<b>Mouse:</b> click to set a hint, drag to move it, click a likely color or the palette to color it. "
@@ -69,7 +69,7 @@ _HELP = (
 
 @functools.lru_cache(maxsize=101)
 def palette(lightness: float) -> Image.Image:
-    """The gamut at one L: a to the right, b upward, a pixel a unit; transparent but for axes where no color is."""
+    """Return the gamut at one L: a to the right, b upward, one pixel per unit; outside, only the axes are opaque."""
     axis = torch.arange(-PALETTE_REACH, PALETTE_REACH + 1.0)
     a, b = torch.meshgrid(axis, -axis, indexing="xy")
     lab = torch.stack([torch.full_like(a, lightness), a, b])
@@ -83,27 +83,25 @@ def palette(lightness: float) -> Image.Image:
 class HintPainter(ImageBox):
     """Correct a network's colors by hints: ``HintPainter()`` as the last line of a cell.
 
-    A click sets a hint; five likely colors of that spot and the palette beside it give it its color. The image is
-    shown with the hints, as it was before, or in gray with the hints only. Each image keeps its hints while the
-    painter lives; *Save* writes the image at full resolution and its hints, as JSON, beside it. *More* holds what is
-    needed rarely: how hints act, hints from a file (JSON, or an image of strokes), the keys. What goes wrong is said
-    in the status line.
+    A click sets a hint. Its color comes from the list of five likely colors of that spot or from the palette. The
+    image is shown with the hints, without them, or in gray with the hints only. The painter keeps the hints of each
+    image. *Save* writes the image at full resolution and its hints, as JSON, beside it. *More* has the method, hints
+    from a file (JSON, or an image of strokes) and the keys. The status line shows errors.
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
-        model: what predicts the colors that hints correct: a network, or the name or path of weights; ``None``
-            is the best of them.
-        hints: to begin with, in pixels of the image reduced to :data:`HINT_SIZE`, as :attr:`hints` gives them.
+        model: the colorizer: a network, or the name or path of weights; ``None`` is the best pretrained one.
+        hints: initial hints, in pixels of the image reduced to :data:`HINT_SIZE`, like :attr:`hints`.
 
     Raises:
-        ValueError: an image that cannot be read, an unknown model, or hints that do not fit the image.
+        ValueError: the image cannot be read, the model is unknown, or the hints do not fit the image.
     """
 
     def __init__(self, image: str | Path = "coffee", model: Painter = None, *, hints: Sequence[Hint] = ()) -> None:
         super().__init__()
         self._network = network_of(model)
         self._subject: Subject
-        self._held = False  # whether a hand is on the mouse
+        self._dragging = False  # whether the mouse button is down
         self._sketches: dict[Source, Sketch] = {}
         self._files = OwnFiles()
         self._make_controls()
@@ -113,7 +111,7 @@ class HintPainter(ImageBox):
         self._watch_controls()
 
     def __repr__(self) -> str:
-        # text/plain of the cell: the same on every machine, so that tests of notebooks can compare it.
+        # The text/plain output of the cell; notebook tests compare it, so it must be the same on every machine.
         return f"HintPainter(image={self._subject.name!r}, {self._subject.dimensions}, hints={len(self.hints)})"
 
     def _ipython_display_(self) -> None:
@@ -135,7 +133,7 @@ class HintPainter(ImageBox):
 
     @property
     def hints(self) -> tuple[Hint, ...]:
-        """The hints as they are now, in pixels of the image reduced to :data:`HINT_SIZE`."""
+        """Return the current hints, in pixels of the image reduced to :data:`HINT_SIZE`."""
         return self._sketch.hints
 
     def _make_controls(self) -> None:
@@ -181,16 +179,16 @@ class HintPainter(ImageBox):
             tooltip="Load hints: a JSON file, or an image of strokes on a transparent layer",
             layout={"width": "128px"},
         )
-        # Never wider than the page; an image that is cut off could not be hit everywhere.
+        # Never wider than the page, so that all of the image can be clicked.
         self.canvas.layout.max_width = self.swatches.layout.max_width = "100%"
         for widget in (self.canvas, self.likely, self.swatches):
-            widget.layout.margin = "2px"  # as ipywidgets' own have
+            widget.layout.margin = "2px"  # like ipywidgets' own widgets
         bar = ipywidgets.HBox(
             [self.view, ipywidgets.HBox([self.undo, self.remove, self.clear])],
             layout=WRAPPED | {"justify_content": "space-between"},
         )
         row = WRAPPED | {"padding": "0 4px"}
-        # Tab leads from the image to its colors. The padding leaves room for the frame that shows the focus.
+        # Tab moves from the image to its colors. The padding leaves room for the keyboard focus frame.
         left = ipywidgets.VBox(
             [bar, self.canvas, self.status],
             layout={"width": f"{SHOWN_SIZE + 12}px", "max_width": "100%", "padding": "4px"},
@@ -217,51 +215,51 @@ class HintPainter(ImageBox):
     def _watch_controls(self) -> None:
         self.load.observe(self._on_load, "value")
         self.save.on_click(self._on_save)
-        self.undo.on_click(lambda _: self._do(self._sketch.undo))
-        self.remove.on_click(lambda _: self._do(self._sketch.delete))
-        self.clear.on_click(lambda _: self._do(lambda: self._sketch.replace(())))
+        self.undo.on_click(lambda _: self._edit(self._sketch.undo))
+        self.remove.on_click(lambda _: self._edit(self._sketch.delete))
+        self.clear.on_click(lambda _: self._edit(lambda: self._sketch.replace(())))
         self.more.observe(self._on_more, "value")
         self.view.observe(self._on_view, "value")
         self.method.observe(self._on_view, "value")
 
     def _on_canvas(self, gesture: Mapping[str, Any]) -> None:
         kind, sketch = gesture["kind"], self._sketch
-        self._hold(kind)
+        self._track_drag(kind)
         if kind == "press":
-            self._do(lambda: sketch.press(gesture["y"], gesture["x"], gesture["index"]))
+            self._edit(lambda: sketch.press(gesture["y"], gesture["x"], gesture["index"]))
         elif kind == "move":
-            self._do(lambda: sketch.move(gesture["y"], gesture["x"]))
+            self._edit(lambda: sketch.move(gesture["y"], gesture["x"]))
         else:
-            self._do(getattr(sketch, kind))
+            self._edit(getattr(sketch, kind))
 
     def _on_palette(self, gesture: Mapping[str, Any]) -> None:
         kind, sketch = gesture["kind"], self._sketch
-        self._hold(kind)
+        self._track_drag(kind)
         if kind in ("press", "move"):
-            self._do(lambda: sketch.choose(gesture["x"] - PALETTE_REACH, PALETTE_REACH - gesture["y"]))
+            self._edit(lambda: sketch.choose(gesture["x"] - PALETTE_REACH, PALETTE_REACH - gesture["y"]))
         elif kind in ("release", "undo", "delete"):
-            self._do(getattr(sketch, kind))
+            self._edit(getattr(sketch, kind))
 
-    def _hold(self, kind: str) -> None:
-        """Note whether a hand is on the mouse: moves without it are of the arrow keys."""
-        self._held = kind == "press" or (kind == "move" and self._held)
+    def _track_drag(self, kind: str) -> None:
+        """Track whether the mouse button is down; moves without it come from the arrow keys."""
+        self._dragging = kind == "press" or (kind == "move" and self._dragging)
 
     def _on_likely(self, index: int) -> None:
         a, b, *_ = self._suggestions[index]
-        self._do(lambda: self._sketch.choose(a, b))
-        self._sketch.release()  # the next choice is another step of undo
+        self._edit(lambda: self._sketch.choose(a, b))
+        self._sketch.release()  # the next choice is a separate undo step
 
     def _on_more(self, _: object) -> None:
         self.folded.layout.display = "" if self.more.value else "none"
         self.more.icon = "angle-down" if self.more.value else "angle-right"
 
     def _on_view(self, _: object) -> None:
-        if not self._settling:
-            with self._told():
+        if not self._updating:
+            with self._report_errors():
                 self._draw()
 
     def _on_load(self, change: Mapping[str, Any]) -> None:
-        if self._settling or not change["new"]:
+        if self._updating or not change["new"]:
             return
         file = change["new"][0]
 
@@ -270,40 +268,42 @@ class HintPainter(ImageBox):
                 hints = load_hints(path, self._sketch.shape)
             self._sketch.replace(hints)
 
-        self._do(replace)
+        self._edit(replace)
 
     def _on_save(self, _: object) -> None:
-        with self._told():
+        with self._report_errors():
             path = typed_path(self.target.value, what="the image", example="colorized/image.png", kinds=(".png",))
-            self._say(f"Saving {path} …")
+            self._set_status(f"Saving {path} …")
             beside = path.with_suffix(".json")
             image = render(self._subject.lightness, self._predict(self.hints), alpha=self._subject.alpha)
             hints = to_json(self.hints, self._sketch.shape)
             self._files.save({path: png(image), beside: hints.encode()})
-            self._say(f"Saved {path.resolve()} ({self._subject.dimensions} pixels), and the hints in {beside.name}.")
+            self._set_status(
+                f"Saved {path.resolve()} ({self._subject.dimensions} pixels), and the hints in {beside.name}."
+            )
 
-    def _do(self, change: Callable[[], None]) -> None:
-        """Change the sketch, and show it."""
-        with self._told():
+    def _edit(self, change: Callable[[], None]) -> None:
+        """Change the sketch and redraw."""
+        with self._report_errors():
             before = self.hints
             change()
             if self.hints != before and self.view.value == "before":
-                with self._unheard():
+                with self._ignore_events():
                     self.view.value = "with hints"
             self._draw()
 
-    def _put(self, source: Source, image: LoadedImage) -> None:
-        """Another image, with the hints that it had; those of another file of the same name mean nothing on it."""
-        self._say(f"Coloring {source.name} …")
+    def _show_image(self, source: Source, image: LoadedImage) -> None:
+        """Show another image with its earlier hints, but not with those of another file of the same name."""
+        self._set_status(f"Coloring {source.name} …")
         subject = prepare(source.name, image, SHOWN_SIZE)
         hinted = HintedImage(subject.lightness, self._network)
         lightness = reduce(subject.lightness, HINT_SIZE)
-        new = source.kind == "own" and (self._own is None or image is not self._own[1])
+        new = source.kind == "own" and (self._own_image is None or image is not self._own_image[1])
         known = None if new else self._sketches.get(source)
         self._sketches[source] = self._sketch = Sketch(lightness) if known is None else known
         self._subject, self._hinted = subject, hinted
-        self._drawn: object = None
-        self._held = False
+        self._drawn_state: object = None
+        self._dragging = False
         self.target.value = f"colorized/{Path(subject.name).stem}.png"
         self._draw()
 
@@ -311,19 +311,19 @@ class HintPainter(ImageBox):
         return self._hinted.predict(hints, self._sketch.shape, network=METHODS[self.method.value])
 
     def _draw(self) -> None:
-        """Show everything as it is now; while a hand is moving, the image small and the likely colors of before."""
+        """Show the current state; during a drag, draw a smaller image and keep the list of likely colors."""
         subject, sketch, view = self._subject, self._sketch, str(self.view.value)
         hints = sketch.hints if view == "with hints" else ()
-        drawn = hints, view, self.method.value, self._held
-        if drawn != self._drawn:
-            small, alpha = subject.preview(HINT_SIZE if self._held else SHOWN_SIZE)
+        drawn = hints, view, self.method.value, self._dragging
+        if drawn != self._drawn_state:
+            small, alpha = subject.preview(HINT_SIZE if self._dragging else SHOWN_SIZE)
             chroma = 0.0 if view == "hints only" else 1.0
             self._preview = render(small, self._predict(hints), alpha=alpha, chroma=chroma)
-            self._drawn = drawn
+            self._drawn_state = drawn
         lightness = sketch.lightness_at(*sketch.place)
         a, b = showable(lightness, *sketch.chosen)
         height, width = subject.small_lightness.shape
-        count = f"with {_counted(len(sketch.hints))}" if sketch.hints and view != "before" else "without hints"
+        count = f"with {_hint_count(len(sketch.hints))}" if sketch.hints and view != "before" else "without hints"
         what = "gray" if view == "hints only" else "the network's colors"
         self.canvas.show(
             self._preview,
@@ -346,14 +346,14 @@ class HintPainter(ImageBox):
             width=PALETTE_WIDTH,
         )
         self.legend.value = f"Colors at L = {lightness:.0f}: a right, b up"
-        if not self._held:
+        if not self._dragging:
             self._suggest(lightness, a, b)
         self.undo.disabled, self.remove.disabled = not sketch.can_undo, sketch.selected < 0
         self.clear.disabled = not sketch.hints
-        self._say(f"{subject.name}, {subject.dimensions} pixels, {self._hints_in_words()}")
+        self._set_status(f"{subject.name}, {subject.dimensions} pixels, {self._hints_in_words()}")
 
     def _suggest(self, lightness: float, a: float, b: float) -> None:
-        """List the likely colors of the selected hint's place, and mark the one that it has."""
+        """List the likely colors at the selected hint, and mark its current color."""
         sketch = self._sketch
         self._suggestions = (
             [] if sketch.selected < 0 else self._hinted.suggestions(*sketch.place, lightness, sketch.shape)
@@ -368,7 +368,7 @@ class HintPainter(ImageBox):
 
     def _hints_in_words(self) -> str:
         sketch = self._sketch
-        count = _counted(len(sketch.hints)) if sketch.hints else "no hints yet"
+        count = _hint_count(len(sketch.hints)) if sketch.hints else "no hints yet"
         if sketch.selected < 0:
             return f"{count}."
         hint = sketch.hints[sketch.selected]
@@ -377,11 +377,11 @@ class HintPainter(ImageBox):
             f"L = {sketch.lightness_at(hint.y, hint.x):.0f}, a = {hint.a:z.0f}, b = {hint.b:z.0f}."
         )
 
-    def _settle(self) -> None:
-        super()._settle()
-        with self._unheard():
+    def _update_controls(self) -> None:
+        super()._update_controls()
+        with self._ignore_events():
             self.load.value = ()
 
 
-def _counted(hints: int) -> str:
+def _hint_count(hints: int) -> str:
     return f"{hints} hint{'s' * (hints > 1)}"

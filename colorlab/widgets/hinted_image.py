@@ -1,7 +1,7 @@
-"""A network's answers to changing hints on one image, fast enough to follow a hand; without any widget.
+"""Predict the colors of one image under changing hints, fast enough for a drag; without widgets.
 
-What does not depend on hints is computed once: the network's answer and the factors of Levin's matrix. A change of
-hints then costs the attention to them and one pair of triangular solutions for each hint that moved.
+Everything that does not depend on hints is computed once: the network's output and the factorization of Levin's
+matrix. A change of hints then costs the attention to them and two triangular solves for each hint that moved.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from colorlab.widgets.likely_colors import Suggestion, suggest
 
 
 class HintedImage:
-    """An image whose colors follow hints, as those of :func:`colorlab.inference.predict_ab` do.
+    """Predict an image's colors with hints, like :func:`colorlab.inference.predict_ab`.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
         model: a colorizer.
 
     Attributes:
-        takes_hints: whether the model itself takes hints, so that it also predicts probabilities.
+        takes_hints: whether the model itself takes hints and predicts probabilities.
     """
 
     def __init__(self, lightness: Tensor, model: Colorizer) -> None:
@@ -43,10 +43,10 @@ class HintedImage:
         """Return the colors with hints.
 
         Args:
-            hints: on the image at ``shape``.
+            hints: hints in pixels of an image of ``shape``.
             shape: H and W of the image that the hints are on.
-            network: whether the model is told of the hints. Otherwise its answer without hints is corrected along
-                the lightness alone.
+            network: whether the model receives the hints. If not, its output without hints is corrected by
+                propagation along the lightness only.
 
         Returns:
             ``(2, h, w)`` a and b in Lab units, at working size.
@@ -63,11 +63,11 @@ class HintedImage:
     def suggestions(self, row: int, column: int, lightness: float, shape: tuple[int, int]) -> list[Suggestion]:
         """Return the likely colors of a pixel, most likely first.
 
-        A model that predicts a single color has none.
+        The list is empty for a model that predicts a single color.
 
         Args:
-            row: of the pixel, in the image at ``shape``.
-            column: likewise.
+            row: row of the pixel, in an image of ``shape``.
+            column: column of the pixel.
             lightness: L of the pixel.
             shape: as in :meth:`predict`.
         """
@@ -76,7 +76,7 @@ class HintedImage:
             return []
         (place,) = reduce_hints([Hint.of(column, row, 0, 0)], shape, self._lightness.shape)
         row, column = place.y, place.x
-        # The pixel mixes the cells around its own; no others are needed.
+        # The pixel mixes only its own cell and the cells around it.
         i, j = row // CELL, column // CELL
         top, left = max(0, i - 1), max(0, j - 1)
         around = (..., slice(top, i + 2), slice(left, j + 2))

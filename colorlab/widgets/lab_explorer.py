@@ -1,6 +1,6 @@
-r"""The Lab explorer: one color under three sliders, and what a screen makes of it.
+r"""The Lab explorer: choose a color with three sliders and see how a screen shows it.
 
-:func:`looks` computes all that is shown; :class:`LabExplorer` ties it to the sliders. Used in notebook
+:func:`looks` computes the colors; :class:`LabExplorer` connects them to the sliders. Used in notebook
 ``01_lab_color_space``.
 """
 
@@ -21,20 +21,20 @@ from colorlab.widgets.base import StatusBox
 from colorlab.widgets.markup import data_url, image_html
 
 REACH = 110
-"""How far a and b can be set, to both sides."""
+"""Largest absolute value of a and b."""
 
 STEP = 10
-"""Lab units from a color to its neighbor."""
+"""Distance between neighboring colors in Lab units."""
 
 _SLIDERS = {"L": (0, 100), "a": (-REACH, REACH), "b": (-REACH, REACH)}
 
 
 class Look(NamedTuple):
-    """A color, and how a screen shows it.
+    """Hold a color and how a screen shows it.
 
     Attributes:
         lab: L, a, b.
-        rgb: sRGB in 0…255; ``None`` where no screen shows the color.
+        rgb: sRGB in 0…255; ``None`` if no screen can show the color.
     """
 
     lab: tuple[float, float, float]
@@ -42,21 +42,21 @@ class Look(NamedTuple):
 
     @property
     def hue(self) -> float:
-        """Angle in the a, b plane, in degrees; 0 is toward a."""
+        """Return the angle in the a, b plane, in degrees; 0 is toward a."""
         return math.degrees(math.atan2(self.lab[2], self.lab[1])) % 360
 
     @property
     def chroma(self) -> float:
-        """Distance from gray."""
+        """Return the distance from gray."""
         return math.hypot(*self.lab[1:])
 
 
 def looks(lightness: float, a: float, b: float) -> dict[str, Look]:
-    r"""A color and what may become of it.
+    r"""Return a color, its two fits to the gamut, and two grays.
 
     Returns:
-        The color ``chosen``; what clipping RGB (``clipped``) and :func:`colorlab.color.fit_to_gamut` (``fitted``)
-        make of it; and the grays that have the L\* and the luma of the fitted one.
+        The color ``chosen``; the results of clipping RGB (``clipped``) and of :func:`colorlab.color.fit_to_gamut`
+        (``fitted``); and the grays with the L\* and with the luma of the fitted color.
     """
     chosen = torch.tensor([lightness, a, b], dtype=torch.float64).view(3, 1, 1)
     clipped = color.lab_to_rgb(chosen)
@@ -78,7 +78,7 @@ def _look(lab: Tensor) -> Look:
 
 
 def verdict(seen: Mapping[str, Look]) -> str:
-    """What there is to see, in two sentences."""
+    """Describe the colors in two sentences."""
     chosen, clipped, fitted, _, luma = seen.values()
     place = "L {:.0f}, a {:.0f}, b {:.0f}".format(*chosen.lab)
     if chosen.rgb is None:
@@ -93,10 +93,10 @@ def verdict(seen: Mapping[str, Look]) -> str:
 
 
 def slice_html(seen: Mapping[str, Look]) -> str:
-    """The gamut's slice at the color's L, and on it the way from the color to what became of it."""
+    """Return the gamut's slice at the color's L, with lines to the clipped and to the fitted color."""
     chosen, clipped, fitted = (seen[name] for name in ("chosen", "clipped", "fitted"))
     ((lightness, a, b), _) = chosen
-    # As RGBA, which is kept without loss: JPEG would blur the gamut's border.
+    # RGBA is stored as PNG; JPEG would blur the gamut's border.
     image = data_url(Image.fromarray(plots.gamut(lightness, extent=REACH, pixels=221)).convert("RGBA"))
     ways = "".join(
         f'<line x1="{a:.1f}" y1="{-b:.1f}" x2="{end.lab[1]:.1f}" y2="{-end.lab[2]:.1f}" stroke-dasharray="{dash}"/>'
@@ -123,7 +123,7 @@ def slice_html(seen: Mapping[str, Look]) -> str:
 
 
 def table_html(seen: Mapping[str, Look]) -> str:
-    """A row for each look: the color itself, and its numbers."""
+    """Return a table with a row for each look: the color and its numbers."""
     rows = []
     for name, look in seen.items():
         paint = "none" if look.rgb is None else "rgb({},{},{})".format(*look.rgb)
@@ -141,18 +141,18 @@ def table_html(seen: Mapping[str, Look]) -> str:
 
 
 class LabExplorer(StatusBox):
-    r"""Look at a color of Lab in a notebook: ``LabExplorer()`` as the last line of a cell.
+    r"""Explore Lab colors in a notebook: ``LabExplorer()`` as the last line of a cell.
 
-    Three sliders set L\*, a and b. Shown are the gamut's slice at that L with the color on it, what clipping and
-    :func:`colorlab.color.fit_to_gamut` make of the color, the grays of its L\* and of its luma, and its neighbors.
+    Three sliders set L\*, a and b. The explorer shows the gamut's slice at that L with the color on it, the results
+    of clipping and of :func:`colorlab.color.fit_to_gamut`, the grays of its L\* and of its luma, and its neighbors.
 
     Args:
-        lightness: L to begin with, 0…100.
-        a: to begin with, -110…110.
-        b: likewise.
+        lightness: initial L, 0…100.
+        a: initial a, -110…110.
+        b: initial b, -110…110.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: a value is outside its range.
     """
 
     def __init__(self, lightness: float = 60, a: float = 100, b: float = 0) -> None:
@@ -171,7 +171,7 @@ class LabExplorer(StatusBox):
                 style={"description_width": "1em"},
                 layout={"flex": "1 1 240px", "max_width": "420px"},
             )
-            # The slider of ipywidgets has no name that a screen reader could say; the number beside it has.
+            # Screen readers find no name on an ipywidgets slider; the number beside it has one.
             number = ipywidgets.BoundedFloatText(**bounds, tooltip=name, layout={"width": "80px"})
             link((slider, "value"), (number, "value"))
             slider.observe(self._draw, "value")
@@ -184,7 +184,7 @@ class LabExplorer(StatusBox):
         self._draw()
 
     def __repr__(self) -> str:
-        # text/plain of the cell, which tests of notebooks compare.
+        # The text/plain output of the cell, which notebook tests compare.
         return "LabExplorer(L={:g}, a={:g}, b={:g})".format(*self.value)
 
     def _ipython_display_(self) -> None:
@@ -199,7 +199,7 @@ class LabExplorer(StatusBox):
 
     @property
     def value(self) -> tuple[float, float, float]:
-        """L, a and b, as the sliders stand."""
+        """Return L, a and b of the sliders."""
         lightness, a, b = (float(slider.value) for slider in self.sliders.values())
         return lightness, a, b
 
@@ -208,11 +208,11 @@ class LabExplorer(StatusBox):
         seen = looks(lightness, a, b)
         self.slice.value = slice_html(seen)
         self.table.value = table_html(seen)
-        # Of the fitted color: those of one far outside would all be outside as well.
+        # Neighbors of the fitted color; those of a color far outside the gamut would all be outside as well.
         near = Image.fromarray(plots.gamut(lightness, extent=2 * STEP, pixels=5, center=seen["fitted"].lab[1:]))
         self.neighbors.value = image_html(
             near.resize((160, 160), Image.Resampling.NEAREST).convert("RGBA"),
             alt=f"Colors of the same L up to {2 * STEP} units away in a and b; light gray where no screen has one",
             caption=f"Neighbors of the fitted color, {STEP} units apart",
         )
-        self._say(verdict(seen))
+        self._set_status(verdict(seen))

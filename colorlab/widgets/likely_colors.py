@@ -1,4 +1,4 @@
-"""Colors for people: what a network considers likely at a spot, as colors that a screen can show and with names."""
+"""Turn a predicted distribution into a list of likely colors that a screen can show, with names."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from colorlab import color
 from colorlab.models.distribution import BIN_SIZE
 
 SHOWN_MODES = 5
-"""Modes or suggestions that are listed, at most."""
+"""Largest number of modes or suggestions in a list."""
 
 LEAST = 0.01
 """Modes less likely than this are not listed."""
 
-# Where the hue angle in the a, b plane passes from one color to the next, in degrees.
+# Upper end of each color's range of hue angles in the a, b plane, in degrees.
 _HUES = {20: "pink", 48: "red", 80: "orange", 112: "yellow", 185: "green", 220: "cyan", 310: "blue", 345: "purple"}
 
 
 class Mode(NamedTuple):
-    """A likely color: a, b in Lab units, and the probability of its bin and the bins around it."""
+    """Hold a likely color: a, b in Lab units, and the probability of its bin and the bins around it."""
 
     a: float
     b: float
@@ -30,7 +30,7 @@ class Mode(NamedTuple):
 
 
 class Suggestion(NamedTuple):
-    """A likely color as a screen can show it: a, b in Lab units, its probability, and its name."""
+    """Hold a likely color that a screen can show: a, b in Lab units, its probability, and its name."""
 
     a: float
     b: float
@@ -54,8 +54,8 @@ def modes(probabilities: Tensor, bins: Tensor) -> list[Mode]:
 def suggest(probabilities: Tensor, bins: Tensor, lightness: float) -> list[Suggestion]:
     """Return the most likely of the :func:`modes` as colors that a screen can show, at most :data:`SHOWN_MODES`.
 
-    Unlike :func:`modes` it also lists unlikely ones, since it is a person who chooses; but none that looks like one
-    before it, as many do where it is nearly black or white.
+    Unlike :func:`modes` it also lists unlikely colors, since the user chooses. It skips colors that look like an
+    earlier one, as many do near black or white.
 
     Args:
         probabilities: as in :func:`modes`.
@@ -96,7 +96,7 @@ def color_name(lightness: float, a: float, b: float) -> str:
 
 
 def showable(lightness: float, a: float, b: float) -> tuple[float, float]:
-    """Return a and b, with less chroma where no screen shows so much of it at that L."""
+    """Return a and b, with reduced chroma if no screen can show the color at that L."""
     lab = torch.tensor([lightness, a, b], dtype=torch.float64).view(3, 1, 1)
     _, a, b = color.fit_to_gamut(lab).flatten().tolist()
     return a, b

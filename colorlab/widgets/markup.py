@@ -1,4 +1,4 @@
-"""What widgets show, as HTML that needs no file, no server and no network; every text in it is escaped."""
+"""Build HTML for widgets that needs no file, server or network; all text is escaped."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ import io
 
 from PIL import Image
 
-_ENLARGE_BELOW = 256  # images as small as CIFAR's are shown with visible pixels, not as stamps
+_ENLARGE_BELOW = 256  # smaller images, such as CIFAR's, are enlarged with visible pixels
 
 
 def png(image: Image.Image) -> bytes:
-    """An image as a PNG file."""
+    """Return an image as the bytes of a PNG file."""
     encoded = io.BytesIO()
     image.save(encoded, format="png")
     return encoded.getvalue()
 
 
 def data_url(image: Image.Image) -> str:
-    """An image as an address that holds it: RGB as JPEG, RGBA as PNG."""
+    """Return an image as a data URL: RGB as JPEG, RGBA as PNG."""
     if image.mode == "RGBA":
         kind, content = "png", png(image)
     else:
         encoded = io.BytesIO()
-        # Full chroma resolution: color is what is looked at here.
+        # Full chroma resolution, since colors matter here.
         image.save(encoded, format="jpeg", quality=92, subsampling=0)
         kind, content = "jpeg", encoded.getvalue()
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def shown_width(image: Image.Image) -> int:
-    """Width of an image on the page, in CSS pixels where there is room for them."""
+    """Return the largest width of an image on the page, in CSS pixels."""
     return image.width * max(1, _ENLARGE_BELOW // max(image.size))
 
 
 def image_html(image: Image.Image, *, alt: str, caption: str, width: int | None = None) -> str:
-    """An image as a ``<figure>`` that needs no file, no server and no network.
+    """Return an image as a ``<figure>``.
 
     Args:
-        image: RGB, or RGBA, which is then shown as transparent.
-        alt: what one would tell somebody on the telephone.
-        caption: the line above it.
-        width: in CSS pixels, where there is room for them; None is :func:`shown_width`.
+        image: RGB or RGBA; transparency is kept.
+        alt: text alternative of the image.
+        caption: text above the image.
+        width: largest width in CSS pixels; None is :func:`shown_width`.
     """
     width = width or shown_width(image)
     crisp = "image-rendering:pixelated;" if width > image.width else ""
@@ -55,7 +55,7 @@ def image_html(image: Image.Image, *, alt: str, caption: str, width: int | None 
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, on one line and with a full stop; of the system's errors without their number."""
+    """Return an error's message on one line with a period; errors of the system without their number."""
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename or 'the file'} cannot be used: {error.strerror}"
@@ -63,5 +63,5 @@ def sentence(error: Exception) -> str:
 
 
 def status_html(text: str) -> str:
-    """A line that screen readers announce when it changes."""
+    """Return a line of text that screen readers announce when it changes."""
     return f'<p role="status" aria-live="polite" style="margin:0;line-height:1.5">{html.escape(text)}</p>'

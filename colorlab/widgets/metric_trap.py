@@ -1,7 +1,7 @@
-"""The metric trap: rank six colorizations of one photograph by eye, then see how the scores would have ranked them.
+"""The metric trap: rank six colorizations of one photograph by eye, then see how the scores rank them.
 
-The six are chosen to trap scores: some please the eye and not the formula, some the reverse. :func:`six` makes them,
-:func:`agreement` compares rankings, and :class:`MetricTrap` asks. Used in notebook ``10_comparing_models``.
+The six are chosen to mislead scores: some look good but score badly, some the reverse. :func:`six` makes them,
+:func:`agreement` compares rankings, and :class:`MetricTrap` is the widget. Used in notebook ``10_comparing_models``.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import as_image, as_tensor
 
 PALE = 0.4
-"""By how much true chroma is multiplied in the pale one."""
+"""Factor on the true chroma in the pale image."""
 
 TURN = 40
-"""By how many degrees true hues are turned."""
+"""Rotation of the true hues in degrees."""
 
 SHIFT = 0.06
-"""By which share of the longer side true colors are displaced."""
+"""Displacement of the true colors, as a fraction of the longer side."""
 
 LETTERS = "ABCDEF"
 
 
 def six(rgb: Tensor, model: Colorizer) -> dict[str, Tensor]:
-    """Six colorizations of an image, all with its lightness.
+    """Return six colorizations of an image, all with its lightness.
 
     Args:
         rgb: the original, ``(3, H, W)`` uint8.
-        model: makes one of them.
+        model: the colorizer of one of them.
 
     Returns:
-        What it is → ``(3, H, W)`` uint8.
+        Description → ``(3, H, W)`` uint8.
     """
     lab = color.rgb_to_lab(rgb)
     lightness, true = lab[0], lab[1:]
@@ -73,19 +73,19 @@ def six(rgb: Tensor, model: Colorizer) -> dict[str, Tensor]:
 
 
 def agreement(ranking: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
-    """How scores rank what somebody has ranked, and how far both agree.
+    """Return the ranks by each score, and their agreement with a person's ranking.
 
     Args:
-        ranking: all rows of ``table``, best first.
+        ranking: the row names of ``table``, best first.
         table: a row for each image and a column for each score.
 
     Returns:
-        A row for each score, the one that agrees most first; for each image its rank by that score (1 is best,
-        equals share the better rank), and ``tau``, Kendall's τ-b between the two rankings, in -1…1; not a number
-        where a score finds all equal.
+        A row for each score, the highest agreement first: the rank of each image by that score (1 is best, ties
+        share the better rank), and ``tau``, Kendall's τ-b between the two rankings, in -1…1, or NaN if all scores
+        are equal.
 
     Raises:
-        ValueError: the ranking does not hold each row once.
+        ValueError: the ranking does not contain each row once.
 
     Source: Kendall 1938, doi:10.1093/biomet/30.1-2.81; computed by SciPy.
     """
@@ -102,20 +102,20 @@ def agreement(ranking: Sequence[str], table: pd.DataFrame) -> pd.DataFrame:
 
 
 class MetricTrap(StatusBox):
-    """Rank by eye, then ask the scores: ``MetricTrap()`` as the last line of a cell.
+    """Rank by eye, then compare with the scores: ``MetricTrap()`` as the last line of a cell.
 
-    Six colorizations without names and without the original. The buttons are pressed in the order of liking, best
-    first; pressed again, they take a choice back. *Compare with the scores* ends the ranking and shows what each
-    image is, the original, how each score ranks the six, and Kendall's τ between that and the person's ranking.
+    The widget shows six colorizations without names and without the original. The user presses the buttons from best
+    to worst; a second press cancels a choice. *Compare with the scores* ends the ranking and shows what each image
+    is, the original, the ranks by each score, and Kendall's τ between these and the user's ranking.
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
-        model: whose colors one of the six has; by default the best that ships.
-        perceptual: adds the distance that it measures to the scores.
-        seed: of the order in which the six stand.
+        model: the colorizer of one of the six; by default the best pretrained one.
+        perceptual: adds its perceptual distance to the scores.
+        seed: random seed for the order of the six.
 
     Raises:
-        ValueError: an image that cannot be read or is too small to be scored.
+        ValueError: the image cannot be read or is too small for the scores.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class MetricTrap(StatusBox):
         source = sample(self._name) if image in PHOTOGRAPHS else read_image(Path(image))
         self._original = reduced(source, str(image))
         made = six(self._original, network_of(model))
-        shuffled = random.Random(seed).sample(list(made), len(made))  # nothing secret hangs on this chance
+        shuffled = random.Random(seed).sample(list(made), len(made))
         self._what = dict(zip(LETTERS, shuffled, strict=True))
         self._results = {letter: made[what] for letter, what in self._what.items()}
         self._table = scored(self._original, self._results, perceptual)
@@ -142,7 +142,7 @@ class MetricTrap(StatusBox):
         self._draw()
 
     def __repr__(self) -> str:
-        # text/plain of the cell, which tests of notebooks compare.
+        # The text/plain output of the cell, which notebook tests compare.
         return f"MetricTrap(image={self._name!r}, ranked={len(self._ranking)} of {len(LETTERS)})"
 
     def _ipython_display_(self) -> None:
@@ -156,12 +156,12 @@ class MetricTrap(StatusBox):
 
     @property
     def ranking(self) -> tuple[str, ...]:
-        """The letters ranked so far, best first."""
+        """Return the letters ranked so far, best first."""
         return tuple(self._ranking)
 
     @property
     def agreement(self) -> pd.DataFrame | None:
-        """:func:`agreement` of the ranking with each score; ``None`` until they have been compared."""
+        """Return :func:`agreement` of the ranking with each score, or ``None`` before the comparison."""
         return agreement(self._ranking, self._table) if self._revealed else None
 
     def _make_controls(self) -> None:
@@ -180,7 +180,7 @@ class MetricTrap(StatusBox):
             self.status,
             ipywidgets.GridBox(
                 cards,
-                # All six in sight at once, on narrow pages smaller.
+                # All six are visible at once, smaller on narrow pages.
                 layout={
                     "grid_template_columns": f"repeat(3, minmax(0, {SIDE}px))",
                     "grid_gap": "12px",
@@ -194,7 +194,7 @@ class MetricTrap(StatusBox):
 
     def _choose(self, letter: str) -> None:
         if self._revealed:
-            self._say("The names are known now; another seed or image makes a new trap.")
+            self._set_status("The names are known now; use another seed or image for a new trap.")
             return
         if letter in self._ranking:
             self._ranking.remove(letter)
@@ -205,7 +205,9 @@ class MetricTrap(StatusBox):
     def _reveal(self) -> None:
         missing = [letter for letter in LETTERS if letter not in self._ranking]
         if missing:
-            self._say(f"First rank all six: {', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing.")
+            self._set_status(
+                f"First rank all six: {', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing."
+            )
             return
         self._revealed = True
         self._caption({letter: f"{letter}: {what}" for letter, what in self._what.items()})
@@ -227,18 +229,18 @@ class MetricTrap(StatusBox):
             original = as_image(self._original)
             self.original.value = image_html(original, alt="the original photograph", caption="The original")
             self.answer.value = _table_html(self._ranking, found)
-            self._say(_in_words(found))
+            self._set_status(_in_words(found))
         elif len(self._ranking) < len(LETTERS):
             place = ("best", "second", "third", "fourth", "fifth", "last")[len(self._ranking)]
-            self._say(f"Which colors look {place}? Press the button under the image; once more takes it back.")
+            self._set_status(f"Which colors look {place}? Press the button under the image; press again to undo.")
         else:
-            self._say("All six are ranked. Compare with the scores.")
+            self._set_status("All six are ranked. Compare with the scores.")
 
 
 def _in_words(found: pd.DataFrame) -> str:
     known = found.dropna()
     if known.empty:
-        return "No score tells these six apart."
+        return "Every score is the same for all six."
     first, last = known.index[0], known.index[-1]
     return (
         f"Nearest to you is {reading(first)[0]} (τ = {known['tau'].iloc[0]:.2f}), farthest {reading(last)[0]} "
@@ -247,7 +249,7 @@ def _in_words(found: pd.DataFrame) -> str:
 
 
 def _table_html(ranking: Sequence[str], found: pd.DataFrame) -> str:
-    """Ranks by the person and by each score, a row each."""
+    """Return a table of the ranks by the user and by each score, one row each."""
 
     def row(name: str, ranks: Sequence[int], tau: str, weight: str) -> str:
         cells = "".join(f'<td style="text-align:center;min-width:1.6em">{rank}</td>' for rank in ranks)

@@ -1,7 +1,7 @@
-"""Model comparison: one image, what every model makes of it, and what every score says to that.
+"""Model comparison: one image, the result of every model, and its scores.
 
-:mod:`colorlab.widgets.scoring` does the work; :class:`ModelComparison` shows it, in the order of a score that can be
-changed. Used in notebook ``10_comparing_models``.
+:mod:`colorlab.widgets.scoring` computes the scores; :class:`ModelComparison` shows the results, sorted by a score
+that the user chooses. Used in notebook ``10_comparing_models``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from colorlab.widgets.subject import as_image, has_color
 
 
 class _Shown(NamedTuple):
-    """An image and everything about it."""
+    """Hold an image, its results and their scores."""
 
     name: str
     original: Tensor
@@ -39,19 +39,19 @@ class _Shown(NamedTuple):
 
 
 class ModelComparison(ImageBox):
-    """All models on one image: ``ModelComparison()`` as the last line of a cell.
+    """Compare all models on one image: ``ModelComparison()`` as the last line of a cell.
 
-    A sample or an upload, reduced to :data:`SIDE` pixels, is colored by every model at its own working size. Under
-    each result stand its scores against the original; *Sort by* puts the models in the order of one of them.
+    Every model colors a sample or an upload, reduced to :data:`SIDE` pixels, at its own working size. Under each
+    result are its scores against the original; *Sort by* sorts the models by one of them.
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
         models: name → a network, or the name or path of weights; by default gray, the mean color of `placeholder`'s
-            training images, and all that ship (:data:`colorlab.pretrained.NAMES`).
-        perceptual: adds the distance that it measures to the scores.
+            training images, and all pretrained models (:data:`colorlab.pretrained.NAMES`).
+        perceptual: adds its perceptual distance to the scores.
 
     Raises:
-        ValueError: no models, or an image that cannot be read or is too small to be scored.
+        ValueError: there are no models, or the image cannot be read or is too small for the scores.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ModelComparison(ImageBox):
         self.score.observe(lambda _: self._draw(), "value")
 
     def __repr__(self) -> str:
-        # text/plain of the cell: the same on every machine, so that tests of notebooks can compare it.
+        # The text/plain output of the cell; notebook tests compare it, so it must be the same on every machine.
         return f"ModelComparison(image={self._shown.name!r}, {self._dimensions})"
 
     def _ipython_display_(self) -> None:
@@ -91,17 +91,17 @@ class ModelComparison(ImageBox):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The scores: a row for each model, in the order given; a column for each score."""
+        """Return the scores: a row for each model, in the order given; a column for each score."""
         return self._shown.table.copy()
 
     @property
     def order(self) -> list[str]:
-        """The models as they are shown, best first by the chosen score."""
+        """Return the names of the models, best first by the chosen score."""
         return [str(name) for name in best_first(self._shown.table, self.score.value).index]
 
     @property
     def _dimensions(self) -> str:
-        """Width × height in pixels at which all is compared."""
+        """Return width × height of the compared images in pixels."""
         return "{1}×{0}".format(*self._shown.original.shape[1:])
 
     def _make_controls(self) -> None:
@@ -120,8 +120,8 @@ class ModelComparison(ImageBox):
         )
         self.add_class("colorlab-model-comparison")
 
-    def _put(self, source: Source, image: LoadedImage) -> None:
-        self._say(f"Coloring {source.name} …")
+    def _show_image(self, source: Source, image: LoadedImage) -> None:
+        self._set_status(f"Coloring {source.name} …")
         original = reduced(image, source.name)
         results = {name: colored_by(model, original) for name, model in self._models.items()}
         figures = {
@@ -145,11 +145,11 @@ class ModelComparison(ImageBox):
         text = f"{name} at {self._dimensions} pixels, sorted by {heading(score)}: {ordered.index[0]} is first."
         if not has_color(original):
             text += " The image has no color of its own, so the scores only say who adds least."
-        self._say(text)
+        self._set_status(text)
 
 
 def _scores_html(row: pd.Series[float], chosen: str) -> str:
-    """The scores under an image; the one that decides the order stands out."""
+    """Return the table of scores under an image; the score that decides the order is bold."""
     lines = []
     for name, value in row.items():
         number = "∞" if math.isinf(value) else f"{value:.3g}"

@@ -1,17 +1,17 @@
-// An image with points on it, for mouse, finger and keyboard. It decides nothing: it tells Python what
-// somebody did, and shows what Python answers. Moves that Python is too slow for are left out, never queued.
+// An image with points, for mouse, touch and keyboard. It sends gestures to Python and shows the state that Python
+// returns. Moves are dropped, not queued, while Python is busy.
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const LEAP = 10; // steps of an arrow with Shift
-const NEAR = 12; // how many CSS pixels beside a point still mean the point
-const STILL = 3; // how many CSS pixels a hand may shake in a click
+const SHIFT_STEP = 10; // steps of an arrow key with Shift
+const NEAR = 12; // largest distance from a point, in CSS pixels, at which a press selects it
+const CLICK_TOLERANCE = 3; // largest movement within a click, in CSS pixels
 
 function render({ model, el }) {
   const pad = document.createElement("div");
   pad.className = "colorlab-point-pad";
   pad.tabIndex = 0;
   pad.setAttribute("role", "application");
-  // Else JupyterLab takes arrows, Enter and Delete for commands to the cell.
+  // Otherwise JupyterLab handles arrows, Enter and Delete as cell commands.
   pad.setAttribute("data-lm-suppress-shortcuts", "true");
   const image = document.createElement("img");
   image.draggable = false;
@@ -25,11 +25,11 @@ function render({ model, el }) {
   const limit = (value, size) => Math.min(size - 1, Math.max(0, value));
   let cursor = null;
   let pressed = null; // where the pointer went down, until it goes up
-  const unanswered = []; // the kinds of gestures that Python was told of and has not answered
-  let latest = null; // the move to be told as soon as Python has answered
-  const keys = []; // pressed while it is not yet known what is selected
+  const unanswered = []; // the kinds of sent gestures that Python has not answered
+  let latest = null; // the move to send when Python has answered
+  const keys = []; // keys that wait until the selection is known
 
-  function tell(message) {
+  function send(message) {
     flush();
     unanswered.push(message.kind);
     model.send(message);
@@ -38,14 +38,14 @@ function render({ model, el }) {
     if (latest === null) return;
     const message = latest;
     latest = null;
-    tell(message);
+    send(message);
   }
   function move() {
     latest = { kind: "move", ...cursor };
     if (unanswered.length === 0) flush();
   }
 
-  function put(mark, { x, y }) {
+  function moveTo(mark, { x, y }) {
     mark.style.left = `${(100 * (x + 0.5)) / model.get("columns")}%`;
     mark.style.top = `${(100 * (y + 0.5)) / model.get("rows")}%`;
   }
@@ -55,7 +55,7 @@ function render({ model, el }) {
     if (image.getAttribute("src") !== model.get("image")) image.src = model.get("image");
     image.alt = model.get("alt");
     const points = model.get("points");
-    // What somebody is moving stays under the hand until Python has caught up.
+    // A point that is being moved stays under the pointer until Python has caught up.
     if (points[selected()] && unanswered.length === 0 && pressed === null) cursor = { ...points[selected()] };
     cursor ??= { x: model.get("columns") >> 1, y: model.get("rows") >> 1 };
     cursor = { x: limit(cursor.x, model.get("columns")), y: limit(cursor.y, model.get("rows")) };
@@ -65,12 +65,12 @@ function render({ model, el }) {
         mark.className = index === selected() ? "mark selected" : "mark";
         mark.style.background = point.color;
         mark.title = point.title;
-        put(mark, point);
+        moveTo(mark, point);
         return mark;
       }),
     );
     cross.hidden = selected() >= 0;
-    put(cross, cursor);
+    moveTo(cross, cursor);
   }
 
   function at(event) {
@@ -94,11 +94,11 @@ function render({ model, el }) {
     pad.setPointerCapture(event.pointerId);
     pressed = { x: event.clientX, y: event.clientY, moved: false };
     cursor = at(event);
-    tell({ kind: "press", ...cursor, index: nearest(cursor) });
+    send({ kind: "press", ...cursor, index: nearest(cursor) });
   });
   pad.addEventListener("pointermove", (event) => {
     if (pressed === null) return;
-    pressed.moved ||= Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) > STILL;
+    pressed.moved ||= Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) > CLICK_TOLERANCE;
     if (!pressed.moved) return;
     cursor = at(event);
     move();
@@ -107,12 +107,12 @@ function render({ model, el }) {
     pad.addEventListener(end, () => {
       if (pressed === null) return;
       pressed = null;
-      tell({ kind: "release" });
+      send({ kind: "release" });
     });
   }
 
-  function meaning({ key, shiftKey, ctrlKey, metaKey }) {
-    const step = shiftKey ? LEAP : 1;
+  function readKey({ key, shiftKey, ctrlKey, metaKey }) {
+    const step = shiftKey ? SHIFT_STEP : 1;
     if (key in ARROWS) return { kind: "arrow", right: step * ARROWS[key][0], down: step * ARROWS[key][1] };
     if (key === "Enter") return { kind: "enter" };
     if (key === "Escape") return { kind: "drop" };
@@ -120,35 +120,35 @@ function render({ model, el }) {
     if (key.toLowerCase() === "z" && (ctrlKey || metaKey)) return { kind: "undo" };
     return null;
   }
-  function obey(message) {
+  function handleKey(message) {
     if (message.kind === "arrow") {
       const { x, y } = cursor;
       cursor = { x: limit(x + message.right, model.get("columns")), y: limit(y + message.down, model.get("rows")) };
-      put(cross, cursor);
+      moveTo(cross, cursor);
       if (selected() >= 0) move();
     } else if (message.kind === "enter" && selected() < 0) {
-      tell({ kind: "press", ...cursor, index: nearest(cursor) });
-      tell({ kind: "release" });
+      send({ kind: "press", ...cursor, index: nearest(cursor) });
+      send({ kind: "release" });
     } else {
-      tell({ kind: message.kind === "enter" ? "drop" : message.kind });
+      send({ kind: message.kind === "enter" ? "drop" : message.kind });
     }
   }
-  function obeyWaiting() {
-    while (keys.length > 0 && unanswered.every((kind) => kind === "move")) obey(keys.shift());
+  function handleWaitingKeys() {
+    while (keys.length > 0 && unanswered.every((kind) => kind === "move")) handleKey(keys.shift());
   }
   pad.addEventListener("keydown", (event) => {
-    const message = meaning(event);
+    const message = readKey(event);
     if (message === null) return;
     event.preventDefault();
     event.stopPropagation();
     keys.push(message);
-    obeyWaiting();
+    handleWaitingKeys();
   });
 
   const answered = () => {
     unanswered.shift();
     draw();
-    obeyWaiting();
+    handleWaitingKeys();
     if (unanswered.length === 0) flush();
   };
   model.on("change", draw);

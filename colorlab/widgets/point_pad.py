@@ -1,4 +1,4 @@
-"""An image with points on it that a person sets and moves; ipywidgets' own images do not say where one clicks."""
+"""An image with points that the user sets and moves; ipywidgets' own images do not report clicks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from colorlab.widgets.markup import data_url
 
 
 class PointPad(anywidget.AnyWidget):
-    """An image that reports clicks, drags and keys; what they mean is decided by ``act``.
+    """Report clicks, drags and keys on an image to ``act``.
 
-    It is told of one gesture at a time, as a mapping with a ``kind``: ``press`` (at column ``x`` and row ``y``, on
-    the point ``index`` or, if that is -1, beside all points), ``move`` (of the selected point, to x and y),
-    ``release`` (the hand is off the mouse), and by keyboard ``drop`` (Enter or Escape on the selected point),
-    ``delete`` and ``undo``.
+    Each call gets one gesture, a mapping with a ``kind``: ``press`` (at column ``x`` and row ``y``, on the point
+    ``index`` or, if that is -1, on no point), ``move`` (of the selected point, to x and y), ``release`` (of the mouse
+    button), and from the keyboard ``drop`` (Enter or Escape on the selected point), ``delete`` and ``undo``.
 
     Args:
-        act: called with each gesture, after which what this widget shows must be up to date.
-        label: what the pad is for; said by screen readers.
+        act: called with each gesture; must update this widget before it returns.
+        label: purpose of the pad, for screen readers.
     """
 
     _esm = Path(__file__).with_suffix(".js")
@@ -61,14 +60,14 @@ class PointPad(anywidget.AnyWidget):
 
         Args:
             image: RGB or RGBA.
-            alt: what one would tell somebody on the telephone.
-            grid: rows and columns that points are counted in; not those of ``image``, which may be larger.
+            alt: text alternative of the image.
+            grid: number of rows and columns for the points; ``image`` may be larger.
             points: row, column, color (as in CSS) and description of each.
-            selected: the number of the point that is being worked on, or -1.
-            width: in CSS pixels, where the page has room for it.
+            selected: index of the selected point, or -1.
+            width: largest width in CSS pixels.
         """
         with self.hold_sync():
-            if image is not self._shown:  # encoding it takes longer than all the rest
+            if image is not self._shown:  # encoding is slow
                 self.image, self._shown = data_url(image), image
             self.alt, self.width = alt, width
             self.rows, self.columns = grid
@@ -79,5 +78,5 @@ class PointPad(anywidget.AnyWidget):
         try:
             self._act(gesture)
         finally:
-            # The browser waits for this before it tells of the next move.
+            # The browser waits for this message before it sends the next move.
             self.send({"kind": "answered"})

@@ -1,4 +1,4 @@
-"""Colorizations of one image against the original, by every score: what two widgets of notebook 10 look at."""
+"""Score several colorizations of one image against the original, for two widgets of notebook 10."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ from colorlab.models import Colorizer
 from colorlab.widgets.subject import as_tensor, eight_bit
 
 SIDE = 256
-"""Longer side, in pixels, of the images that are compared: scores depend on it, and it is the papers' usual one."""
+"""Longer side, in pixels, of the compared images. Scores depend on it; papers usually use 256."""
 
 SMALLEST = 32
 """Shorter side, in pixels, that an image needs for all scores."""
 
 FORMULAS = ("mae", "psnr", "ssim", "ciede2000", "epsilon_5", "auc_rebalanced", "colorfulness_difference")
-"""The scores shown: of those that only differ in their unit or in a weight, one each."""
+"""The scores shown; of scores that differ only in a unit or a weight, one is listed."""
 
 
 def reduced(image: LoadedImage, name: str) -> Tensor:
-    """An image made smaller until its longer side is :data:`SIDE`; never larger; opacity is ignored.
+    """Return an image reduced to at most :data:`SIDE` pixels on its longer side; opacity is ignored.
 
     Args:
         image: 8 or 16 bits.
-        name: what to call it in an error.
+        name: name of the image in error messages.
 
     Returns:
         ``(3, H, W)`` uint8.
 
     Raises:
-        ValueError: its shorter side is then below :data:`SMALLEST`.
+        ValueError: the reduced shorter side is below :data:`SMALLEST`.
     """
     small = eight_bit(image)
     small.thumbnail((SIDE, SIDE))
     if min(small.size) < SMALLEST:
         raise ValueError(
-            f"{name} is too small or too narrow: scores need {SMALLEST} pixels on the shorter side, and with at most "
-            f"{SIDE} on the longer one it has {small.width}×{small.height}"
+            f"{name} is too small or too narrow: scores need {SMALLEST} pixels on the shorter side, but reduced to "
+            f"at most {SIDE} on the longer side it has {small.width}×{small.height}"
         )
     return as_tensor(small)
 
 
 def colored_by(model: Colorizer, rgb: Tensor) -> Tensor:
-    """What :func:`colorlab.colorize` makes of an image at the model's own working size; both ``(3, H, W)`` uint8."""
+    """Return an image colorized at the model's own working size; both images are ``(3, H, W)`` uint8."""
     return as_tensor(colorize(rgb, model))
 
 
 def scored(
     original: Tensor, results: Mapping[str, Tensor], perceptual: PerceptualDistance | None = None
 ) -> pd.DataFrame:
-    """Scores of several results against one original.
+    """Return the scores of several results against one original.
 
     Args:
         original: ``(3, H, W)`` uint8.
-        results: name → the same shape.
-        perceptual: measures one more column, called by its label.
+        results: name → image of the same shape.
+        perceptual: adds a column with its distance, named after its label.
 
     Returns:
         A row for each result, a column for each of :data:`FORMULAS`.
@@ -75,5 +75,5 @@ def scored(
 
 
 def best_first(table: pd.DataFrame, score: str) -> pd.DataFrame:
-    """The rows of a table in the order of one of its columns, whichever direction is better for that."""
+    """Return a table sorted by one score, best first, whether lower or higher is better."""
     return table.sort_values(score, ascending=reading(score)[2] == "lower", kind="stable")

@@ -1,4 +1,4 @@
-"""What somebody does to the hints of an image, by mouse or keyboard, with a way back; without any widget."""
+"""Edit the hints of an image, with undo; without widgets."""
 
 from __future__ import annotations
 
@@ -10,60 +10,60 @@ from colorlab.hints import Hint, check_hints
 from colorlab.widgets.likely_colors import showable
 
 FIRST_COLOR = (35.0, 30.0)
-"""a and b of a first hint: an orange, which is seen at once on any image."""
+"""a and b of the first hint: an orange that stands out on any image."""
 
 COLORFUL = 60.0
 """A lightness at which a screen shows many colors."""
 
 
 class Sketch:
-    """Hints on an image while somebody works on them, every color kept inside the gamut.
+    """Edit hints on an image; all colors stay inside the gamut.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
-        hints: to begin with.
+        hints: initial hints.
 
     Raises:
-        ValueError: hints that do not fit the image.
+        ValueError: the hints do not fit the image.
 
     Attributes:
-        hints: as they are now.
-        selected: the number of the hint being worked on, or -1.
-        place: row and column of what was last touched.
-        chosen: a and b that were last chosen; a hint is given as much of them as its lightness allows.
+        hints: the current hints.
+        selected: index of the selected hint, or -1.
+        place: row and column of the last gesture.
+        chosen: a and b that were chosen last; a hint gets as much of their chroma as its lightness allows.
     """
 
     def __init__(self, lightness: Tensor, hints: Sequence[Hint] = ()) -> None:
         self.shape: tuple[int, int] = (lightness.shape[0], lightness.shape[1])
         self._lightness = lightness
-        # Where colors are many; at black or white the palette would be all but empty.
+        # Start at a lightness with many colors; at black or white the palette would be almost empty.
         row, column = divmod(int((lightness - COLORFUL).abs().argmin()), self.shape[1])
         self.place = row, column
         self.chosen = FIRST_COLOR
         self.selected = -1
         self.hints: tuple[Hint, ...] = ()
         self._past: list[tuple[Hint, ...]] = []
-        # What an uninterrupted drag does again and again; to undo it is one step.
+        # The kind of change that a drag repeats; all its changes are one undo step.
         self._ongoing = ""
         self.replace(hints)
         self._past.clear()
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is something to undo."""
+        """Tell whether there is something to undo."""
         return bool(self._past)
 
     def lightness_at(self, row: int, column: int) -> float:
-        """L of a pixel."""
+        """Return L of a pixel."""
         return float(self._lightness[row, column])
 
     @property
     def others(self) -> tuple[Hint, ...]:
-        """The hints without the selected one."""
+        """Return the hints without the selected one."""
         return tuple(hint for index, hint in enumerate(self.hints) if index != self.selected)
 
     def press(self, row: int, column: int, index: int = -1) -> None:
-        """Take up hint ``index``; or, if that is -1, set a hint here and take it up."""
+        """Select hint ``index``; if that is -1, set a hint here and select it."""
         self.release()
         if index < 0:
             self._change((*self.hints, self._fitted(row, column)))
@@ -71,23 +71,23 @@ class Sketch:
         self._select(index)
 
     def move(self, row: int, column: int) -> None:
-        """Take the selected hint there, unless another one is."""
+        """Move the selected hint, unless the new place has a hint already."""
         if self.selected >= 0 and all((row, column) != (hint.y, hint.x) for hint in self.hints):
             self._change_selected(self._fitted(row, column), "move")
             self.place = row, column
 
     def choose(self, a: float, b: float) -> None:
-        """A color for the selected hint, and for those to come."""
+        """Set the color of the selected hint and of later ones."""
         self.chosen = showable(self.lightness_at(*self.place), a, b)
         if self.selected >= 0:
             self._change_selected(self._fitted(*self.place), "choose")
 
     def release(self) -> None:
-        """The end of a drag."""
+        """End a drag."""
         self._ongoing = ""
 
     def drop(self) -> None:
-        """Work on no hint any more."""
+        """Select no hint."""
         self.release()
         self.selected = -1
 
@@ -97,13 +97,13 @@ class Sketch:
             self.replace(self.others)
 
     def replace(self, hints: Sequence[Hint]) -> None:
-        """Other hints instead, or none."""
+        """Replace all hints."""
         check_hints(hints, self.shape)
         self.drop()
         self._change(tuple(Hint.of(h.x, h.y, *showable(self.lightness_at(h.y, h.x), h.a, h.b)) for h in hints))
 
     def undo(self) -> None:
-        """As it was before the last change, a whole drag being one."""
+        """Undo the last change; a drag is one change."""
         if self._past:
             self.drop()
             self.hints = self._past.pop()

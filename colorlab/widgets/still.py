@@ -1,4 +1,4 @@
-"""A widget of photographs on display, with a still image of it for notebooks that are read without being run."""
+"""Display a widget with a still image for notebooks that are read without being run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-_GAP, _TITLE = 6, 17  # pixels between images, and above each
+_GAP, _TITLE = 6, 17  # pixels between images, and for the title above each
 
 
 def contact_sheet(images: Sequence[tuple[str, Image.Image]], *, width: int, columns: int = 4) -> Image.Image:
-    """Images in a grid, each below its title.
+    """Return images in a grid, each below its title.
 
     Args:
-        images: title and image; all are made as high as the first.
-        width: of each image in pixels.
-        columns: images in a row, at most.
+        images: title and image; all are resized to the shape of the first.
+        width: width of each image in pixels.
+        columns: largest number of images in a row.
     """
     height = round(width * images[0][1].height / images[0][1].width)
     columns = min(columns, len(images))
@@ -37,13 +37,13 @@ def contact_sheet(images: Sequence[tuple[str, Image.Image]], *, width: int, colu
 
 
 def display_with_still(widget: Any, still: Image.Image, *, alt: str, caption: str) -> None:  # noqa: ANN401  no types
-    """Display a widget, and its image where it cannot live: in a stored notebook, which keeps no widgets.
+    """Display a widget, and store its image in the notebook, which does not keep widgets.
 
     Args:
-        widget: of ipywidgets.
-        still: what it looks like; stored as JPEG, since notebooks must stay small.
-        alt: what one would tell somebody on the telephone; stored with the image.
-        caption: the line under it.
+        widget: an ipywidgets widget.
+        still: image of the widget; stored as JPEG to keep notebooks small.
+        alt: text alternative, stored with the image.
+        caption: text under the widget.
     """
     from IPython.display import display
 

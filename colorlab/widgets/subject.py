@@ -1,4 +1,4 @@
-"""An image on its way into a widget: from a file or an upload to lightness, whole and for the preview."""
+"""Prepare an image from a file or an upload for a widget: its lightness at full and at preview size."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from colorlab.image import SUFFIXES, LoadedImage, read_file
 from colorlab.inference import full_lightness
 
 PREVIEW_SIZE = 512
-"""Longer side, in pixels, that a preview has at most."""
+"""Largest longer side of a preview, in pixels."""
 
 COLORLESS = 2.0
-"""Colorfulness below which an image counts as gray; JPEG and scanners leave a little even where there is none."""
+"""Images below this colorfulness count as gray; JPEG and scanners leave a little color in gray images."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An image on the bench.
+    """Hold an image that a widget shows.
 
     Attributes:
-        name: what its owner calls it, such as ``holiday.jpg``.
+        name: file name, such as ``holiday.jpg``.
         lightness: ``(H, W)`` L in 0…100, full resolution.
         alpha: ``(H, W)`` opacity, uint8, or ``None``.
-        small_lightness: ``lightness`` for the preview.
-        small_alpha: ``alpha`` for the preview.
+        small_lightness: ``lightness`` at preview size.
+        small_alpha: ``alpha`` at preview size.
     """
 
     name: str
@@ -47,17 +47,17 @@ class Subject:
 
     @property
     def dimensions(self) -> str:
-        """Width × height in pixels."""
+        """Return width × height in pixels."""
         height, width = self.lightness.shape
         return f"{width}×{height}"
 
     def preview(self, longest: int = PREVIEW_SIZE) -> tuple[Tensor, npt.NDArray[np.uint8] | None]:
-        """Lightness and opacity of a smaller preview, whose longer side is ``longest``."""
+        """Return lightness and opacity of a smaller preview, with the longer side ``longest``."""
         return _small(self.small_lightness, self.small_alpha, longest)
 
 
 def prepare(name: str, image: LoadedImage, longest: int = PREVIEW_SIZE) -> Subject:
-    """An image's lightness and opacity, whole and for a preview whose longer side is ``longest``."""
+    """Return an image's lightness and opacity, at full size and for a preview with the longer side ``longest``."""
     lightness = full_lightness(image)
     return Subject(name, lightness, image.alpha, *_small(lightness, image.alpha, longest))
 
@@ -71,35 +71,35 @@ def _small(
 
 
 def true_lab(image: LoadedImage, subject: Subject) -> Tensor | None:
-    """Lab of an image at the size of its preview, ``(3, h, w)``; ``None`` if it has no color of its own."""
+    """Return an image in Lab at preview size, ``(3, h, w)``; ``None`` if the image is gray."""
     height, width = subject.small_lightness.shape
     rgb = as_tensor(eight_bit(image).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2))
     return color.rgb_to_lab(rgb) if has_color(rgb) else None
 
 
 def has_color(rgb: Tensor) -> bool:
-    """Whether ``(3, H, W)`` uint8 is more colorful than what counts as gray."""
+    """Tell whether an image, ``(3, H, W)`` uint8, is at least as colorful as :data:`COLORLESS`."""
     return float(color.colorfulness(rgb[None])) >= COLORLESS
 
 
 def eight_bit(image: LoadedImage) -> Image.Image:
-    """RGB with 8 bits, without opacity."""
+    """Return an image as 8-bit RGB without opacity."""
     pixels = image.rgb if image.rgb.dtype == np.uint8 else image.rgb // 257
     return Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8))
 
 
 def as_tensor(image: Image.Image) -> Tensor:
-    """``(3, H, W)`` uint8."""
+    """Return an image as an RGB tensor, ``(3, H, W)`` uint8."""
     return torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0)
 
 
 def as_image(rgb: Tensor) -> Image.Image:
-    """The way back from :func:`as_tensor`."""
+    """Return a tensor, ``(3, H, W)`` uint8 RGB, as an image."""
     return Image.fromarray(rgb.movedim(0, -1).contiguous().numpy())
 
 
 def reduce(lightness: Tensor, longest: int = PREVIEW_SIZE) -> Tensor:
-    """``(H, W)`` made smaller, without aliasing, until its longer side is ``longest``; never larger."""
+    """Return lightness, ``(H, W)``, reduced without aliasing to at most ``longest`` on its longer side."""
     height, width = lightness.shape
     scale = min(1.0, longest / max(height, width))
     if scale == 1:
@@ -110,14 +110,14 @@ def reduce(lightness: Tensor, longest: int = PREVIEW_SIZE) -> Tensor:
 
 @contextmanager
 def uploaded_file(name: str, content: bytes) -> Iterator[Path]:
-    """A file that exists only in a browser, as one on the disk while it is read.
+    """Yield the path of a temporary file with the content of an upload.
 
     Args:
-        name: the file's name there; it appears in messages and is never used as a path.
+        name: file name in the browser; used in messages, never as a path.
         content: the file's bytes.
 
     Raises:
-        ValueError: whatever goes wrong while it is read; the sentence names the file.
+        ValueError: the file cannot be read; the message names it.
     """
     suffix = Path(name).suffix.lower()
     with tempfile.TemporaryDirectory() as folder:
@@ -127,19 +127,19 @@ def uploaded_file(name: str, content: bytes) -> Iterator[Path]:
             yield path
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), name)) from error
-        except Exception as error:  # bytes from anywhere: decoders raise what they like, and this is the last gate
+        except Exception as error:  # decoders raise errors of any type for invalid bytes
             raise ValueError(f"{name} is damaged: {error}") from error
 
 
 def read_upload(name: str, content: bytes) -> LoadedImage:
-    """Return the image in a file that exists only in a browser; arguments as in :func:`uploaded_file`.
+    """Return the image in an upload; arguments as in :func:`uploaded_file`.
 
     Raises:
-        ValueError: not an image, or a damaged one; the sentence names the file.
+        ValueError: the upload is not an image, or is damaged; the message names the file.
     """
     try:
         return read_file(io.BytesIO(content), name)
     except ValueError:
         raise
-    except Exception as error:  # bytes from anywhere: decoders raise what they like, and this is the last gate
+    except Exception as error:  # decoders raise errors of any type for invalid bytes
         raise ValueError(f"{name} is damaged: {error}") from error

@@ -1,10 +1,10 @@
-// Named colors, a button each. Buttons are kept when colors change, so that the keyboard's focus stays where it is.
+// A button for each named color. Buttons are reused when colors change, so the keyboard focus stays.
 
 function render({ model, el }) {
   const list = document.createElement("div");
   list.className = "colorlab-swatch-list";
   list.setAttribute("role", "group");
-  // Else JupyterLab takes Enter for a command to the cell.
+  // Otherwise JupyterLab handles Enter as a cell command.
   list.setAttribute("data-lm-suppress-shortcuts", "true");
   const heading = document.createElement("div");
   heading.className = "heading";

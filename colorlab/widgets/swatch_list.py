@@ -1,4 +1,4 @@
-"""A list of named colors to choose one from; a plain button cannot show a color beside its name."""
+"""A list of named colors to choose from; ipywidgets' buttons cannot show a color beside its name."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import traitlets
 
 
 class SwatchList(anywidget.AnyWidget):
-    """Buttons one above the other, each with a color, its name and a note; by mouse or keyboard.
+    """Show a column of buttons, each with a color, its name and a note.
 
     Args:
-        choose: called with the number of the button that was pressed, from 0.
-        heading: the line above; it also names the group for screen readers.
-        empty: what stands there while there are no colors.
+        choose: called with the index of the pressed button.
+        heading: text above the buttons; screen readers use it as the name of the group.
+        empty: text shown while there are no colors.
     """
 
     _esm = Path(__file__).with_suffix(".js")
@@ -40,13 +40,13 @@ class SwatchList(anywidget.AnyWidget):
 
         Args:
             items: color (as in CSS), name and note of each.
-            chosen: the number of the one in use, or -1.
+            chosen: index of the current color, or -1.
         """
         with self.hold_sync():
             self.items = [{"color": color, "name": name, "note": note} for color, name, note in items]
             self.chosen = chosen
 
     def _on_press(self, _: object, message: Mapping[str, Any], __: object) -> None:
-        # A list may have changed since the browser drew it.
+        # The list may have changed since the browser drew it.
         if 0 <= message["index"] < len(self.items):
             self._choose(message["index"])

@@ -1,7 +1,7 @@
-"""The training dashboard: watch a run, look back at its images, stop it without losing what it learned.
+"""The training dashboard: watch a run, review its images, stop it without losing progress.
 
-A kernel hears of a button only while it runs no cell. So the run has a thread of its own: the cell ends at once, the
-kernel is free, and *Stop* sets the wish that the training loop looks at between two batches.
+A kernel handles buttons only while it runs no cell. The run therefore has its own thread: the cell ends at once, and
+*Stop* sets the stop request that the training loop checks between batches.
 
 Used in notebooks ``03_resnet`` and ``05_conditional_gan``.
 """
@@ -32,34 +32,34 @@ from colorlab.widgets.base import SHOWN_ERRORS, WRAPPED, StatusBox
 from colorlab.widgets.markup import image_html, sentence
 
 POINTS = 400
-"""Points of the curve within epochs; in a longer run each is a mean over several batches."""
+"""Points of the batch curve; in a longer run each is a mean over several batches."""
 
 _KINDS = {"train": "training", "val": "validation"}
 _SHEET_WIDTH = 700
-_DRAWING_SHARE = 0.1  # of the time of a run, at most, goes into drawing its curves
+_DRAWING_SHARE = 0.1  # largest fraction of a run's time spent on drawing curves
 
 
 class BatchMeans:
-    """Statistics of batches, as means over :data:`POINTS` equal parts of a run."""
+    """Average the statistics of batches over :data:`POINTS` equal parts of a run."""
 
     def __init__(self) -> None:
         self._sums: dict[int, tuple[int, dict[str, float]]] = {}
 
     def add(self, progress: Progress) -> None:
-        """Take in another batch."""
+        """Add a batch."""
         part = POINTS * progress.seen // max(1, progress.total)
         count, sums = self._sums.get(part, (0, {}))
         sums = {name: sums.get(name, 0.0) + value for name, value in progress.statistics.items()}
         self._sums[part] = count + 1, sums
 
     def table(self, epochs: int) -> pd.DataFrame:
-        """The means, indexed by the time in epochs, of which the run has ``epochs``."""
+        """Return the means, indexed by the time in epochs, for a run of ``epochs`` epochs."""
         rows = [{name: value / count for name, value in sums.items()} for count, sums in self._sums.values()]
         return pd.DataFrame(rows, index=[part * epochs / POINTS for part in self._sums])
 
 
 def sheet(history: History, epoch: int, *, step: int = 1) -> Image.Image:
-    """Each ``step``-th of the watched images: gray, as colored after an epoch, true, in three rows.
+    """Return every ``step``-th of the watched images in three rows: gray, as colored after an epoch, true.
 
     Raises:
         ValueError: the history holds no images.
@@ -75,7 +75,7 @@ def sheet(history: History, epoch: int, *, step: int = 1) -> Image.Image:
 
 
 def duration(seconds: float) -> str:
-    """A time to wait, as precise as a guess may be: ``40 s``, ``3 min``, ``2 h 10 min``."""
+    """Return an estimated time as text: ``40 s``, ``3 min``, ``2 h 10 min``."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -83,11 +83,11 @@ def duration(seconds: float) -> str:
 
 
 def curves_html(figure: Figure, *, alt: str) -> str:
-    """Curves as an SVG whose text and axes have the color of the page's text: it suits light and dark pages.
+    """Return curves as an SVG whose text and axes have the page's text color, for light and dark pages.
 
     Args:
-        figure: as in :mod:`colorlab.plots`, black on white with curves in colors that are seen on both.
-        alt: what one would tell somebody on the telephone.
+        figure: a figure of :mod:`colorlab.plots`, black on white, with curves that are visible on both.
+        alt: text alternative.
     """
     figure.set_facecolor("none")
     for axis in figure.axes:
@@ -95,7 +95,7 @@ def curves_html(figure: Figure, *, alt: str) -> str:
     drawn = io.StringIO()
     with rc_context({"svg.fonttype": "none"}):
         figure.savefig(drawn, format="svg")
-    # Of the file only the drawing, with its black replaced and its style kept from the rest of the page.
+    # Keep only the drawing; replace black, and limit the style sheet to this figure.
     drawing = drawn.getvalue().partition("</metadata>")[2]
     drawing = drawing.replace("#000000", "currentColor").replace("*{", ".colorlab-curves *{")
     width, height = (72 * inches for inches in figure.get_size_inches())
@@ -109,18 +109,18 @@ def curves_html(figure: Figure, *, alt: str) -> str:
 class TrainingDashboard(StatusBox):
     """Train in a notebook and watch: ``TrainingDashboard(options)`` as the last line of a cell, then *Train*.
 
-    The run has a thread of its own, so other cells can be used meanwhile (if they draw random numbers from torch's
-    global generator, the run is no longer repeatable). *Stop* ends it after the current batch; what was learned is
-    in :attr:`training`, and *Go on* continues as if there had been no stop. A run that lies in the options' folder
-    already is gone on with, never overwritten.
+    The run has its own thread, so other cells can run meanwhile (if they draw from torch's global random generator,
+    the run is no longer reproducible). *Stop* ends the run after the current batch and keeps the result in
+    :attr:`training`; *Go on* continues as if there had been no stop. A run in the options' folder is resumed, never
+    overwritten.
 
     Args:
-        options: of the run.
-        history: of an earlier run, to be shown until this one has something to show.
+        options: options of the run.
+        history: history of an earlier run, shown until this run has results.
 
     Attributes:
-        training: the outcome as of :func:`colorlab.training.train`, once the run has ended or was stopped.
-        running: whether it is training now.
+        training: the result of :func:`colorlab.training.train`, after the run has ended or stopped.
+        running: whether training is in progress.
     """
 
     def __init__(self, options: TrainingOptions | None = None, *, history: History | None = None) -> None:
@@ -129,16 +129,16 @@ class TrainingDashboard(StatusBox):
         self.training: Training | None = None
         self._history = history or History()
         self._batches = BatchMeans()
-        self._wish = StopRequest()
+        self._stop_request = StopRequest()
         self.running = False
         self._began: tuple[float, int] | None = None
-        self._next_look = 0.0
+        self._next_update = 0.0
         self._make_controls()
         self._on_epoch(self._history)
-        self._say("Ready." if history is None else "Ready; what is shown is an earlier run.")
+        self._set_status("Ready." if history is None else "Ready; what is shown is an earlier run.")
 
     def __repr__(self) -> str:
-        # text/plain of the cell, which tests of notebooks compare.
+        # The text/plain output of the cell, which notebook tests compare.
         return f"TrainingDashboard({name_of(self.options.model_name)!r}, max_epochs={self.options.max_epochs})"
 
     def _ipython_display_(self) -> None:
@@ -169,7 +169,7 @@ class TrainingDashboard(StatusBox):
         self.epoch = ipywidgets.IntSlider(
             max=0, description="Epoch", readout=False, style={"description_width": "auto"}, layout={"width": "400px"}
         )
-        # The slider of ipywidgets has no name that a screen reader could say; the number beside it has.
+        # Screen readers find no name on an ipywidgets slider; the number beside it has one.
         self.epoch_number = ipywidgets.BoundedIntText(max=0, tooltip="Epoch", layout={"width": "70px"})
         self.images = ipywidgets.HTML(layout={"max_width": "800px"})
         link((self.epoch, "value"), (self.epoch_number, "value"))
@@ -186,34 +186,34 @@ class TrainingDashboard(StatusBox):
         self.add_class("colorlab-training-dashboard")
 
     def run(self, *, wait: bool = False) -> None:
-        """Train, or go on where the run was stopped.
+        """Train, or resume a stopped run.
 
         Args:
-            wait: train in this thread, and come back when the run has ended. Buttons are dead meanwhile, but an
-                interrupt stops the run as *Stop* does; errors are raised as well as shown.
+            wait: train in this thread and return when the run has ended. Buttons do not work meanwhile, but an
+                interrupt stops the run like *Stop*; errors are raised as well as shown.
 
         Raises:
-            RuntimeError: it is training already.
+            RuntimeError: training is in progress already.
         """
         if self.running:
             raise RuntimeError("this dashboard is training already; stop() it first")
-        self.running, self._wish, self._began, self._next_look = True, StopRequest(), None, 0.0
+        self.running, self._stop_request, self._began, self._next_update = True, StopRequest(), None, 0.0
         self.start.disabled, self.halt.disabled = True, False
-        self._say("Reading the images …")
+        self._set_status("Reading the images …")
         if wait:
             self._train()
         else:
-            threading.Thread(target=self._train_unheard, name="colorlab training", daemon=True).start()
+            threading.Thread(target=self._train_in_thread, name="colorlab training", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop after the current batch; a little later :attr:`training` holds what was learned."""
+        """Stop after the current batch; :attr:`training` then holds the result."""
         if self.running:
-            self._wish.made = True
+            self._stop_request.made = True
             self.halt.disabled = True
-            self._say("Stopping after this batch …")
+            self._set_status("Stopping after this batch …")
 
-    def _train_unheard(self) -> None:
-        """Like :meth:`_train` in a thread, where nobody would hear of an error; it stands in the status line."""
+    def _train_in_thread(self) -> None:
+        """Call :meth:`_train` in a thread; errors are only shown in the status line."""
         with contextlib.suppress(*SHOWN_ERRORS):
             self._train()
 
@@ -225,12 +225,12 @@ class TrainingDashboard(StatusBox):
                 dataclasses.replace(options, resume=resume),
                 on_epoch=self._on_epoch,
                 on_batch=self._on_batch,
-                stop=self._wish,
+                stop=self._stop_request,
             )
             self._on_epoch(self.training.history)
-            self._tell_end(self.training)
+            self._report_end(self.training)
         except SHOWN_ERRORS as error:
-            self._say(sentence(error))
+            self._set_status(sentence(error))
             raise
         finally:
             self.running = False
@@ -238,15 +238,15 @@ class TrainingDashboard(StatusBox):
             finished = self.training is not None and not self.training.stopped
             self.start.disabled, self.halt.disabled = finished, True
 
-    def _tell_end(self, training: Training) -> None:
+    def _report_end(self, training: Training) -> None:
         epochs = self.options.max_epochs
         if training.stopped:
             self.start.description = "Go on"
             where = f"in epoch {len(training.history.rows)} of {epochs}"
-            self._say(f"Stopped {where}. What was learned is kept in .training and on disk; Go on continues.")
+            self._set_status(f"Stopped {where}. What was learned is kept in .training and on disk; Go on continues.")
         else:
             self.bar.value = 1.0
-            self._say(f"Finished all {epochs} epochs. What was learned is in .training and on disk.")
+            self._set_status(f"Finished all {epochs} epochs. What was learned is in .training and on disk.")
 
     def _on_batch(self, progress: Progress) -> None:
         self._batches.add(progress)
@@ -254,9 +254,9 @@ class TrainingDashboard(StatusBox):
         if self._began is None:
             self._began = now, progress.seen
             self._show(progress.history)
-            if not self._wish.made:
-                self._say("Training …")
-        if now < self._next_look:
+            if not self._stop_request.made:
+                self._set_status("Training …")
+        if now < self._next_update:
             return
         began, seen = self._began
         self.bar.value = progress.seen / progress.total
@@ -266,14 +266,14 @@ class TrainingDashboard(StatusBox):
             self.pace.value += f", {speed:.0f} images/s"
             self.left.value = f"about {duration((progress.total - progress.seen) / speed)} left"
         self._draw_curves()
-        self._next_look = now + (time.perf_counter() - now) / _DRAWING_SHARE
+        self._next_update = now + (time.perf_counter() - now) / _DRAWING_SHARE
 
     def _on_epoch(self, history: History) -> None:
         self._show(history)
         self._draw_curves()
 
     def _show(self, history: History) -> None:
-        """Another history, or more of the same; the slider stays on the last epoch if it was there."""
+        """Show a history; the slider stays on the last epoch if it was there."""
         follow = self.epoch.value == self.epoch.max
         self._history = history
         last = max(0, len(history.images) - 1)
@@ -285,7 +285,7 @@ class TrainingDashboard(StatusBox):
 
     def _draw_images(self, _: object = None) -> None:
         epoch = int(self.epoch.value)
-        # Between two histories, the slider may for a moment stand beyond the end.
+        # While the history changes, the slider may briefly be beyond its end.
         if epoch >= len(self._history.images):
             return
         when = f"After epoch {epoch}" if epoch else "Before training"

@@ -1,4 +1,4 @@
-"""The pairs of the color Turing test, and what answers to them say; without any widget."""
+"""Choose the pairs of the color Turing test and evaluate the answers; without widgets."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ SIZE = 256
 """Side of the images in pixels, as in the paper."""
 
 UNFAMILIAR = frozenset({"galaxies", "retina", "tissue"})
-"""Classes of `placeholder` whose true colors most people have never seen, or that have none but a dye's."""
+"""Classes of `placeholder` whose true colors most people do not know, or that are stained."""
 
 CHECK = "gray (check)"
-"""What those pairs are called that only check whether somebody looks."""
+"""Model name of the pairs that check the user's attention."""
 
 CHECK_EVERY = 10
-"""One pair of so many is a check, as in the paper."""
+"""One pair in this many is a check, as in the paper."""
 
 
 class Trial(NamedTuple):
-    """A pair.
+    """Hold a pair of a true and a colorized image.
 
     Attributes:
-        image: its index in the data set.
-        model: whose colors are shown beside the true ones.
-        real: the side on which these are, ``left`` or ``right``.
+        image: index in the dataset.
+        model: name of the colorizer.
+        real: side of the true image, ``left`` or ``right``.
     """
 
     image: int
@@ -39,22 +39,22 @@ class Trial(NamedTuple):
 
 
 def schedule(images: int, models: Sequence[str], pairs: int, seed: int) -> tuple[Trial, ...]:
-    """The pairs in their order, a function of the arguments alone.
+    """Return the pairs in their order, a function of the arguments alone.
 
     Args:
-        images: how many there are; none is shown twice.
-        models: each has its turn equally often, up to one pair.
+        images: number of images; none is shown twice.
+        models: names of the models; their numbers of pairs differ by at most one.
         pairs: 1…``images``, checks included.
-        seed: decides about images, order and sides.
+        seed: random seed for images, order and sides.
 
     Raises:
-        ValueError: no models, no pairs, or more pairs than images.
+        ValueError: there are no models, no pairs, or more pairs than images.
     """
     if not models:
         raise ValueError("models is empty; give at least one colorizer")
     if not 1 <= pairs <= images:
         raise ValueError(f"pairs must be in 1…{images}, the number of images, got {pairs}")
-    draw = random.Random(seed)  # nothing secret hangs on this chance
+    draw = random.Random(seed)
     checks = pairs // CHECK_EVERY
     rivals = [CHECK] * checks + [models[i % len(models)] for i in range(pairs - checks)]
     draw.shuffle(rivals)
@@ -63,21 +63,21 @@ def schedule(images: int, models: Sequence[str], pairs: int, seed: int) -> tuple
 
 
 def familiar_things() -> ImageDataset:
-    """The test images of `placeholder`, :data:`SIZE` pixels large, that show what people know the colors of."""
+    """Return the test images of `placeholder`, :data:`SIZE` pixels large, whose colors people know."""
     every = create_dataset("placeholder", "test", size=SIZE)
     known = [i for i, label in enumerate(every.labels.tolist()) if every.classes[label] not in UNFAMILIAR]
     return ImageDataset(*every.pick(known), every.classes)
 
 
 def fooled(answers: pd.DataFrame) -> pd.DataFrame:
-    """How often each model's colors were taken for the true ones.
+    """Return how often each model's colors were taken for the true ones.
 
     Args:
-        answers: with the columns ``model`` and ``fooled``.
+        answers: a table with the columns ``model`` and ``fooled``.
 
     Returns:
-        Indexed by ``model``: ``fooled``, ``n`` pairs, ``rate`` and the ends of its 95 % interval after Wilson,
-        ``low`` and ``high``. A rate of 0.5 is what guessing gives, with colors that cannot be told from true ones.
+        Indexed by ``model``: ``fooled``, ``n`` pairs, ``rate`` and its 95 % Wilson confidence interval, ``low`` and
+        ``high``. Guessing gives a rate of 0.5.
     """
     rows = {}
     for model, values in answers.groupby("model", sort=False)["fooled"]:

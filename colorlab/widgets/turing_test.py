@@ -1,13 +1,13 @@
-"""The color Turing test: two images for a moment, one of them with its true colors; which one?
+"""The color Turing test: two images are shown briefly; which one has its true colors?
 
 After Zhang, Isola and Efros (arXiv:1603.08511, section 3.1): a photograph and its colorization, 256 pixels large, are
-shown for one second each, then there is unlimited time to answer, and nobody is told whether the answer was right.
-Every tenth pair is one that nobody should get wrong, there against random colors, here against gray. Different here:
-the question is which one is real (there, which one is fake), and there are no practice pairs.
+shown for one second each. The time to answer is unlimited, and the user is not told whether the answer was right.
+Every tenth pair is an easy check, in the paper against random colors, here against gray. Two things differ from the
+paper: the question is which one is real (there: which one is fake), and there are no practice pairs.
 
-:mod:`colorlab.widgets.trials` has the order and the result, :class:`TuringTest` asks. The images are shown and
-hidden by the page's own clock, an animation in CSS. A page that is left and looked at again begins its animations
-again; so the kernel takes the images away as well, a little later. Used in notebook ``10_comparing_models``.
+:mod:`colorlab.widgets.trials` chooses the pairs and evaluates the answers, :class:`TuringTest` is the widget. A CSS
+animation shows and hides the images. Browsers restart animations when the user returns to a page, so the kernel
+removes the images as well, a little later. Used in notebook ``10_comparing_models``.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ from colorlab.widgets.subject import as_image
 from colorlab.widgets.trials import CHECK, SIZE, Trial, familiar_things, fooled, schedule
 
 BLANK = 0.5
-"""Seconds before each image in which there is nothing to see."""
+"""Seconds of blank screen before each image."""
 
 GRACE = 1.0
-"""Seconds by which a slow page may lag behind, before the images of a pair are taken away."""
+"""Seconds that a slow page may lag before the kernel removes the images of a pair."""
 
 COLUMNS = ("pair", "image", "label", "model", "real", "answer", "fooled", "seconds")
 
 
 class TuringTest(StatusBox):
-    """Real or colorized? ``TuringTest()`` as the last line of a cell.
+    """Test whether people can tell real from colorized images: ``TuringTest()`` as the last line of a cell.
 
-    *Start* shows the first pair, left and then right, for a moment each; every answer shows the next. After the last
-    one a table says how often each model fooled the person. *Save* writes the answers so far.
+    *Start* briefly shows the first pair, left and then right; every answer shows the next. After the last answer, a
+    table shows how often each model fooled the user. *Save* writes the answers so far.
 
     Args:
-        models: name → a network, or the name or path of weights; by default the best that ships.
-        dataset: the true images, of any size; by default :func:`familiar_things`, which are parts of only five
-            photographs, so that one soon knows them. Better are many:
+        models: name → a network, or the name or path of weights; by default the best pretrained model.
+        dataset: the true images, of any size; by default :func:`familiar_things`, crops of only five photographs,
+            which users soon recognize. Many images are better:
             ``create_dataset("my/photographs", "test", size=256)``.
-        pairs: how many, checks included.
+        pairs: number of pairs, checks included.
         seconds: how long each image is shown.
-        seed: of the order.
+        seed: random seed for images, order and sides.
 
     Raises:
-        ValueError: no models, no more than 0 seconds, no pairs, or more pairs than images.
+        ValueError: there are no models, no pairs, more pairs than images, or ``seconds`` is not above 0.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class TuringTest(StatusBox):
         self._answers: list[dict[str, object]] = []
         self._shown_at: float | None = None
         self._files = OwnFiles()
-        self._taken_away: threading.Timer | None = None
+        self._hide_timer: threading.Timer | None = None
         self._make_controls()
 
     def __repr__(self) -> str:
-        # text/plain of the cell, which tests of notebooks compare.
+        # The text/plain output of the cell, which notebook tests compare.
         return f"TuringTest(pairs={len(self.trials)}, answered={len(self._answers)})"
 
     def _ipython_display_(self) -> None:
@@ -102,19 +102,19 @@ class TuringTest(StatusBox):
 
     @property
     def answers(self) -> pd.DataFrame:
-        """The answers so far, a row each: pair, image, label, model, the real side, the answer, fooled, seconds."""
+        """Return the answers so far, one row each: pair, image, label, model, real side, answer, fooled, seconds."""
         return pd.DataFrame(self._answers, columns=list(COLUMNS))
 
     @property
     def look_seconds(self) -> float:
-        """How long a pair takes to be seen."""
+        """Return how long it takes to show a pair, in seconds."""
         return 2 * (BLANK + self._seconds)
 
     def _make_controls(self) -> None:
         def button(text: str, icon: str, tooltip: str) -> ipywidgets.Button:
             return ipywidgets.Button(description=text, icon=icon, tooltip=tooltip, layout={"width": "150px"})
 
-        # No button is ever disabled: a disabled one loses the keyboard's focus.
+        # Buttons are never disabled: a disabled button loses the keyboard focus.
         self.start = button("Start", "play", "Show the first pair")
         self.left = button("Left is real", "arrow-left", "The left image has the true colors")
         self.right = button("Right is real", "arrow-right", "The right image has the true colors")
@@ -139,13 +139,13 @@ class TuringTest(StatusBox):
             ipywidgets.HBox([self.target, self.save], layout=WRAPPED),
         )
         self.add_class("colorlab-turing-test")
-        self._say(
+        self._set_status(
             f"{len(self.trials)} pairs. You see the left image for {self._seconds:g} s, then the right one. Which "
-            "of them has the colors that were photographed? Press Start when you are ready."
+            "one has its true colors? Press Start when you are ready."
         )
 
     def _pair(self, trial: Trial) -> tuple[Tensor, Tensor]:
-        """The images of a trial, left and right, ``(3, H, W)`` uint8."""
+        """Return the left and right image of a trial, ``(3, H, W)`` uint8."""
         true = self._dataset.pick([trial.image])[0][0]
         painted = colored_by(self._models[trial.model], true)
         return (true, painted) if trial.real == "left" else (painted, true)
@@ -154,37 +154,37 @@ class TuringTest(StatusBox):
         if self._shown_at is None:
             self._show()
         elif len(self._answers) < len(self.trials):
-            self._say(f"Pair {len(self._answers) + 1} waits for your answer: left or right?")
+            self._set_status(f"Pair {len(self._answers) + 1} waits for your answer: left or right?")
 
     def _show(self) -> None:
-        """The next pair, or after the last one the result."""
-        if self._taken_away is not None:
-            self._taken_away.cancel()
+        """Show the next pair, or the result after the last pair."""
+        if self._hide_timer is not None:
+            self._hide_timer.cancel()
         number = len(self._answers) + 1
         if number > len(self.trials):
             self.stage.value, self.result.value = "", _result_html(fooled(self.answers))
-            self._say(f"All {len(self.trials)} pairs are answered. 50 % fooled is what guessing gives.")
+            self._set_status(f"All {len(self.trials)} pairs are answered. 50 % fooled is what guessing gives.")
             return
         pair = [as_image(rgb) for rgb in self._pair(self.trials[number - 1])]
         empty = stage_html([Image.new("RGBA", image.size) for image in pair], number, None)
         self.stage.value = stage_html(pair, number, self._seconds)
         self._shown_at = monotonic()
-        self._taken_away = threading.Timer(self.look_seconds + GRACE, self.stage.set_trait, ("value", empty))
-        self._taken_away.daemon = True  # nobody waits for it to end
-        self._taken_away.start()
-        self._say(f"Pair {number} of {len(self.trials)}: which one is real?")
+        self._hide_timer = threading.Timer(self.look_seconds + GRACE, self.stage.set_trait, ("value", empty))
+        self._hide_timer.daemon = True
+        self._hide_timer.start()
+        self._set_status(f"Pair {number} of {len(self.trials)}: which one is real?")
 
     def _answer(self, side: str) -> None:
         number = len(self._answers)
         if self._shown_at is None:
-            self._say("Press Start first.")
+            self._set_status("Press Start first.")
             return
         if number == len(self.trials):
             return
         seconds = monotonic() - self._shown_at
         if seconds < self.look_seconds:
-            # Above all the second half of a double click, which would answer a pair that nobody has seen.
-            self._say(f"Pair {number + 1} of {len(self.trials)}: too soon, look at both first.")
+            # Ignore the second click of a double click, before the user has seen the pair.
+            self._set_status(f"Pair {number + 1} of {len(self.trials)}: too soon, look at both first.")
             return
         trial = self.trials[number]
         label = self._dataset.classes[int(self._dataset.labels[trial.image])]
@@ -193,15 +193,15 @@ class TuringTest(StatusBox):
         self._show()
 
     def _save(self) -> None:
-        with self._told("Nothing was saved."):
+        with self._report_errors("Nothing was saved."):
             path = typed_path(
                 self.target.value, what="the answers", example="output/turing-test.csv", kinds=(".csv", ".json")
             )
             if not self._answers:
-                raise ValueError("there are no answers yet")
+                raise ValueError("there are no answers yet; answer a pair first")
             text = self._as_json() if path.suffix.lower() == ".json" else self.answers.to_csv(index=False)
             self._files.save({path: text.encode()})
-            self._say(f"Saved {len(self._answers)} of {len(self.trials)} answers as {path.resolve()}.")
+            self._set_status(f"Saved {len(self._answers)} of {len(self.trials)} answers as {path.resolve()}.")
 
     def _as_json(self) -> str:
         rates = fooled(self.answers).reset_index().to_dict(orient="records")
@@ -210,12 +210,12 @@ class TuringTest(StatusBox):
 
 
 def stage_html(pair: Sequence[Image.Image], number: int, seconds: float | None) -> str:
-    """Two frames in which the images of a pair appear one after the other, and disappear.
+    """Return two frames in which the images of a pair appear one after the other, and disappear.
 
     Args:
-        pair: left and right.
-        number: of the pair, from 1; said by screen readers.
-        seconds: how long each is to be seen; ``None`` leaves both hidden.
+        pair: left and right image.
+        number: number of the pair, from 1, for screen readers.
+        seconds: how long each image is visible; ``None`` hides both.
     """
     frames = []
     for i, (side, shown) in enumerate(zip(("left", "right"), pair, strict=True)):
