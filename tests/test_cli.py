@@ -213,7 +213,7 @@ def test_no_image_given_is_overwritten(desk, capsys, link):
     status, out, err = run(capsys, "cat.jpg", "album/cat.png", "--output", target)
     assert (status, out) == (1, f"1 of 2 images colorized, in {target}\n")
     (sentence,) = complaints(err)
-    assert sentence.startswith("colorlab: cat.jpg is left out")
+    assert sentence.startswith("colorlab: cat.jpg is skipped")
     assert "--output" in sentence
     assert Path(target, "cat.png.png").exists()
     assert Path("album/cat.png").read_bytes() == before

@@ -158,7 +158,12 @@ def test_every_option_of_the_seed_is_there():
     ("task", "option", "wrong", "answer"),
     [
         ("eval-gen", "--eval-type", "colored", "not one of original, grayscale, colorized; did you mean colorized?"),
-        ("eval-mse", "--eval-type", "greyscale", "not one of original, grayscale, colorized; did you mean grayscale?"),
+        (
+            "eval-mse",
+            "--eval-type",
+            "greyscale",
+            "not one of original, grayscale, colorized; did you mean grayscale?",
+        ),
         ("eval-si", "--model-name", "unet33", f"not one of {', '.join(COLORIZERS)}; did you mean unet32?"),
         ("eval-ps", "--trunk", "alexnet", "not one of alex, vgg, squeeze, colorlab, lite0; did you mean alex?"),
         ("eval-all", "--trunk", "squeezenet", "alex, vgg, squeeze, colorlab, lite0; did you mean squeeze?"),

@@ -77,10 +77,10 @@ def test_a_cell_that_is_run_again_replaces_what_it_registered_and_nobody_else_do
     for width in (3, 4):
         colorlab.register_colorizer("again")(lambda width=width: network(width))
         assert create_colorizer("again").network[0].out_channels == width
-    with pytest.raises(ValueError, match=r"'resnet' is registered already, by colorlab\.models\.resnet\.ResNetCol"):
+    with pytest.raises(ValueError, match=r"'resnet' is already registered by colorlab\.models\.resnet\.ResNetCol"):
         colorlab.register_colorizer("resnet")(network)
     for name in ("", "a/b", "x.safetensors"):
-        with pytest.raises(ValueError, match="needs a name that is no path"):
+        with pytest.raises(ValueError, match="needs a name that is not a path"):
             colorlab.register_colorizer(name)(network)
 
 

@@ -121,7 +121,7 @@ def test_results_are_written_where_they_are_wanted(photos, tmp_path):
     colorlab.colorize(photos, RESNET, to=tmp_path / "done")  # replaces its own
     with pytest.raises(ValueError, match="would overwrite"):
         colorlab.colorize(photos / "IMG_0.jpg", RESNET, to=photos / "IMG_0.jpg")
-    with pytest.raises(ValueError, match=r"no name of an image; end it in \.png"):
+    with pytest.raises(ValueError, match=r"not the name of an image file; end it in \.png"):
         colorlab.colorize(image, RESNET, to=tmp_path / "one.txt")
 
 
