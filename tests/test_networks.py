@@ -340,7 +340,7 @@ def test_what_a_classifier_cannot_take_is_refused_in_one_sentence(small, shape):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("classes", [(), ("forest",)])
 def test_one_class_is_none_to_tell_apart(name, classes):
-    with pytest.raises(ValueError, match=f"at least 2 classes apart, got {len(classes)}"):
+    with pytest.raises(ValueError, match=f"at least 2 classes, got {len(classes)}"):
         create_classifier(name, classes, pretrained=False)
 
 

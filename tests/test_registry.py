@@ -124,7 +124,7 @@ def test_a_class_of_colorizers_keeps_what_it_was_constructed_with(tmp_path):
     assert load_weights(tmp_path / "c.safetensors").given == (1, [3], {"third": "x"})
     assert Under(1).name == ""  # it is another network
     with pytest.raises(
-        ValueError, match=r"what classy was constructed with cannot be saved .* not JSON serializable"
+        ValueError, match=r"the constructor arguments of classy cannot be saved .* not JSON serializable"
     ):
         save_weights(Classy(1, third=object()), tmp_path / "d.safetensors")
     assert not (tmp_path / "d.safetensors").exists()
