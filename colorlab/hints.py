@@ -222,8 +222,8 @@ def check_proportions(what: str, size: tuple[int, int], shape: tuple[int, int]) 
     scale = max(size) / max(shape)
     if any(abs(side / scale - wanted) > max(1, 1 / scale) for side, wanted in zip(size, shape, strict=True)):
         raise ValueError(
-            f"{what} for an image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}, which are "
-            "other proportions"
+            f"{what} for an image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}; "
+            "the proportions must match"
         )
 
 

@@ -388,7 +388,7 @@ def _from_pil(
     chunks = chunks or {}
     # In a TIFF, 0 may be white, which Pillow inverts for 8 bits only.
     negative = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
-    # Not ImageOps.exif_transpose: it rewrites the EXIF data, and raises if only they are damaged.
+    # Not ImageOps.exif_transpose: it rewrites the EXIF data, and raises if that is damaged.
     orientation = _orientation(image) if orientation is None else orientation
     if image.width < 1 or image.height < 1:
         raise _FinalError(f"{what} has no pixels: it is {image.width}×{image.height}")

@@ -124,7 +124,7 @@ def colorize(
             _write(colored, source, _target(source, Path(to).expanduser()), label, {_identity(source)} - {None})
         return colored
     if hints:
-        raise ValueError("hints are for one image; colorize images with hints one by one")
+        raise ValueError("hints need a single image; colorize images with hints one by one")
     painted = _colored_one_by_one(sources, color_one, skip=is_folder)
     if to is None:
         return (colored for _, colored in painted)

@@ -314,12 +314,12 @@ def test_a_diverged_training_ends_with_1_and_a_sentence(desk, capsys):
         (
             "colorizer",
             ["--model-name", "unet224", "--image-size", 32],
-            "unet224 takes heights and widths that are multiples of 32, from 96",
+            "unet224 takes heights and widths that are multiples of 32 and at least 96",
         ),
         (
             "colorizer",
             ["--model-name", "cgan", "--image-size", 32],
-            "discriminator of cgan takes images from 224 pixels on; got 32×32",
+            "discriminator of cgan needs images of at least 224 pixels, got 32×32",
         ),
         ("colorizer", ["--device", "abacus"], "device 'abacus' cannot be used here"),
         ("colorizer", ["--dataset-name", "./nowhere"], "there is no folder or tar at nowhere"),

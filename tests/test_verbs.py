@@ -466,7 +466,9 @@ def test_a_strangers_script_of_40_lines_needs_nothing_but_the_verbs(tmp_path):
     weights = "output/experiment_name/best.safetensors"
     code = f"import colorlab; colorlab.load({weights!r})"
     done = stranger(["-c", code], tmp_path)
-    assert "weights of the colorizer 'mine', as which Mine is registered: run the cell or script that" in done.stderr
+    assert (
+        "weights of the unregistered colorizer 'mine' (class Mine); first run the cell or script that" in done.stderr
+    )
     done = stranger(["-c", f"import colorlab, script; print(type(colorlab.load({weights!r}).network))"], tmp_path)
     assert "script.Mine" in done.stdout
 

@@ -71,7 +71,7 @@ class Colorizer(nn.Module, ABC):
         height, width = lightness.shape[-2:]
         if (self.accepted_size(height), self.accepted_size(width)) != (height, width):
             raise ValueError(
-                f"{kind} takes heights and widths that are multiples of {self.stride}, from {self.smallest} on; "
+                f"{kind} takes heights and widths that are multiples of {self.stride} and at least {self.smallest}, "
                 f"got {height}×{width}"
             )
 
@@ -128,8 +128,8 @@ def _stride(network: nn.Module) -> int:
         for module, training in modes:
             module.training = training
     raise ValueError(
-        f"{type(network).__name__} {problem} for lightness {tuple(lightness.shape)}; a colorizer gives a and b of "
-        "the same height and width, (N, 2, H, W), where both are multiples of some number up to 64 (its `stride`)"
+        f"{type(network).__name__} {problem} for lightness {tuple(lightness.shape)}; a colorizer must return a "
+        "and b of the same height and width, (N, 2, H, W), if both are multiples of its `stride` (at most 64)"
     )
 
 

@@ -38,7 +38,8 @@ class Discriminator(nn.Module, ABC):
         height, width = lightness.shape[-2:]
         if min(height, width) < self.smallest:
             raise ValueError(
-                f"the discriminator of {self.name} takes images from {self.smallest} pixels on; got {height}×{width}"
+                f"the discriminator of {self.name} needs images of at least {self.smallest} pixels, "
+                f"got {height}×{width}"
             )
 
     @abstractmethod

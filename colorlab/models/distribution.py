@@ -310,7 +310,7 @@ class DistributionColorizer(Colorizer):
         own = self.encoder.state_dict()
         for key, tensor in zip(classifier, state.values(), strict=True):
             if key in own:
-                # In a gray image red = green = blue, so the three kernels add up to one.
+                # In a gray image red = green = blue, so the three kernels are summed.
                 own[key].copy_(tensor.sum(dim=1, keepdim=True) if tensor.shape != own[key].shape else tensor)
 
     @torch.no_grad()

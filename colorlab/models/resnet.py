@@ -34,7 +34,7 @@ class ResNetColorizer(Colorizer):
         super().__init__()
         trunk = resnet18(weights=None)
         first = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        # In a gray image r = g = b, so the three kernels add up to one.
+        # In a gray image r = g = b, so the three kernels are summed.
         first.weight.data = trunk.conv1.weight.data.sum(dim=1, keepdim=True)
         self.encoder = nn.Sequential(
             first, trunk.bn1, trunk.relu, trunk.maxpool, trunk.layer1, trunk.layer2

@@ -28,7 +28,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (*UNREADABLE, SafetensorError) as error:
-        raise ValueError(f"{path} cannot be read as weights ({type(error).__name__}); is it whole?") from error
+        raise ValueError(f"{path} cannot be read as weights ({type(error).__name__}); it may be truncated") from error
     if not isinstance(state, dict):
         raise ValueError(f"{path} holds a {type(state).__name__}, not weights by name")
     return state

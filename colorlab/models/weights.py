@@ -194,7 +194,7 @@ def _missing(path: str | Path, name: str, origin: str, registry: Registry[Any]) 
             f'{path} holds weights of {origin}, which had no name when they were saved; write {decorator}("name") '
             "above the class and save them again"
         )
-    way = f"import {module} first (on the command line: --import {module})"
+    way = f"first import {module} (on the command line: --import {module})"
     if module == "__main__":
-        way = "run the cell or script that does it first"
-    return f"{path} holds weights of the {registry.kind} {name!r}, as which {kind} is registered: {way}"
+        way = "first run the cell or script that registers it"
+    return f"{path} holds weights of the unregistered {registry.kind} {name!r} (class {kind}); {way}"
