@@ -1,9 +1,8 @@
-"""colorlab: learn automatic image colorization, and do it.
+"""Learn and use automatic image colorization.
 
-Five verbs: ``colorize`` an image, ``train`` a network, ``evaluate`` it, ``show`` what came out, ``load`` weights
-(``list_models`` says which there are). ``register_colorizer`` and its like add networks, datasets, losses and scores
-of your own. Everything else is in the rooms of the package, such as ``colorlab.color`` and ``colorlab.models``.
-Nothing is imported before it is used.
+Five verbs: ``colorize`` an image, ``train`` a network, ``evaluate`` it, ``show`` a result, ``load`` weights
+(``list_models`` lists them). ``register_colorizer`` and similar functions add your own networks, datasets, losses and
+scores. Everything else is in modules such as ``colorlab.color`` and ``colorlab.models``, imported on first use.
 """
 
 import importlib as _importlib
@@ -25,7 +24,7 @@ if _typing.TYPE_CHECKING:
     from colorlab.training import register_objective as register_objective
     from colorlab.training import train as train
 
-# What stands at the top level, and the room that it lives in.
+# Each top-level name and the module that defines it.
 _HOMES = {
     "Hint": "hints",
     "colorize": "inference",
@@ -41,7 +40,7 @@ _HOMES = {
     "train": "training",
 }
 
-_ROOMS = (
+_MODULES = (
     "color", "data", "evaluation", "exercises", "hints", "image", "inference", "models", "plots", "pretrained",
     "strokes", "training", "widgets",
 )  # fmt: skip
@@ -50,13 +49,13 @@ __all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    # `import colorlab` must stay quick, and torch takes a second.
+    # Import on first use: torch alone takes a second.
     if name in _HOMES:
         return getattr(_importlib.import_module(f"colorlab.{_HOMES[name]}"), name)
-    if name in _ROOMS:
+    if name in _MODULES:
         return _importlib.import_module(f"colorlab.{name}")
     raise AttributeError(f"module 'colorlab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*_HOMES, *_ROOMS])
+    return sorted([*_HOMES, *_MODULES])

@@ -1,4 +1,4 @@
-"""``python -m colorlab``."""
+"""Run the command line: ``python -m colorlab``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""``python -m colorlab TASK``: the command line, a thin face of the package made from its own dataclasses."""
+"""Run ``python -m colorlab TASK``: the command line, generated from the dataclasses of options."""
 
 from __future__ import annotations
 
@@ -67,43 +67,43 @@ from colorlab.training.options import FRAMEWORK2019
 
 _MAY_BE_EMPTY = ("--model-suffix", "--model_suffix")
 _SI = "(accuracies with their 95 % intervals after Wilson; p_gray: of McNemar's test against gray)"
-_NAMED = 3  # how many files a line names
+_MAX_LISTED = 3  # file names in a message
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColorizeOptions:
-    """Color images. Each result has its original's name; the lightness is kept, and what the file says about it."""
+    """Color images. Each result keeps its original's name, lightness and metadata."""
 
     images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IN [IN …]")]
     """Files, or folders of files."""
     output: Path = Path("colorized")
-    """Folder to write to; made if missing. Only results of earlier runs are replaced in it."""
+    """Folder for the results; created if missing. Only results of earlier runs are replaced."""
     model_name: str | None = None
-    """Weights that ship with colorlab; by default the first of them."""
+    """Weights that ship with colorlab; by default the first."""
     model_path: Path | None = None
-    """Weights of your own, such as output/experiment_name/best.safetensors."""
+    """Your own weights, such as output/experiment_name/best.safetensors."""
     style: str | None = None
     """careful, balanced (default), vivid, or sample: how the default model chooses among its likely colors."""
     temperature: float | None = None
-    """In place of the style's: 1 gives the mean color, less leans toward the likeliest."""
+    """Override the style's: 1 gives the mean color, less favors the likeliest."""
     prior_correction: float | None = None
-    """In place of the style's: how much of the preference for dull colors is taken back, 0…1."""
+    """Override the style's: how much of the bias toward dull colors to remove, 0…1."""
     seed: int | None = None
-    """Which of several plausible colorings --style sample draws."""
+    """Which plausible coloring --style sample draws."""
     hints: Path | None = None
-    """Known colors of the image, if it is a single one: the hint painter's JSON, or a PNG of colored strokes."""
+    """Known colors of a single image: the hint painter's JSON, or a PNG of colored strokes."""
     size: int | None = None
-    """Predict color on size × size pixels, in the image's own shape; by default the model's own size."""
+    """Predict color on size² pixels, in the image's own shape; by default the model's size."""
     format: results.Format = "png"
-    """Of the results."""
+    """File format."""
     quality: int = 92
     """Of JPEG and WebP, 1 to 100."""
     depth: Literal[8, 16] = 8
-    """Bits a channel; 16, for PNG and TIFF, keep the lightness of images that have more than 8."""
+    """Bits per channel; 16 (PNG and TIFF) keeps the lightness of images with more than 8."""
     dry_run: bool = False
-    """Only say what would be written."""
+    """Only list what would be written."""
     jobs: int = 1
-    """Images at a time."""
+    """Images in parallel."""
 
     def __post_init__(self) -> None:
         if self.model_name is not None and self.model_path is not None:
@@ -131,11 +131,11 @@ _Task = (
     | _task(PSOptions, "eval-ps")
     | _task(SIOptions, "eval-si")
     | _task(LeaderboardOptions, "eval-all")
-    | _task(_task(CheckOptions, "check") | _task(DownloadOptions, "download"), "data", "Look after data sets.")
+    | _task(_task(CheckOptions, "check") | _task(DownloadOptions, "download"), "data", "Check and download datasets.")
 )
 _NAMES = ("colorizer", "classifier", "colorize", "eval-gen", "eval-mse", "eval-ps", "eval-si", "eval-all", "data")
 
-# The tasks of the framework of 2019, each of which took all of its options.
+# The tasks of the original framework, where each task took every option.
 _TASKS2019 = {
     "colorizer": TrainingOptions,
     "classifier": ClassifierOptions,
@@ -147,7 +147,7 @@ _TASKS2019 = {
 
 
 def _names_of(kind: object) -> list[str] | None:
-    """What is registered under the names that an option of this type takes."""
+    """Return the registered names that an option of this type accepts."""
     names: dict[object, list[str]] = {
         ColorizerName: list(COLORIZERS),
         ClassifierName: list(CLASSIFIERS),
@@ -158,12 +158,12 @@ def _names_of(kind: object) -> list[str] | None:
 
 
 def _choices_with_nearest() -> ConstructorRegistry:
-    """tyro, taught the names of the registries, and to answer a wrong choice with the nearest allowed one."""
+    """Return tyro rules that accept the registered names and suggest the nearest one for a wrong choice."""
     registry = ConstructorRegistry()
 
     @registry.primitive_rule
     def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-        literal: Any = Literal  # which mypy takes for no value to compare with
+        literal: Any = Literal  # mypy rejects a comparison with Literal itself
         names = _names_of(info.type)
         if names is not None:
             choices = {name: name for name in names}
@@ -172,12 +172,12 @@ def _choices_with_nearest() -> ConstructorRegistry:
         else:
             return None
         data: Any = Data
-        paths = info.type is data  # a path is as good as a name
+        paths = info.type is data  # a path is accepted in place of a name
 
-        def choose(given: list[str]) -> Any:  # noqa: ANN401  one of them, of any type
+        def choose(given: list[str]) -> Any:  # noqa: ANN401  a choice of any type
             if given[0] in choices or paths:
                 return choices.get(given[0], given[0])
-            raise ValueError(f"{given[0]!r} is none of {', '.join(choices)}{did_you_mean(given[0], choices)}")
+            raise ValueError(f"{given[0]!r} is not one of {', '.join(choices)}{did_you_mean(given[0], choices)}")
 
         return PrimitiveConstructorSpec(
             nargs=1,
@@ -203,12 +203,12 @@ def _choices_with_nearest() -> ConstructorRegistry:
 
 
 def _path(given: list[str]) -> Path:
-    # The shell leaves the home folder to us where something stands before it, as in --output=~/images.
+    # The shell does not expand ~ after other text, as in --output=~/images.
     return Path(given[0]).expanduser()
 
 
-def _empty(given: Sequence[str]) -> str | None:
-    """Which argument is empty: as a path, that would be the working directory."""
+def _empty_argument(given: Sequence[str]) -> str | None:
+    """Return the name of an empty argument, which as a path would mean the working directory."""
     for before, argument in itertools.pairwise(["", *given]):
         name = (
             before
@@ -223,9 +223,9 @@ def _empty(given: Sequence[str]) -> str | None:
 
 
 def _import_modules(given: Sequence[str]) -> list[str]:
-    """The arguments without each ``--import MODULE``, after importing it, from the working directory too.
+    """Import each ``--import MODULE``, also from the working directory, and return the other arguments.
 
-    Such a module registers networks, datasets, losses and scores, so it must be known before the others are read.
+    Such a module registers networks, datasets, losses and scores, so it is imported before the others are parsed.
     """
     rest: list[str] = []
     arguments = iter(given)
@@ -236,25 +236,25 @@ def _import_modules(given: Sequence[str]) -> list[str]:
             continue
         module = module if equals else next(arguments, "")
         if not module:
-            raise ImportError("which module? --import my_module imports my_module.py, which registers things")
+            raise ImportError("the module's name is missing; write --import my_module for my_module.py")
         if "" not in sys.path and os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())
         importlib.import_module(module.removesuffix(".py"))
     return rest
 
 
-def _without_idle_options(given: Sequence[str]) -> list[str]:
-    """The arguments without options of the framework of 2019 that this task has no use for, which is said once."""
+def _without_unused_options(given: Sequence[str]) -> list[str]:
+    """Drop and report the original framework's options that this task does not use; return the other arguments."""
     options = _TASKS2019.get(given[0]) if given else None
     if options is None:
         return list(given)
-    idle = FRAMEWORK2019 - {field.name for field in dataclasses.fields(options)}
+    unused = FRAMEWORK2019 - {field.name for field in dataclasses.fields(options)}
     rest: list[str] = []
     dropped: list[str] = []
     arguments = iter(given)
     for argument in arguments:
         name, equals, _ = argument.partition("=")
-        if name.startswith("--") and name[2:].replace("-", "_") in idle:
+        if name.startswith("--") and name[2:].replace("-", "_") in unused:
             dropped.append(name)
             if not equals:
                 next(arguments, None)
@@ -266,7 +266,7 @@ def _without_idle_options(given: Sequence[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one task. The exit status is 0 if all was done, 1 if something failed, 2 for an unknown task or option."""
+    """Run one task and return its exit status: 0 for success, 1 for a failure, 2 for an unknown task or option."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         given = _import_modules(given)
@@ -277,20 +277,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = did_you_mean(given[0], _NAMES)
         print(f"colorlab: no task {given[0]!r}; there are {', '.join(_NAMES)}{hint}", file=sys.stderr)
         return 2
-    if empty := _empty(given):
-        print(f"colorlab: {empty} is empty, as an empty variable of the shell gives it", file=sys.stderr)
+    if empty := _empty_argument(given):
+        print(f"colorlab: {empty} is empty; check the shell variable that it comes from", file=sys.stderr)
         return 1
-    given = _without_idle_options(given)
+    given = _without_unused_options(given)
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names of files may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")  # for file names that the terminal cannot show
     try:
         options = tyro.cli(
             _Task,
             prog="colorlab",
-            description="Learn automatic image colorization, and do it. --import MODULE, anywhere, first imports "
-            "a module of your own that registers networks, datasets, losses or scores.",
+            description="Learn and use automatic image colorization. --import MODULE, anywhere, first imports "
+            "your own module that registers networks, datasets, losses or scores.",
             args=given,
             compact_help=True,
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
@@ -311,18 +311,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"colorlab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("colorlab: interrupted; what was written so far is kept", file=sys.stderr)
+        print("colorlab: interrupted; the files written so far are kept", file=sys.stderr)
         return 130
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:  # noqa: ANN401
-    """A warning as a line of its own, not at the end of a progress bar."""
+    """Print a warning on its own line, not at the end of a progress bar."""
     name = "colorlab" if category is CollapseWarning else category.__name__
     tqdm.write(f"{name}: {message}", file=sys.stderr)
 
 
 def run_colorizer(options: TrainingOptions) -> int:
-    """Train, then compare with the baselines on the data set's test images."""
+    """Train a colorizer, then compare it with the baselines on the dataset's test images."""
     training = train(options)
     if not _is_first_process():
         return 0
@@ -353,7 +353,7 @@ def _print_history(history: History) -> None:
 
 
 def _end(folder: Path, stopped: bool) -> int:
-    print(f"\nWritten to {folder}" + ("; stopped early, --resume goes on" if stopped else ""))
+    print(f"\nWritten to {folder}" + ("; stopped early, --resume continues" if stopped else ""))
     return 130 if stopped else 0
 
 
@@ -362,7 +362,7 @@ def _is_first_process() -> bool:
 
 
 def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptions | LeaderboardOptions) -> int:
-    """Write the evaluation set, or score it, or score models without it."""
+    """Write the evaluation set, score it, or score models without it."""
     if isinstance(options, GenerationOptions):
         weights = _weights_of(options) if options.eval_type == "colorized" else None
         folders = tasks.generate(options, weights)
@@ -372,7 +372,7 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
         models = {name: _weights_named(name) for name in options.models or pretrained.NAMES}
         found = tasks.evaluate_all(options, models)
         board, accuracies = found.board, found.accuracies
-        # There are more scores than models.
+        # Transposed, since there are more scores than models.
         print(f"Means over images ± standard errors, the best first\n{board.T.to_string()}")
         if accuracies is not None:
             print(f"\nRecognized by {found.judge}\n{accuracies.drop(columns='judge').T.round(3).to_string()}\n{_SI}")
@@ -380,9 +380,9 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
             print(f"\nFréchet distance to the originals, of features of {found.judge}")
             print(found.frechet.drop(columns="judge").round(2).to_string())
         try:
-            from colorlab import plots  # here, since matplotlib takes a second that no other task needs
+            from colorlab import plots  # matplotlib takes a second to import and no other task needs it
         except ImportError as error:
-            print(f"leaderboard.png was not drawn: {error}", file=sys.stderr)
+            print(f"leaderboard.png could not be drawn: {error}", file=sys.stderr)
         else:
             plots.leaderboard(board).savefig(options.folder / "leaderboard.png", dpi=150, bbox_inches="tight")
         return _end(options.folder, stopped=False)
@@ -400,14 +400,14 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
 
 
 def _hint(options: SetOptions) -> int:
-    """Say what the default leaves out, which is the seed's."""
+    """Print what the default ``--eval-type``, the original framework's, leaves out."""
     if options.eval_type != "colorized":
-        print(f"This was --eval-type {options.eval_type}; colorized takes in the grays and a model's images")
+        print(f"This was --eval-type {options.eval_type}; colorized also includes the gray and a model's images")
     return 0
 
 
 def _weights_of(options: GenerationOptions) -> Path:
-    """The file that the options mean: the one named, the model's in the folder named, or else the one that ships."""
+    """Return the given weights file, the model's file in the given folder, or else the one that ships."""
     if options.model_path.is_file():
         return options.model_path
     path = options.model_path / f"{options.model}.safetensors"
@@ -416,12 +416,12 @@ def _weights_of(options: GenerationOptions) -> Path:
     if options.model_path != GenerationOptions.model_path:
         raise ValueError(f"there are no weights at {path}")
     if options.model not in pretrained.NAMES:
-        raise ValueError(f"there are no weights at {path}, and those that ship are {', '.join(pretrained.NAMES)}")
+        raise ValueError(f"there are no weights at {path}; colorlab ships {', '.join(pretrained.NAMES)}")
     return pretrained.path(options.model)
 
 
 def _weights_named(name: str) -> Colorizer:
-    """Weights that ship, or those in a file."""
+    """Load weights that ship, or those in a file."""
     if name in pretrained.NAMES:
         return pretrained.load(name)
     if name.endswith(".safetensors"):
@@ -433,7 +433,7 @@ def _weights_named(name: str) -> Colorizer:
 
 
 def run_colorize(options: ColorizeOptions) -> int:
-    """Color every image that can be read, and name each that cannot."""
+    """Color every readable image and report each that failed; return the exit status."""
     if not options.images:
         raise ValueError("name at least one image or folder to colorize")
     model = style = None
@@ -450,18 +450,18 @@ def run_colorize(options: ColorizeOptions) -> int:
         try:
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(f"the folder --output {options.output} cannot be made: {error.strerror}") from error
-    sources, complaints = _files(options.images, options.output)
-    for complaint in complaints:
-        print(f"colorlab: {complaint}", file=sys.stderr)
+            raise ValueError(f"the folder --output {options.output} cannot be created: {error.strerror}") from error
+    sources, problems = _files(options.images, options.output)
+    for problem in problems:
+        print(f"colorlab: {problem}", file=sys.stderr)
     if options.hints is not None and len(sources) != 1:
-        raise ValueError(f"--hints are for one image, and there are {len(sources)}")
+        raise ValueError(f"--hints needs exactly one image, got {len(sources)}")
     originals = {results.identity(source) for source in sources} - {None}
     names = results.result_names(sources, results.ENDINGS[options.format])
     writer = results.Writer(options.format, options.quality, _label(options, model, style))
 
     def do(source: Path, target: Path) -> str | None:
-        """What went wrong."""
+        """Write one result; return the error message, or None on success."""
         try:
             results.refuse_to_overwrite(source, target, originals)
             if model is None:
@@ -493,12 +493,12 @@ def run_colorize(options: ColorizeOptions) -> int:
     said = "would be colorized" if options.dry_run else "colorized"
     instead = f"; results of earlier runs replaced: {replaced}" if replaced else ""
     print(f"{written} of {len(sources)} images {said}, in {options.output}{instead}")
-    return 1 if complaints or written < len(sources) else 0
+    return 1 if problems or written < len(sources) else 0
 
 
 @contextlib.contextmanager
 def _shared_cores(jobs: int) -> Iterator[None]:
-    """Each job gets its share of torch's threads, where it would take all: too many on few cores slow all down."""
+    """Divide torch's threads among the jobs, as too many threads on few cores slow all of them down."""
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, before // jobs))
     try:
@@ -508,7 +508,7 @@ def _shared_cores(jobs: int) -> Iterator[None]:
 
 
 def _label(options: ColorizeOptions, model: Colorizer | None, style: Style | None) -> str:
-    """What colored an image, such that it can be done again."""
+    """Describe the model and style of a result, so that it can be reproduced."""
     name = options.model_path.stem if options.model_path else options.model_name or pretrained.NAMES[0]
     if not isinstance(model, DistributionColorizer):
         return name
@@ -527,11 +527,11 @@ def _label(options: ColorizeOptions, model: Colorizer | None, style: Style | Non
 
 
 def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:
-    """The files given, the images directly inside the folders given, and a sentence for each folder without.
+    """Return the given files, the images directly in the given folders, and a message for each folder without any.
 
-    Where results go into a folder given, those of earlier runs are none of its images.
+    In the output folder, results of earlier runs are skipped.
     """
-    files, complaints = [], []
+    files, problems = [], []
     for path in given:
         if not os.path.isdir(path):  # unlike Path.is_dir, it never raises
             files.append(path)
@@ -539,21 +539,21 @@ def _files(given: Sequence[Path], output: Path) -> tuple[list[Path], list[str]]:
         try:
             images, others = images_in(path)
         except OSError as error:
-            complaints.append(f"the folder {path} cannot be opened: {error.strerror}")
+            problems.append(f"the folder {path} cannot be opened: {error.strerror}")
             continue
         earlier = {
             entry for entry in images if os.path.realpath(path) == os.path.realpath(output) and results.is_own(entry)
         }
         if earlier:
-            print(f"{path}: left out {len(earlier)} results of an earlier run", file=sys.stderr)
+            print(f"{path}: skipped {len(earlier)} results of an earlier run", file=sys.stderr)
         files += [entry for entry in images if entry not in earlier]
         if not images:
-            complaints.append(f"there are no images in the folder {path}")
+            problems.append(f"there are no images in the folder {path}")
         if others:
-            few = ", ".join(entry.name + "/" * entry.is_dir() for entry in others[:_NAMED])
-            more = ", …" if len(others) > _NAMED else ""
-            print(f"{path}: left out {len(others)} that are no images ({few}{more})", file=sys.stderr)
-    return files, complaints
+            few = ", ".join(entry.name + "/" * entry.is_dir() for entry in others[:_MAX_LISTED])
+            more = ", …" if len(others) > _MAX_LISTED else ""
+            print(f"{path}: skipped {len(others)} that are not images ({few}{more})", file=sys.stderr)
+    return files, problems
 
 
 def _colorize_file(
@@ -576,11 +576,11 @@ def _colorize_file(
     except OSError as error:
         raise ValueError(f"{target} cannot be written: {error.strerror or error}") from error
     except (MemoryError, RuntimeError) as error:
-        # torch has no exception of its own for it
+        # torch has no exception type for this
         if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
             raise
         raise ValueError(f"there is not enough memory to colorize {source}") from error
     if not kept:
-        tqdm.write(f"{source} holds damaged metadata, which {target} goes without", file=sys.stderr)
+        tqdm.write(f"the metadata of {source} is damaged; {target} has none", file=sys.stderr)
     if about.images > 1:
-        tqdm.write(f"{source} holds {about.images} images, of which one is in {target}", file=sys.stderr)
+        tqdm.write(f"{source} holds {about.images} images; {target} is one of them", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""sRGB and CIE L\\*a\\*b\\*, and the value ranges that networks see.
+"""Convert between sRGB and CIE L\\*a\\*b\\*, and to the value ranges of the networks.
 
-The only module that knows the numbers of color. Images are tensors whose last three axes are
+No other module contains these constants. Images are tensors whose last three axes are
 channel, height, width; any axes may come before them, on any device.
 
 * **RGB** is sRGB (IEC 61966-2-1): uint8 in 0…255, or float in 0…1.
@@ -14,7 +14,7 @@ sRGB matrix itself, and every matrix product is written as a gray part plus diff
 the neutral axis. (Implementations with a separately rounded white point give white a = -0.0025,
 b = 0.0047.)
 
-Notebook ``01_lab_color_space`` derives all of this step by step.
+Notebook ``01_lab_color_space`` derives this step by step.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LIGHTNESS_CENTER = 50.0
 """L of network input 0; L = 50·(lightness + 1)."""
 
 AB_SCALE = 110.0
-"""a or b of network output 1. The gamut reaches 107.9, so no color of a screen is out of reach of a tanh."""
+"""a or b of network output 1. The gamut reaches 107.9, so a tanh can output every sRGB color."""
 
 # Linear sRGB to XYZ under D65, from the primaries in IEC 61966-2-1, as scikit-image rounds it.
 _RGB_TO_XYZ = torch.tensor(
@@ -41,26 +41,25 @@ _FROM_WHITE_RELATIVE = torch.linalg.inv(_TO_WHITE_RELATIVE)
 _FORWARD: list[list[float]] = _TO_WHITE_RELATIVE.tolist()
 _BACKWARD: list[list[float]] = _FROM_WHITE_RELATIVE.tolist()
 
-# Where the sRGB curve passes from a line to a power: there the two meet, which the standard rounds to 0.04045.
+# Where the line and the power of the sRGB curve meet exactly; the standard rounds this to 0.04045.
 _KNEE = 0.0404482362771082
 _LINEAR_KNEE = _KNEE / 12.92
-_DELTA = 6 / 29  # where CIE 1976 passes from a line to the cube root
+_DELTA = 6 / 29  # where CIE 1976 changes from a line to the cube root
 _SLOPE = 1 / (3 * _DELTA**2)
 
-# Pixels converted at once on one thread: what lies between the steps then stays in the processor's cache.
+# Pixels converted at once on one thread, so that intermediate results stay in the processor's cache.
 _PIECE = 2**15
 
-# How far outside [0, 1] linear light may lie and still count as inside the gamut: the rounding of
-# float32 on the way through Lab, 1/25 of an 8-bit step at the dark end.
+# How far outside [0, 1] linear light may lie and still count as inside the gamut: float32 rounding
+# in the conversion to Lab and back, 1/25 of an 8-bit step at the dark end.
 _GAMUT_TOLERANCE = 1e-5
 
 
 def _piece_by_piece(convert: Callable[..., Tensor], images: Tensor) -> Tensor:
-    """A conversion, some images at a time, which on one thread of a CPU doubles its speed.
+    """Convert some images at a time, which doubles the speed on one CPU thread; the result is the same to the bit.
 
-    What comes out is the same to the bit. The batch is converted at once where gradients are asked for; in compiled
-    code, which takes all steps in one pass anyway; and by several threads, which would have to wait for each other
-    after every step of every piece.
+    The batch is converted at once if gradients are needed, in compiled code (which fuses the steps anyway) and with
+    several threads (which would wait for each other after every step of every piece).
     """
     needs_gradient = images.requires_grad and torch.is_grad_enabled()
     in_pieces = images.dim() > 3 and images.device.type == "cpu" and not needs_gradient
@@ -75,7 +74,7 @@ def _piece_by_piece(convert: Callable[..., Tensor], images: Tensor) -> Tensor:
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
-    r"""sRGB to CIE L\*a\*b\* (D65).
+    r"""Convert sRGB to CIE L\*a\*b\* (D65).
 
     Args:
         rgb: ``(…, 3, H, W)``, uint8 in 0…255 or float in 0…1. Float values a little outside 0…1 are
@@ -99,18 +98,17 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 def _rgb_to_lab(rgb: Tensor, out: Tensor | None = None) -> Tensor:
     r, g, b = _linear_light(rgb).unbind(-3)
-    # A gray has r - g = b - g = 0, so that X, Y and Z come out identical to the last bit. (`add` with `alpha` adds so
-    # many times something: quicker than × and +, as it goes through memory only once.)
+    # A gray has r - g = b - g = 0, so that X, Y and Z come out identical to the last bit. (`add` with `alpha`
+    # passes through memory only once, unlike × and +.)
     red, blue = r - g, b - g
     x, y, z = (_lab_curve(g.add(red, alpha=row[0]).add_(blue, alpha=row[2])) for row in _FORWARD)
     return torch.stack([(y * 116).sub_(16), x.sub_(y).mul_(500), (y - z).mul_(200)], dim=-3, out=out)
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    r"""CIE L\*a\*b\* (D65) to sRGB, clipped to 0…1.
+    r"""Convert CIE L\*a\*b\* (D65) to sRGB, clipped to 0…1.
 
-    Clipping changes hue and lightness; :func:`fit_to_gamut` first takes a color into the gamut without
-    touching either.
+    Clipping changes hue and lightness; call :func:`fit_to_gamut` first to keep both.
 
     Args:
         lab: ``(…, 3, H, W)`` float: L in 0…100, a, b. Colors outside the gamut, real or not, are allowed.
@@ -123,7 +121,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
         TypeError: ``lab`` is not floating point.
         ValueError: ``lab`` has no channel axis of 3.
 
-    Convention: a = b = 0 gives r = g = b exactly. A negative Z (a color no light has) counts as 0, as
+    Convention: a = b = 0 gives r = g = b exactly. A negative Z (no real light has one) counts as 0, as
     in scikit-image.
 
     Reference: as :func:`rgb_to_lab`.
@@ -137,7 +135,7 @@ def _lab_to_rgb(lab: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def to_uint8(rgb: Tensor) -> Tensor:
-    """Float RGB in 0…1, rounded to the nearest of the 256 levels; same shape, uint8."""
+    """Round float RGB in 0…1 to the nearest of 256 levels; same shape, uint8."""
     return (rgb * 255).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -166,18 +164,17 @@ def join(lightness: Tensor, ab: Tensor) -> Tensor:
 
 
 def in_gamut(lab: Tensor) -> Tensor:
-    """Which colors a screen can show: ``(…, H, W)`` bool for ``(…, 3, H, W)`` Lab."""
+    """Return which colors lie inside the sRGB gamut: ``(…, H, W)`` bool for ``(…, 3, H, W)`` Lab."""
     linear = torch.stack(_lab_to_linear(lab), dim=-3)
     low, high = linear.amin(dim=-3), linear.amax(dim=-3)
     return (low >= -_GAMUT_TOLERANCE) & (high <= 1 + _GAMUT_TOLERANCE)
 
 
 def fit_to_gamut(lab: Tensor) -> Tensor:
-    """Colors outside sRGB, moved inside by lowering their chroma at constant L and hue.
+    """Move colors outside sRGB into the gamut by lowering their chroma at constant L and hue.
 
-    a and b are scaled by the largest common factor, found by bisection, with which the color fits; colors
-    inside the gamut are returned as they are, to the bit. So the lightness of a photograph survives
-    whatever a network proposes as its color, which clipping RGB does not grant.
+    a and b are scaled by the largest common factor that fits, found by bisection; colors inside the gamut
+    are returned unchanged, to the bit. Unlike clipped RGB, the result keeps the lightness of the photograph.
 
     Args:
         lab: ``(…, 3, H, W)`` float, L in 0…100.
@@ -189,7 +186,7 @@ def fit_to_gamut(lab: Tensor) -> Tensor:
     if not bool(outside.any()):
         return lab
     with torch.no_grad():
-        # Only the colors concerned, as an image of one row: (3, 1, n).
+        # Only the colors outside, as an image of one row: (3, 1, n).
         colors = lab.movedim(-3, -1)[outside].T.unsqueeze(1)
         fits = torch.zeros_like(colors[0])
         too_much = torch.ones_like(fits)
@@ -205,9 +202,9 @@ def fit_to_gamut(lab: Tensor) -> Tensor:
 
 
 def luma(rgb: Tensor) -> Tensor:
-    """Rec. 709 luma of gamma-coded RGB, ``(…, 1, H, W)`` in 0…1: what most code calls "grayscale".
+    """Return Rec. 709 luma of gamma-coded RGB, ``(…, 1, H, W)`` in 0…1: what most code calls "grayscale".
 
-    It is *not* lightness: 100·luma differs from L\\* by up to 32. Here for comparison only.
+    It is *not* lightness: 100·luma differs from L\\* by up to 32. For comparison only.
     """
     _check_image(rgb, "rgb")
     values = rgb.to(torch.float32) / 255 if rgb.dtype == torch.uint8 else rgb
@@ -216,7 +213,7 @@ def luma(rgb: Tensor) -> Tensor:
 
 
 def colorfulness(rgb: Tensor) -> Tensor:
-    r"""How colorful images look, after Hasler and Süsstrunk: σ + 0.3 μ of the opponent channels.
+    r"""Return Hasler and Süsstrunk's colorfulness of images: σ + 0.3 μ of the opponent channels.
 
     With rg = R - G and yb = (R + G)/2 - B on 0…255 (signed, unlike some published code that takes their absolute
     values): σ = √(sd(rg)² + sd(yb)²), μ = √(mean(rg)² + mean(yb)²).
@@ -240,17 +237,17 @@ def _check_image(image: Tensor, name: str) -> None:
     if image.dim() < 3 or image.shape[-3] != 3:
         raise ValueError(
             f"{name} must have shape (…, 3, height, width), got {tuple(image.shape)}; "
-            "move the channels with .movedim(-1, -3) if they are last"
+            "if channels are last, move them with .movedim(-1, -3)"
         )
 
 
-# Each of these curves is a line up to some point and a power from there on. Both are taken of values clamped to
-# their own side, and what the line lacks up to that point, nothing on the other side, is added to the power. It is
-# quicker than to choose by `torch.where`, and keeps the gradient of the power away from black, where it is infinite.
+# Each of these curves is a line up to a knee and a power beyond it. Each part is computed on values clamped to its
+# side of the knee, and the two are added: beyond the knee the line adds 0. This is faster than `torch.where`, and
+# keeps black away from the power, whose gradient is infinite there.
 
 
 def _linear_light(rgb: Tensor) -> Tensor:
-    """The sRGB curve undone: uint8 by a table of its 256 values, float by formula."""
+    """Convert sRGB to linear light: uint8 by a table of 256 values, float by formula."""
     if rgb.dtype == torch.uint8:
         table = _LINEAR_LIGHT_OF_LEVELS.to(rgb.device, non_blocking=True)
         return table.index_select(0, rgb.int().flatten()).view(rgb.shape)
@@ -263,13 +260,13 @@ def _linear_light(rgb: Tensor) -> Tensor:
 
 
 def _srgb_curve(linear: Tensor) -> Tensor:
-    """The inverse of :func:`_linear_light`, unclipped."""
+    """Convert linear light to sRGB, unclipped."""
     curved = 1.055 * _power(linear.clamp(min=_LINEAR_KNEE), 1 / 2.4) - 0.055
     return curved.add(linear.clamp(max=_LINEAR_KNEE) - _LINEAR_KNEE, alpha=12.92)
 
 
 def _lab_curve(relative: Tensor) -> Tensor:
-    """X, Y or Z relative to white, bent as the eye does."""
+    """Apply the nonlinearity of Lab to X, Y or Z relative to white."""
     curved = _power(relative.clamp(min=_DELTA**3), 1 / 3)
     return curved.add(relative.clamp(max=_DELTA**3).sub_(_DELTA**3), alpha=_SLOPE)
 
@@ -280,18 +277,17 @@ def _inverse_lab_curve(curved: Tensor) -> Tensor:
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:
-    """``base ** exponent`` of positive bases, by way of the logarithm, which on a CPU is several times as fast.
+    """Return ``base ** exponent`` of positive bases by the logarithm, several times faster on a CPU.
 
-    ``base`` is used up: without gradients the steps take place in it.
-    Also, torch's power rounds a tensor's last few elements otherwise than the rest: grays would not stay gray, and a
-    image would depend on the batch it is in.
+    Without gradients, ``base`` is overwritten. torch's own power also rounds a tensor's last few elements
+    differently: grays would not stay gray, and an image would depend on its batch.
     """
     logarithm = base.log() if base.requires_grad else base.log_()
     return logarithm.mul_(exponent).exp_()
 
 
 def _lab_to_linear(lab: Tensor) -> list[Tensor]:
-    """Lab to linear red, green and blue, unclipped; values outside 0…1 are colors outside the gamut."""
+    """Convert Lab to linear red, green and blue, unclipped; values outside 0…1 are outside the gamut."""
     _check_image(lab, "lab")
     if not lab.is_floating_point():
         raise TypeError(f"lab must be floating point, got {lab.dtype}")

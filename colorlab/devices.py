@@ -1,4 +1,4 @@
-"""Which device a name means on this machine."""
+"""Find the device that a name means on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def find_device(name: str) -> torch.device:
         name: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
 
     Raises:
-        ValueError: a name that torch does not know, or a device that is not here.
+        ValueError: torch does not know the name, or this machine lacks the device.
     """
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)

@@ -1,4 +1,4 @@
-"""Say in one sentence which extra brings a package that is not installed."""
+"""Report which extra installs a missing package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def extra(name: str) -> Iterator[None]:
     """Import packages of an extra inside this block.
 
     Args:
-        name: the extra, as ``pyproject.toml`` has it.
+        name: the extra's name in ``pyproject.toml``.
 
     Raises:
         ImportError: a package is not installed; the message names the command that installs it.

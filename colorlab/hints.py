@@ -1,17 +1,18 @@
-"""Color hints: a few pixels whose color somebody knows, spread over what the network guessed.
+"""Spread color hints, a few pixels of known color, over a network's prediction.
 
-Levin, Lischinski and Weiss (2004) color a gray image from a few marks, asking that the color of a pixel be the
-mean of its neighbors' colors, where a neighbor counts by how near its lightness is. Here this is asked of the
-*correction*, which is the final color minus the network's:
+Levin, Lischinski and Weiss (2004) color a gray image from a few marks: the color of each pixel is the mean of its
+neighbors' colors, weighted by how similar their lightness is. Here this constrains the *correction*, the final color
+minus the network's:
 
     minimize  Σ_r (c_r - Σ_s w_rs c_s)² + pull · Σ_r c_r²   subject to c = hint - prediction at each hint,
 
-s being the up to eight neighbors of r, and w_rs = exp(-(L_r - L_s)² / 2σ²), scaled so that a pixel's weights add up
-to 1. So a correction stays inside the edges of the thing that the hint lies on, and far from all hints the prediction
-stands. Where L is constant, a single hint has the shape of a plate on an elastic bed under a point load.
+s are the up to eight neighbors of r, and w_rs = exp(-(L_r - L_s)² / 2σ²), scaled so that a pixel's weights add up
+to 1. So a correction stays inside the edges of the object that the hint lies on, and far from all hints the
+prediction is unchanged. Where L is constant, a single hint has the shape of a plate on an elastic bed under a point
+load.
 
-The matrix of this depends on L alone. It is factorized once, then each hint's position costs one pair of triangular
-solutions, and its color nothing but a system as small as there are hints. Notebook ``11_colorize_your_own`` uses it.
+The matrix depends on L alone and is factorized once. Each hint's position then costs one pair of triangular solves,
+and the colors one dense system with a row per hint. Notebook ``11_colorize_your_own`` uses this module.
 
 Reference: Levin, Lischinski and Weiss, *Colorization using Optimization*, doi:10.1145/1015706.1015780, equation 1.
 """
@@ -34,12 +35,11 @@ from torch import Tensor
 from colorlab.color import rgb_to_lab
 
 SIGMA = 4.0
-"""Difference in L at which a neighbor counts 0.6. The paper takes it from the variance of L around each pixel, which
-stops color at textures as at edges: three true hints then correct a photograph only half as much (measured on those
-of ``placeholder``)."""
+"""Difference in L at which a neighbor has weight 0.6. The paper uses the variance of L around each pixel, which stops
+color at textures as well as edges: three true hints then correct a photograph of ``placeholder`` half as much."""
 
 MAX_REACH = 1000
-"""Beyond it the pull is so weak that rounding decides."""
+"""Beyond this the pull is smaller than the rounding error."""
 
 _FORMAT = "colorlab hints 1"
 _FIELDS = ("row", "column", "a", "b")  # of a hint in a file
@@ -49,7 +49,7 @@ _Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, init=False)
 class Hint:
-    """The color of one pixel: ``Hint(120, 80, "#c04020")``. Only its a and b count; the lightness is the image's.
+    """The color of one pixel: ``Hint(120, 80, "#c04020")``. Only its a and b are used; L is the image's.
 
     Args:
         x: from the left, from 0.
@@ -77,7 +77,7 @@ class Hint:
 
     @classmethod
     def of(cls, x: int, y: int, a: float, b: float) -> Hint:
-        """Return a hint whose a and b are known, in Lab units."""
+        """Return a hint with the given a and b, in Lab units."""
         hint = object.__new__(cls)
         vars(hint).update(x=x, y=y, a=a, b=b)
         return hint
@@ -95,12 +95,12 @@ def _rgb(color: str | Sequence[float]) -> list[float]:
 
 
 class Propagation:
-    """What an image's lightness says about how color spreads in it; made once for an image.
+    """Spreads hints along the lightness of one image; create it once per image.
 
     Args:
         lightness: ``(H, W)`` L in 0…100. At 256 × 256 the factorization takes about a second.
-        reach: how far a hint is felt where no edge stops it, in pixels: at that distance 63 % of it are left. By
-            default a quarter of the longer side.
+        reach: distance in pixels at which 63 % of a hint's effect remains where no edge stops it; by default a
+            quarter of the longer side.
 
     Raises:
         ValueError: ``lightness`` is not an image of finite values, or ``reach`` is not 0.1 to 1000.
@@ -108,23 +108,23 @@ class Propagation:
 
     def __init__(self, lightness: Tensor, *, reach: float | None = None) -> None:
         if lightness.dim() != 2 or lightness.numel() == 0 or not bool(lightness.isfinite().all()):
-            raise ValueError(f"lightness must be (H, W), of finite values; got shape {tuple(lightness.shape)}")
+            raise ValueError(f"lightness must be (H, W) with finite values, got shape {tuple(lightness.shape)}")
         reach = min(max(lightness.shape) / 4, MAX_REACH) if reach is None else reach
         if not 0.1 <= reach <= MAX_REACH:
             raise ValueError(f"reach must be 0.1 to {MAX_REACH} pixels, got {reach}")
         self.shape: tuple[int, int] = (lightness.shape[0], lightness.shape[1])
         self._factors = splu(
             system(lightness.double().cpu().numpy(), reach),
-            # It is symmetric and positive definite, so that no pivoting is needed.
+            # The matrix is symmetric and positive definite, so no pivoting is needed.
             permc_spec="MMD_AT_PLUS_A",
             diag_pivot_thresh=0.0,
             options={"SymmetricMode": True},
         )
-        # Pixel → what a unit load there does to all pixels; for the hints of the last call.
+        # Pixel → response of all pixels to a unit load there, for the hints of the last call.
         self._responses: dict[int, _Array] = {}
 
     def spread(self, ab: Tensor, hints: Sequence[Hint]) -> Tensor:
-        """The prediction with the hints in it.
+        """Return the prediction corrected by the hints.
 
         Args:
             ab: ``(2, H, W)`` predicted a and b in Lab units.
@@ -132,8 +132,8 @@ class Propagation:
 
         Returns:
             ``(2, H, W)`` on the CPU, of the type of ``ab``: at each hint its color, up to rounding. The correction
-            is nowhere stronger than a hint asks for: where two hints contradict each other, the minimum alone would
-            swing past both. The gamut is not looked at; :func:`colorlab.inference.render` does that.
+            is clipped to the range that the hints ask for, which the minimum exceeds where hints contradict each
+            other. The gamut is not checked; :func:`colorlab.inference.render` does that.
 
         Raises:
             ValueError: ``ab`` has another shape than the image, a hint lies outside it or is not finite, or two lie
@@ -160,7 +160,7 @@ class Propagation:
         return torch.from_numpy((predicted + limited).reshape(2, *self.shape)).to(ab.dtype)
 
     def _respond(self, pixels: Sequence[int]) -> _Array:
-        """What a unit load at each of the pixels does to all; together they take half as long as one by one."""
+        """Return the response of all pixels to a unit load at each given one; solving for all at once is faster."""
         loads = np.zeros((self.shape[0] * self.shape[1], len(pixels)), order="F")
         loads[pixels, range(len(pixels))] = 1
         responses: _Array = self._factors.solve(loads).T
@@ -168,7 +168,7 @@ class Propagation:
 
 
 def system(lightness: _Array, reach: float) -> sparse.csc_array:
-    """The symmetric matrix of the quadratic form in the module's text: ``(H·W, H·W)``, sparse, by columns.
+    """Return the matrix of the module's quadratic form: ``(H·W, H·W)``, symmetric, sparse by columns.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
@@ -188,17 +188,17 @@ def system(lightness: _Array, reach: float) -> sparse.csc_array:
     weight /= np.bincount(row, weight, number.size)[row]
     identity = sparse.eye_array(number.size)
     residual = identity - sparse.coo_array((weight, (row, column)), shape=(number.size,) * 2).tocsr()
-    # The eight neighbors lie 3/4 apart in the mean of their squared distance along one axis, so that where L is
-    # constant the residual is -3/8 of the Laplacian, and a hint's shape that of a plate, whose radius of stiffness:
+    # The eight neighbors' mean squared distance along one axis is 3/4. So where L is constant, the residual is -3/8
+    # of the Laplacian, and a hint has the shape of a plate with `reach` as its radius of relative stiffness.
     pull = (3 / 8 / reach**2) ** 2
     return (residual.T @ residual + pull * identity).tocsc()
 
 
 def check_hints(hints: Sequence[Hint], shape: tuple[int, int]) -> None:
-    """Nothing, if all hints are of an image of ``shape`` (H, W).
+    """Check that all hints fit an image of ``shape`` (H, W).
 
     Raises:
-        ValueError: a hint that lies outside or is not finite, or two on one pixel.
+        ValueError: a hint lies outside or is not finite, or two lie on one pixel.
     """
     seen: set[tuple[int, int]] = set()
     for number, hint in enumerate(hints, start=1):
@@ -214,37 +214,37 @@ def check_hints(hints: Sequence[Hint], shape: tuple[int, int]) -> None:
 
 
 def check_proportions(what: str, size: tuple[int, int], shape: tuple[int, int]) -> None:
-    """Nothing, if images of ``size`` and of ``shape`` (H, W) have the same proportions, up to rounding.
+    """Check that ``size`` and ``shape`` (H, W) have the same proportions, up to rounding.
 
     Raises:
-        ValueError: they have not; the sentence begins with ``what``.
+        ValueError: they differ; the message begins with ``what``.
     """
     scale = max(size) / max(shape)
     if any(abs(side / scale - wanted) > max(1, 1 / scale) for side, wanted in zip(size, shape, strict=True)):
         raise ValueError(
-            f"{what} for an image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}, which are "
-            "other proportions"
+            f"{what} for an image of {size[1]}×{size[0]} pixels, but this one has {shape[1]}×{shape[0]}; "
+            "the proportions must match"
         )
 
 
 def reduce_hints(hints: Sequence[Hint], shape: Sequence[int], size: Sequence[int]) -> list[Hint]:
-    """Return hints on an image of ``shape`` as hints on the same image at ``size``: means where pixels meet."""
-    met: dict[tuple[int, int], list[Hint]] = {}
+    """Scale hints from an image of ``shape`` to the same image at ``size``; average those that share a pixel."""
+    grouped: dict[tuple[int, int], list[Hint]] = {}
     for hint in hints:
         place = int((hint.x + 0.5) * size[1] / shape[1]), int((hint.y + 0.5) * size[0] / shape[0])
-        met.setdefault(place, []).append(hint)
+        grouped.setdefault(place, []).append(hint)
     return [
         Hint.of(*place, sum(h.a for h in some) / len(some), sum(h.b for h in some) / len(some))
-        for place, some in met.items()
+        for place, some in grouped.items()
     ]
 
 
 def to_json(hints: Sequence[Hint], shape: tuple[int, int]) -> str:
-    """Hints as the text of a JSON file, a hint a line.
+    """Return hints as the text of a JSON file, one hint per line.
 
     Args:
         hints: of one image.
-        shape: H and W of the lightness that they were set on.
+        shape: H and W of the lightness that they belong to.
 
     Raises:
         ValueError: as in :func:`check_hints`.
@@ -259,14 +259,14 @@ def to_json(hints: Sequence[Hint], shape: tuple[int, int]) -> str:
 
 
 def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
-    """Hints from the text of a file that :func:`to_json` made.
+    """Read hints from text that :func:`to_json` returned.
 
     Args:
         text: the file's contents.
-        shape: H and W of the image that they are for. If they were set on it at another size, they are scaled.
+        shape: H and W of the image. Hints made at another size are scaled.
 
     Raises:
-        ValueError: not such a file, a damaged one, or hints for an image of other proportions.
+        ValueError: the text is not such a file, is damaged, or is for an image of other proportions.
     """
     try:
         content = json.loads(text)
@@ -288,15 +288,15 @@ def from_json(text: str | bytes, shape: tuple[int, int]) -> list[Hint]:
 
 
 def _hint(number: int, entry: object) -> Hint:
-    """One entry of a file, checked by type."""
+    """Check and convert one entry of a file."""
     if not isinstance(entry, dict) or entry.keys() != set(_FIELDS):
         raise ValueError(f"the file is damaged: hint {number} must have {', '.join(_FIELDS)}, and nothing else")
     for field in _FIELDS:
         kinds = (int,) if field in ("row", "column") else (int, float)
-        # A bool is an int to Python, and no number to anybody else.
+        # In Python a bool is an int.
         if not isinstance(entry[field], kinds) or isinstance(entry[field], bool):
             raise ValueError(f"the file is damaged: {field} of hint {number} is {entry[field]!r}")
     try:
         return Hint.of(entry["column"], entry["row"], float(entry["a"]), float(entry["b"]))
     except OverflowError as error:
-        raise ValueError(f"the file is damaged: the color of hint {number} is beyond all numbers") from error
+        raise ValueError(f"the file is damaged: the color of hint {number} is too large") from error

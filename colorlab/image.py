@@ -1,4 +1,4 @@
-"""Reading an image of any kind: file, PIL image, array or tensor; 8 or 16 bits; with or without color."""
+"""Read an image of any kind: file, PIL image, array or tensor; 8 or 16 bits; with or without color."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from colorlab import profiles, tiff
 ImageSource = str | Path | bytes | BinaryIO | Image.Image | npt.NDArray[np.generic] | Tensor
 
 RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"})
-"""Those of cameras' raw data, which the extra `files` reads."""
+"""Suffixes of camera raw files, which need the extra `files`."""
 _USUAL = (
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .tif .tiff .bmp .dib .gif .ppm .pgm .pbm .pnm .avif "
     ".heic .heif .hif .jp2 .j2k .jpf .jpx .tga .qoi .psd"
 )
 SUFFIXES = frozenset(_USUAL.split()) | RAW_SUFFIXES
-"""Endings of images' files. A file without one of them may be an image too, which its content tells."""
+"""Suffixes of image files. A file with another suffix may still be an image; its content decides."""
 
 _ORIENTATION = 274  # the tag's number in EXIF and TIFF
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
@@ -46,7 +46,7 @@ _SIGNS = {
     b"qoif": "QOI",
     b"8BPS": "PSD",
 }
-# Pillow keeps the upper byte of 16-bit color. Told the other order of bytes, it keeps the lower one.
+# Pillow keeps the upper byte of 16-bit color. With the byte order swapped, it keeps the lower one.
 _OTHER_ORDER = {
     f"{channels};16{order}": f"{channels};16{other}"
     for channels in ("RGB", "RGBA")
@@ -56,11 +56,11 @@ _OTHER_ORDER = {
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """An image as read.
+    """An image that was read.
 
     Attributes:
         rgb: ``(H, W, 3)`` sRGB, uint8, or uint16 where the source had more than 8 bits. A gray source is a view
-            with three equal channels, which takes no more memory than one.
+            with three equal channels and the memory of one.
         alpha: ``(H, W)`` opacity, uint8, or ``None`` for an opaque image.
     """
 
@@ -68,8 +68,8 @@ class LoadedImage:
     alpha: npt.NDArray[np.uint8] | None = None
 
     def strip(self, rows: slice) -> Tensor:
-        """Some rows as :func:`colorlab.color.rgb_to_lab` takes them: ``(3, rows, W)`` uint8 or float."""
-        # Always a copy: torch warns of arrays that cannot be written to, which Pillow's are.
+        """Return some rows for :func:`colorlab.color.rgb_to_lab`: ``(3, rows, W)`` uint8 or float."""
+        # Always a copy: torch warns about read-only arrays, such as Pillow's.
         part = np.array(self.rgb[rows].transpose(2, 0, 1), order="C")
         if part.dtype == np.uint16:
             return torch.from_numpy(part.astype(np.float32) / 65535)
@@ -77,12 +77,12 @@ class LoadedImage:
 
 
 def read_image(source: ImageSource) -> LoadedImage:
-    """Read an image of any kind; see :func:`colorlab.colorize` for what that includes.
+    """Read an image of any kind that :func:`colorlab.colorize` accepts.
 
     Raises:
-        ValueError: what was given is not an image; the sentence names the file or the shape. ``FileNotFoundError``
-            and other ``OSError`` are turned into it as well, so that one ``except`` serves a list of files.
-        TypeError: neither path, bytes, file object, image, array nor tensor.
+        ValueError: the source is not an image; the message names the file or the shape. ``FileNotFoundError`` and
+            other ``OSError`` also become a ``ValueError``.
+        TypeError: the source is not a path, bytes, file object, image, array or tensor.
     """
     if isinstance(source, str | Path):
         return _read_path(Path(source))
@@ -128,18 +128,18 @@ def _read_path(path: Path) -> LoadedImage:
 
 
 def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> LoadedImage:
-    """Read an open file. What it is, its content decides; everything that reads images comes through here.
+    """Read an open image file, whose content decides its kind.
 
     Args:
-        file: open, at any place in it.
+        file: open, at any position.
         what: its name, for messages.
-        smallest: if given, a JPEG may come reduced, as long as its shorter side keeps at least so many pixels.
+        smallest: if given, a JPEG may be reduced while decoding, to a shorter side of at least this many pixels.
 
     Raises:
-        ValueError: it is not an image, is damaged, or needs what is not installed; one sentence.
+        ValueError: the file is not an image, is damaged, or needs a package that is not installed.
     """
     with warnings.catch_warnings():
-        # What Pillow warns about (odd EXIF data, many pixels) either does not matter or fails below.
+        # Pillow's warnings (odd EXIF data, many pixels) either do not matter or become errors below.
         warnings.simplefilter("ignore")
         try:
             return _read(file, what, smallest)
@@ -148,7 +148,7 @@ def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> LoadedI
         except UnidentifiedImageError as error:
             file.seek(0)
             if kind := kind_of(file.read(64)):
-                raise ValueError(f"{what} begins as {kind.upper()} does, but is damaged or cut short") from error
+                raise ValueError(f"{what} begins like {kind.upper()}, but is damaged or truncated") from error
             raise ValueError(
                 f"{what} is not an image that can be read (its contents are of no known kind)"
             ) from error
@@ -158,18 +158,18 @@ def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> LoadedI
             raise ValueError(f"there is not enough memory to read {what}") from error
         except Exception as error:  # a damaged file makes decoders raise anything, from TypeError to zlib.error
             reason = str(error).partition("\n")[0] or type(error).__name__
-            raise ValueError(f"{what} is damaged or of an unknown variety: {reason}") from error
+            raise ValueError(f"{what} is damaged or of an unsupported variety: {reason}") from error
 
 
 class _FinalError(ValueError):
-    """A sentence that is finished."""
+    """An error whose message is complete."""
 
 
 def kind_of(start: bytes) -> str | None:
-    """What kind of image a file is that begins like this; ``None`` for what is none, or has no sign.
+    """Return the kind of image file that begins with these (64) bytes; ``None`` if they match no kind.
 
-    64 bytes tell. ``raw`` is a camera's, ``HEIC`` one that Pillow does not read by itself, ``tiff`` may be either;
-    others are named as Pillow names them.
+    ``raw`` is a camera's file, ``HEIC`` one that Pillow cannot read by itself, ``tiff`` a TIFF or a camera's file;
+    other names are Pillow's.
     """
     if start[:4] in tiff.MAGIC:
         return "raw" if start[8:10] == b"CR" else "tiff"
@@ -227,8 +227,8 @@ def _read_tiff(file: BinaryIO, what: str) -> LoadedImage:
     if page.is_raw:
         return _developed(file, what)
     width, height, most = page.page.imagewidth, page.page.imagelength, 2 * (Image.MAX_IMAGE_PIXELS or math.inf)
-    if width * height > most:  # as Pillow refuses it; tifffile would take the memory first
-        raise _FinalError(f"{what} is too large to be opened safely: it says that it has {width}×{height} pixels")
+    if width * height > most:  # Pillow's limit; tifffile would allocate the memory first
+        raise _FinalError(f"{what} is too large to be opened safely: it claims {width}×{height} pixels")
     values, reason = _pixels(page) if page.is_misread else (None, "")
     bits = int(max(np.atleast_1d(page.page.bitspersample)))
     if values is None and (not reason or bits in (8, 16)) and page.page.sampleformat == 1:
@@ -252,7 +252,7 @@ def _read_tiff(file: BinaryIO, what: str) -> LoadedImage:
 
 
 def _pixels(page: tiff.Page) -> tuple[npt.NDArray[Any] | None, str]:
-    """By tifffile, or why not."""
+    """Return the pixels that tifffile reads, or None and the reason."""
     try:
         return page.pixels(), ""
     except ValueError as error:
@@ -260,7 +260,7 @@ def _pixels(page: tiff.Page) -> tuple[npt.NDArray[Any] | None, str]:
 
 
 def _opacity(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
-    """``H×W×0|1`` as 8 bits."""
+    """Return ``H×W×0|1`` opacity as 8 bits ``H×W``, or None if there is none."""
     if values.shape[2] == 0:
         return None
     alpha: npt.NDArray[np.uint8] = values[..., 0]
@@ -268,18 +268,18 @@ def _opacity(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
 
 
 def _developed(file: BinaryIO, what: str) -> LoadedImage:
-    """A camera's raw data, developed as LibRaw does without being told more, 16 bits a channel."""
+    """Develop a camera's raw data with LibRaw's defaults, 16 bits per channel."""
     rawpy = _extra("rawpy", f"{what} holds a camera's raw data")
     file.seek(0)
     try:
         with rawpy.imread(file) as raw:
             return LoadedImage(raw.postprocess(use_camera_wb=True, output_bps=16, gamma=(2.4, 12.92)))
-    except Exception as error:  # of rawpy's own kinds, with words in bytes
+    except Exception as error:  # rawpy has its own exceptions, with messages in bytes
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
         raise _FinalError(f"{what} holds a camera's raw data that cannot be developed: {reason}") from error
 
 
-def _extra(module: str, what: str) -> Any:  # noqa: ANN401  a module that may not be there
+def _extra(module: str, what: str) -> Any:  # noqa: ANN401  a module that may be missing
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -287,10 +287,10 @@ def _extra(module: str, what: str) -> Any:  # noqa: ANN401  a module that may no
 
 
 def _deep_color(file: BinaryIO, image: Image.Image) -> npt.NDArray[np.uint16] | None:
-    """Colors, or grays with opacity, of 16 bits a channel, all of them, not turned; ``None`` for other images."""
+    """Return all 16 bits of color, or of gray with opacity, not rotated; ``None`` for other images."""
     tiles = getattr(image, "tile", [])
     arguments = [tile.args if isinstance(tile.args, tuple) else (tile.args,) for tile in tiles]
-    if arguments == [("LA;16B",)]:  # whose pixels have four bytes
+    if arguments == [("LA;16B",)]:  # four bytes per pixel
         image._mode, image.tile = "RGBA", [tile._replace(args="RGBA") for tile in tiles]  # type: ignore[attr-defined]
         return np.asarray(image).view(">u2").astype(np.uint16)
     if image.mode not in {"RGB", "RGBA"} or not arguments:
@@ -313,7 +313,7 @@ def _deep_color(file: BinaryIO, image: Image.Image) -> npt.NDArray[np.uint16] | 
 
 
 def _png_chunks(file: BinaryIO) -> dict[bytes, bytes]:
-    """The small parts of a PNG before its pixels which Pillow does not tell, or not as they are written."""
+    """Return the small chunks before a PNG's pixels that Pillow omits or changes."""
     place, found = file.tell(), {}
     file.seek(8)
     while len(head := file.read(8)) == 8:
@@ -340,7 +340,7 @@ def _png(image: Image.Image, chunks: Mapping[bytes, bytes], what: str) -> profil
 def _keyed(
     values: npt.NDArray[Any], image: Image.Image, chunks: Mapping[bytes, bytes]
 ) -> npt.NDArray[np.uint8] | None:
-    """The opacity of a gray or colored PNG in which one value is declared transparent; ``None`` for others."""
+    """Return the opacity of a gray or color PNG with one transparent value; ``None`` for others."""
     header, key = chunks.get(b"IHDR", b""), chunks.get(b"tRNS", b"")
     if len(header) != 13 or header[9] not in (0, 2) or len(key) != (2 if header[9] == 0 else 6):
         return None
@@ -363,7 +363,7 @@ def _finished(
     profile: bytes | None,
     encoding: profiles.Encoding | None = None,
 ) -> LoadedImage:
-    """An image of values ``H×W×1|3``, uint8 or uint16, as they are stored."""
+    """Return an image from stored values ``H×W×1|3``, uint8 or uint16."""
     values = encoding.to_srgb(values) if encoding is not None else profiles.array_to_srgb(values, profile)
     values = _upright(values, orientation)
     if alpha is not None:
@@ -372,7 +372,7 @@ def _finished(
 
 
 def _upright(array: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """``H×W…`` turned and mirrored as its EXIF orientation asks for."""
+    """Rotate and mirror ``H×W…`` according to its EXIF orientation."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -386,9 +386,9 @@ def _from_pil(
     image: Image.Image, what: str, *, orientation: int | None = None, chunks: Mapping[bytes, bytes] | None = None
 ) -> LoadedImage:
     chunks = chunks or {}
-    # 16-bit grays of a TIFF in which 0 is white, which Pillow inverts for 8 bits only.
+    # In a TIFF, 0 may be white, which Pillow inverts for 8 bits only.
     negative = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
-    # Not ImageOps.exif_transpose: it writes the EXIF data anew, and raises on damaged ones of a sound image.
+    # Not ImageOps.exif_transpose: it rewrites the EXIF data, and raises if that is damaged.
     orientation = _orientation(image) if orientation is None else orientation
     if image.width < 1 or image.height < 1:
         raise _FinalError(f"{what} has no pixels: it is {image.width}×{image.height}")
@@ -398,7 +398,7 @@ def _from_pil(
         if negative and values.dtype == np.uint16:
             values = 65535 - values
         return _finished(values, _keyed(values, image, chunks), orientation, profile, encoding)
-    if image.mode == "La":  # which Pillow converts to nothing else
+    if image.mode == "La":  # Pillow converts it to no other mode
         image = image.convert("LA")
     alpha: npt.NDArray[np.uint8] | None = None
     if b"tRNS" in chunks and image.mode in ("1", "L", "RGB"):
@@ -413,13 +413,13 @@ def _from_pil(
 
 
 def _deep_gray(image: Image.Image, what: str) -> npt.NDArray[Any]:
-    """Modes with more than 8 bits: I;16 and I hold 16-bit grays, F anything."""
+    """Return the values of a mode with more than 8 bits: 16-bit grays of I;16 and I, floats of F."""
     values = np.asarray(image)
     return values.astype(np.float32) if image.mode == "F" else _sixteen_bits(values, what)
 
 
 def _sixteen_bits(values: npt.NDArray[Any], what: str) -> npt.NDArray[np.uint16]:
-    """Integers of any size that are values of 16 bits."""
+    """Convert integers of any size to uint16, or refuse them if they need more bits."""
     if values.min() < 0 or values.max() > 65535:
         raise _FinalError(
             f"{what} holds {8 * values.itemsize}-bit integers from {values.min()} to {values.max()}; scale them to "
@@ -429,7 +429,7 @@ def _sixteen_bits(values: npt.NDArray[Any], what: str) -> npt.NDArray[np.uint16]
 
 
 def _from_array(array: npt.NDArray[np.generic], what: str) -> LoadedImage:
-    """``H×W`` or ``H×W×C``, C = 1 gray, 3 RGB, 4 RGBA."""
+    """Return the image in an array ``H×W`` or ``H×W×C``, C = 1 gray, 3 RGB, 4 RGBA."""
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim == 2:
@@ -448,14 +448,14 @@ def _from_array(array: npt.NDArray[np.generic], what: str) -> LoadedImage:
 
 
 def _to_integers(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
-    """The values as uint8 or uint16."""
+    """Convert the values to uint8 or uint16."""
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype == np.uint8 or array.dtype == np.uint16:
         return array
     if np.issubdtype(array.dtype, np.floating):
         low, high = float(array.min()), float(array.max())
-        # Written so that NaN fails it too.
+        # This form also rejects NaN.
         if not (low >= -1e-3 and high <= 1 + 1e-3):
             raise _FinalError(f"{what} holds floats from {low:g} to {high:g}; an image of floats lies in 0…1")
         return (array.astype(np.float32).clip(0, 1) * 65535).round().astype(np.uint16)

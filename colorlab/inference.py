@@ -1,10 +1,9 @@
-"""Color for an image of any size and kind: predicted small, joined with the full-resolution lightness.
+"""Colorize an image of any size and kind: predict color at a low resolution, keep the full-resolution lightness.
 
-Color needs far less resolution than lightness (television and JPEG have lived from that for decades), so a and b
-are predicted at the model's working size, enlarged along the outlines (:func:`enlarge`) and joined with the
-*unchanged* L of the input. Where that leaves the sRGB gamut, chroma gives way, never lightness
-(:func:`colorlab.color.fit_to_gamut`). The full-size part runs in strips, so a 24-megapixel photograph needs little
-more memory than its own pixels.
+Color needs far less resolution than lightness (television and JPEG rely on that), so a and b are predicted at the
+model's working size, enlarged along edges (:func:`enlarge`) and joined with the *unchanged* L of the input. Outside
+the sRGB gamut, chroma is reduced, never lightness (:func:`colorlab.color.fit_to_gamut`). Full-size steps run in
+strips, so a 24-megapixel photograph needs little more memory than its own pixels.
 """
 
 from __future__ import annotations
@@ -64,8 +63,8 @@ def colorize(
     chroma: float = 1.0,
     device: str | torch.device | None = None,
     to: str | Path | None = None,
-) -> Any:  # noqa: ANN401  by what is given, an image, an iterator over images, or a list of paths
-    """Color an image, or several; if one has color already, only its lightness is looked at.
+) -> Any:  # noqa: ANN401  an image, an iterator over images, or a list of paths, depending on the arguments
+    """Colorize one or several images; of an image with color, only the lightness is used.
 
     Args:
         image: the path of an image or of a folder of images; the bytes of a file, or a file object; a PIL image of
@@ -76,28 +75,28 @@ def colorize(
             from lightness to a and b, or ``None`` for the default.
         style: how a model that predicts a distribution over colors chooses among them: ``careful``, ``balanced``
             (the default), ``vivid``, or ``sample``, which draws one of several plausible colorings.
-        temperature: replaces that of the style: 1 is the mean color, less leans toward the likeliest.
-        prior_correction: replaces that of the style: how much of the preference for dull colors is taken back, 0…1.
-        seed: which coloring ``sample`` draws; by itself it chooses that style.
-        hints: colors that are known: a list of :class:`colorlab.Hint`, the JSON file of the hint painter, or an image
-            of strokes on a transparent ground (:mod:`colorlab.strokes`). For a single image.
+        temperature: replaces that of the style: 1 gives the mean color, less favors the likeliest.
+        prior_correction: replaces that of the style: how much of the bias toward dull colors to remove, 0…1.
+        seed: which coloring ``sample`` draws; given alone, it selects that style.
+        hints: known colors: a list of :class:`colorlab.Hint`, the JSON file of the hint painter, or an image
+            of strokes on a transparent background (:mod:`colorlab.strokes`). Single images only.
         size: the working size in pixels: color is predicted on ``size²`` pixels in the image's own shape; by
             default the model's own (:attr:`Colorizer.working_size <colorlab.models.Colorizer.working_size>`). Smaller
             images are not enlarged.
         chroma: factor on the colors: 0 is gray, 1 the prediction, more is more vivid.
-        device: where the network runs, such as ``cuda``; by default where the model is, on the CPU if it is named.
-        to: the file to write the result to (its ending decides the format), or the folder for results, each named as
-            its original; made if missing. Only results of earlier runs are replaced.
+        device: where the network runs, such as ``cuda``; by default where a given network is, else the CPU.
+        to: the file for the result (its suffix decides the format), or the folder for results, which keep the names
+            of their originals; created if missing. Only results of earlier runs are replaced.
 
     Returns:
-        An RGB image of the input's size, RGBA where the input was transparent. Its L is the input's up to the
-        rounding to 8 bits. For several images an iterator over such, or, with ``to``, the list of the files written.
-        Files of a folder that cannot be read are skipped with a warning.
+        An RGB image of the input's size, or RGBA if the input was transparent. Its L is the input's up to 8-bit
+        rounding. For several images, an iterator over images, or with ``to`` the list of written files. Unreadable
+        files of a folder are skipped with a warning.
 
     Raises:
-        ValueError: the image cannot be read or has a shape or range it cannot have; an unknown model name or style;
-            a style for a model that predicts a single color.
-        TypeError: no image, or no model.
+        ValueError: the image cannot be read or has a wrong shape or range; the model name or style is unknown; the
+            model predicts a single color and takes no style.
+        TypeError: ``image`` is not an image, or ``model`` is not a model.
     """
     network = network_of(model, device)
     chosen = choose_style(network, style, temperature=temperature, prior_correction=prior_correction, seed=seed)
@@ -125,7 +124,7 @@ def colorize(
             _write(colored, source, _target(source, Path(to).expanduser()), label, {_identity(source)} - {None})
         return colored
     if hints:
-        raise ValueError("hints are for one image; colorize images with hints one by one")
+        raise ValueError("hints need a single image; colorize images with hints one by one")
     painted = _colored_one_by_one(sources, color_one, skip=is_folder)
     if to is None:
         return (colored for _, colored in painted)
@@ -145,15 +144,15 @@ def colorize(
 
 
 def network_of(model: Painter, device: str | torch.device | None = None) -> Colorizer:
-    """Return the network that a user means, not to be changed: see :func:`colorize`."""
+    """Return the network that ``model`` means (see :func:`colorize`); callers must not change it."""
     if model is None or isinstance(model, str | Path):
         return pretrained.loaded(model, str(device or "cpu"))
     network = create_colorizer(model)
-    return network if device is None else copy.deepcopy(network).to(device)  # the caller's stays where it is
+    return network if device is None else copy.deepcopy(network).to(device)  # do not move the caller's network
 
 
 def _known(hints: Sequence[Hint] | str | Path, shape: tuple[int, int]) -> Sequence[Hint]:
-    """The hints for an image of this shape, checked."""
+    """Load and check the hints for an image of this shape."""
     if isinstance(hints, str | Path):
         return load_hints(Path(hints).expanduser(), shape)
     for hint in hints:
@@ -164,7 +163,7 @@ def _known(hints: Sequence[Hint] | str | Path, shape: tuple[int, int]) -> Sequen
 
 
 def _images_of(folder: Path, to: str | Path | None) -> list[ImageSource]:
-    """The images of a folder, without results of earlier runs where those go into the same one."""
+    """Return the images of a folder; if it is the output folder too, without results of earlier runs."""
     images, _ = images_in(folder)
     if to is not None and os.path.realpath(os.path.expanduser(to)) == os.path.realpath(folder):
         images = [image for image in images if not results.is_own(image)]
@@ -176,7 +175,7 @@ def _images_of(folder: Path, to: str | Path | None) -> list[ImageSource]:
 def _colored_one_by_one(
     sources: Sequence[ImageSource], color_one: Callable[[ImageSource], Image.Image], *, skip: bool
 ) -> Iterator[tuple[int, Image.Image]]:
-    """The number and the result of each image; with ``skip``, a warning in place of what cannot be read."""
+    """Yield the number and result of each image; with ``skip``, warn about those that cannot be read."""
     skipped = 0
     for number, source in enumerate(sources):
         try:
@@ -195,12 +194,12 @@ def _identity(source: object) -> tuple[int, int] | None:
 
 
 def _target(source: object, to: Path) -> Path:
-    """The file for a single result."""
+    """Return the path of a single result and create its folder."""
     if to.suffix.lower() in _FORMATS and not to.is_dir():
         to.parent.mkdir(parents=True, exist_ok=True)
         return to
     if not isinstance(source, str | Path):
-        raise ValueError(f"to={str(to)!r} is no name of an image; end it in {', '.join(_FORMATS)}")
+        raise ValueError(f"to={str(to)!r} is not the name of an image file; end it in {', '.join(_FORMATS)}")
     to.mkdir(parents=True, exist_ok=True)
     return to / next(results.result_names([Path(source)], ".png"))
 
@@ -222,10 +221,10 @@ def choose_style(
     prior_correction: float | None = None,
     seed: int | None = None,
 ) -> Style | None:
-    """Return the style that the arguments of :func:`colorize` mean, or None where they say nothing.
+    """Return the style that the arguments of :func:`colorize` select, or None if none is given.
 
     Raises:
-        ValueError: an unknown style, a value out of range, or a model that predicts a single color.
+        ValueError: the style is unknown, a value is out of range, or the model predicts a single color.
     """
     changes = {"temperature": temperature, "prior_correction": prior_correction, "seed": seed}
     changes = {name: value for name, value in changes.items() if value is not None}
@@ -243,7 +242,7 @@ def choose_style(
 
 
 def full_lightness(image: LoadedImage) -> Tensor:
-    r"""L\* of every pixel: ``(H, W)`` float32 in 0…100."""
+    r"""Return L\* of every pixel: ``(H, W)`` float32 in 0…100."""
     height, width, _ = image.rgb.shape
     lightness = torch.empty(height, width)
     for rows in _strips(height, width):
@@ -260,19 +259,19 @@ def predict_ab(
     hints: Sequence[Hint] = (),
     spread: bool = True,
 ) -> Tensor:
-    """Return the model's colors for an image, at working size.
+    """Return the model's colors for an image, at the working size.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
-        model: a colorizer; it is used in ``eval()`` mode and left in the mode it came in.
+        model: a colorizer; used in ``eval()`` mode, then returned to its mode.
         size: as in :func:`colorize`.
         style: of a model that predicts a distribution; None is its own (:func:`choose_style`).
-        hints: known colors of pixels of ``lightness``. A model that takes hints decides what else has their colors;
-            what is left of each, hint minus answer, is spread along the lightness (:mod:`colorlab.hints`).
-        spread: without it, the model's answer alone.
+        hints: known colors of pixels of ``lightness``. A model that takes hints also recolors similar areas; the rest
+            of each, hint minus prediction, is spread along the lightness (:mod:`colorlab.hints`).
+        spread: if False, return the model's prediction alone.
 
     Returns:
-        ``(2, h, w)`` float32 on the CPU: a and b in Lab units, h/w as near H/W as whole pixels allow.
+        ``(2, h, w)`` float32 on the CPU: a and b in Lab units, h/w as close to H/W as whole pixels allow.
     """
     small, given = network_input(lightness, model, size)
     scaled = reduce_hints(hints, lightness.shape, small.shape)
@@ -286,7 +285,7 @@ def predict_ab(
 
 
 def network_input(lightness: Tensor, model: Colorizer, size: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return what a model is shown of an image.
+    """Return the input of a model for an image.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
@@ -294,17 +293,17 @@ def network_input(lightness: Tensor, model: Colorizer, size: int | None = None) 
         size: as in :func:`colorize`.
 
     Returns:
-        The lightness at working size, ``(h, w)`` in 0…100, h/w as near H/W as whole pixels allow; and the input of
-        ``model``, ``(1, 1, h', w')`` in [-1, 1] on its device, with its border repeated up to a size that it accepts.
+        The lightness at the working size, ``(h, w)`` in 0…100, h/w as close to H/W as whole pixels allow; and the
+        input of ``model``, ``(1, 1, h', w')`` in [-1, 1] on its device, padded with its border to an accepted size.
     """
     size = model.working_size if size is None else size
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel, got {size}")
     height, width = lightness.shape
     scale = min(1.0, size / math.sqrt(height * width))
-    # A strip keeps one row of pixels, and no more of them than size².
+    # A very long image keeps at least one row, of at most size² pixels.
     small = _reduced(lightness, [min(size**2, max(1, round(pixels * scale))) for pixels in (height, width)])
-    # Up to the next sizes that the network takes, by repeating the border, which no edge gives away.
+    # Pad to the next sizes that the network accepts by repeating the border, which adds no edge.
     bottom, right = (model.accepted_size(pixels) - pixels for pixels in small.shape)
     given = F.pad(small[None, None] / color.LIGHTNESS_CENTER - 1, (0, right, 0, bottom), mode="replicate")
     parameter = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
@@ -313,9 +312,9 @@ def network_input(lightness: Tensor, model: Colorizer, size: int | None = None) 
 
 @contextmanager
 def answering(model: Colorizer) -> Iterator[None]:
-    """Use a model in ``eval()`` mode without gradients, and leave it in the mode it came in."""
+    """Use a model in ``eval()`` mode without gradients, then restore its mode."""
     was_training = model.training
-    if was_training:  # each change of mode walks through all layers, which takes some milliseconds
+    if was_training:  # changing the mode visits all layers, which takes milliseconds
         model.eval()
     try:
         with torch.inference_mode():
@@ -326,16 +325,16 @@ def answering(model: Colorizer) -> Iterator[None]:
 
 
 def to_lab(ab: Tensor, shape: Sequence[int]) -> Tensor:
-    """Return a model's answer to :func:`network_input` in Lab units: ``(2, *shape)`` float32, on the CPU."""
+    """Return a model's output for :func:`network_input` in Lab units: ``(2, *shape)`` float32, on the CPU."""
     return (ab[0, :, : shape[0], : shape[1]].float() * color.AB_SCALE).cpu().clone()
 
 
 def cell_hints(hints: Sequence[Hint], given: Tensor) -> CellHints | None:
-    """Return hints at working size as a network takes them, means where cells meet; None if there are none.
+    """Return hints in the form that a network takes, averaged per cell; None if there are none.
 
     Args:
-        hints: on the image at working size.
-        given: the input of the network, as :func:`network_input` returns it.
+        hints: on the image at the working size.
+        given: the input of the network, from :func:`network_input`.
     """
     if not hints:
         return None
@@ -348,7 +347,7 @@ def cell_hints(hints: Sequence[Hint], given: Tensor) -> CellHints | None:
 def render(
     lightness: Tensor, ab: Tensor, *, alpha: npt.NDArray[np.uint8] | None = None, chroma: float = 1.0
 ) -> Image.Image:
-    """Full-resolution lightness and small colors, as an image.
+    """Join full-resolution lightness and low-resolution colors to an image.
 
     Args:
         lightness: ``(H, W)`` L in 0…100.
@@ -357,7 +356,7 @@ def render(
         chroma: factor on a and b: 0 is gray, 1 the prediction, more is more vivid.
 
     Returns:
-        RGB or, with ``alpha``, RGBA; chroma is reduced where the color would leave the gamut.
+        RGB or, with ``alpha``, RGBA; chroma is reduced where the color is outside the gamut.
     """
     return Image.fromarray(render_pixels(lightness, ab, alpha=alpha, chroma=chroma))
 
@@ -370,7 +369,7 @@ def render_pixels(
     chroma: float = 1.0,
     deep: bool = False,
 ) -> npt.NDArray[Any]:
-    """:func:`render` as an array ``H×W×3|4``, uint8 or, if it is to be ``deep``, uint16."""
+    """Return the pixels of :func:`render` as an array ``H×W×3|4``, uint8, or uint16 if ``deep``."""
     height, width = lightness.shape
     pixels = np.empty((height, width, 3 if alpha is None else 4), dtype=np.uint16 if deep else np.uint8)
     with torch.inference_mode():
@@ -392,11 +391,11 @@ def _strips(height: int, width: int) -> list[slice]:
 
 
 def enlarge(ab: Tensor, lightness: Tensor) -> Tensor:
-    r"""Enlarge small colors along the outlines that the lightness shows.
+    r"""Enlarge low-resolution colors along the edges of the lightness.
 
-    Each pixel mixes the four colors around it: bilinear weights, times how alike the lightness of the pixel and that
-    of the color's own place are. So colors end where things end. From the true colors of the photographs of
-    `placeholder`, reduced to 160² pixels, it gives 38.7 dB where bilinear enlargement gives 38.0.
+    Each pixel mixes the four colors around it with bilinear weights, times the similarity of its lightness to theirs,
+    so colors end at edges. For the true colors of the photographs of `placeholder`, reduced to 160² pixels, this
+    gives 38.7 dB, and bilinear enlargement 38.0 dB.
 
     Args:
         ab: ``(2, h, w)``.
@@ -410,18 +409,18 @@ def enlarge(ab: Tensor, lightness: Tensor) -> Tensor:
     return _enlarged_rows(ab, _reduced(lightness, ab.shape[-2:]), lightness, slice(0, len(lightness)))
 
 
-# By how much L may differ within a thing, and the weight that the most different lightness keeps.
+# The scale of similarity in L, and the weight that the most different lightness keeps.
 _ALIKE, _LEAST = 5.0, 0.1
 
 
 def _reduced(lightness: Tensor, size: Sequence[int]) -> Tensor:
-    """``(H, W)`` L at another size, ``(h, w)``."""
+    """Resize ``(H, W)`` L to ``(h, w)``."""
     wanted = list(size)
     return F.interpolate(lightness[None, None], wanted, mode="bilinear", antialias=True, align_corners=False)[0, 0]
 
 
 def _enlarged_rows(ab: Tensor, small_lightness: Tensor, lightness: Tensor, rows: slice) -> Tensor:
-    """Some rows of :func:`enlarge`, without making the others."""
+    """Return some rows of :func:`enlarge`, without computing the others."""
     height, width = lightness.shape
     shown = lightness[rows]
     vertical = _between(torch.arange(rows.start, rows.stop), ab.shape[1] / height, ab.shape[1])
@@ -438,7 +437,7 @@ def _enlarged_rows(ab: Tensor, small_lightness: Tensor, lightness: Tensor, rows:
 
 
 def _between(pixels: Tensor, scale: float, count: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """The two small pixels around each large one, with their linear weights, placed as by ``F.interpolate``."""
+    """Return the two small pixels around each large one and their weights, as in ``F.interpolate``."""
     position = ((pixels + 0.5) * scale - 0.5).clamp(0, count - 1)
     before = position.long()
     after = (before + 1).clamp(max=count - 1)

@@ -1,4 +1,4 @@
-"""Every figure of the project, in one style: safe for color-blind eyes wherever color is not the subject.
+"""Draw the figures of the project in one style, color-blind-safe wherever color is not the subject.
 
 Functions return a :class:`Figure`, which draws itself as the last line of a cell; :func:`show` displays it with a
 caption and alternative text.
@@ -31,7 +31,7 @@ with extra("notebooks"):
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-# Okabe and Ito's colors, told apart by all common kinds of color vision; https://jfly.uni-koeln.de/color/
+# Okabe and Ito's colors, distinguishable with all common kinds of color vision; https://jfly.uni-koeln.de/color/
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 DASHES = ("-", "--", "-.", ":")
 
@@ -42,33 +42,33 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class History(Protocol):
-        """What figures take from the history of a run (:class:`colorlab.training.History`)."""
+        """The part of a run's history that figures use (:class:`colorlab.training.History`)."""
 
         truth: Tensor | None
         images: list[Tensor]
 
         def table(self) -> pd.DataFrame:
-            """One row an epoch."""
+            """Return one row per epoch."""
 
 
 Drawable = Tensor | npt.NDArray[Any] | Image.Image
 
 
 class Figure(BaseFigure):
-    """A matplotlib figure that belongs to no pyplot state and draws itself as the last line of a cell."""
+    """A matplotlib figure without pyplot state, displayed as the last line of a cell."""
 
-    # Rendered here: IPython knows how to draw a Figure only where pyplot was imported with its inline backend, which
-    # an MPLBACKEND in the environment prevents.
+    # IPython can display a Figure only if pyplot was imported with its inline backend, which an MPLBACKEND in the
+    # environment prevents.
     def _repr_png_(self) -> bytes:
         return png(self)
 
 
 def png(figure: BaseFigure, *, few_colors: bool = False) -> bytes:
-    """Return a figure as it is stored in a notebook: opaque, and of few colors where it shows no photographs.
+    """Return a figure as an opaque PNG for a notebook, with 256 colors if it shows no photographs.
 
     Args:
         figure: of matplotlib.
-        few_colors: use 256 colors even where it shows photographs: a third of the bytes.
+        few_colors: use 256 colors even for photographs, which takes a third of the bytes.
     """
     drawn, stored = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
@@ -84,11 +84,11 @@ def figure(what: object) -> BaseFigure:
     """Return the figure of a result, an image, several images or a batch.
 
     Args:
-        what: a result of ``train`` or ``evaluate``; an image, as a PIL image, an array ``H×W×3`` or a tensor
+        what: a result of ``train`` or ``evaluate``; a PIL image, an array ``H×W×3`` or a tensor
             ``3×H×W``; a list of them; a batch ``(N, 3, H, W)``, also with its labels; or rows of images by name.
 
     Raises:
-        TypeError: none of these.
+        TypeError: ``what`` is none of these.
     """
     if isinstance(what, BaseFigure):
         return what
@@ -123,10 +123,10 @@ def show(what: object, *, alt: str = "", caption: str = "", few_colors: bool = F
 
     Args:
         what: as for :func:`figure`.
-        alt: what one would tell somebody on the telephone; stored with the image.
+        alt: alternative text, stored with the image.
         caption: the line under it.
-        few_colors: store it in 256 colors, though it shows photographs: a third of the bytes. Where fine shades are
-            the subject, keep them.
+        few_colors: store 256 colors even for photographs, which takes a third of the bytes. Not for figures about
+            fine shades.
     """
     drawn = figure(what)
     stored = png(drawn, few_colors=few_colors)
@@ -144,17 +144,17 @@ def show(what: object, *, alt: str = "", caption: str = "", few_colors: bool = F
 def images(
     rows: Mapping[str, Sequence[Drawable] | Tensor], *, titles: Sequence[str] | None = None, width: float = WIDTH
 ) -> Figure:
-    """Images in a grid, a labeled row for each entry of ``rows``.
+    """Draw images in a grid with one labeled row per entry of ``rows``.
 
     Args:
-        rows: name → images: tensors ``3×H×W``, arrays ``H×W×3`` or PIL images. All rows have equally many.
+        rows: name → images: tensors ``3×H×W``, arrays ``H×W×3`` or PIL images. All rows have the same length.
         titles: a title for each column.
         width: of the figure in inches.
     """
     grid = {name: [_as_array(image) for image in row] for name, row in rows.items()}
     columns = max(len(row) for row in grid.values())
     if any(len(row) != columns for row in grid.values()):
-        raise ValueError(f"rows must have equally many images, got {[len(row) for row in grid.values()]}")
+        raise ValueError(f"rows must have the same number of images, got {[len(row) for row in grid.values()]}")
     height, wide = next(iter(grid.values()))[0].shape[:2]
     cell = (width - 0.25 * any(grid)) / columns  # beside the names of the rows
     top = 0.3 if titles else 0.05
@@ -184,12 +184,12 @@ def lines(
     ylabel: str,
     height: float = 3.0,
 ) -> Figure:
-    """Curves in one pair of axes, each told apart by color and by dash.
+    """Draw curves in one pair of axes, each with its own color and dash.
 
     Args:
         series: name → x and y, one-dimensional and equally long.
-        xlabel: what is to the right, with its unit.
-        ylabel: what is upward, with its unit.
+        xlabel: label of the x axis, with its unit.
+        ylabel: label of the y axis, with its unit.
         height: of the figure in inches.
     """
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -203,12 +203,12 @@ def lines(
 
 
 def means(table: pd.DataFrame, score: str, *, xlabel: str) -> Figure:
-    """Mean scores of models, a line each, with bars of two standard errors to both sides.
+    """Draw the mean scores of models, one per line, with bars of ±2 standard errors.
 
     Args:
-        table: what :func:`colorlab.evaluation.summary` gives.
-        score: a column of it that has its standard error beside it, such as ``mae``.
-        xlabel: what the score is, with its unit and which direction is good.
+        table: from :func:`colorlab.evaluation.summary`.
+        score: a column of it that has a standard error, such as ``mae``.
+        xlabel: the score, with its unit and the direction that is better.
     """
     figure = Figure(figsize=(WIDTH, 0.8 + 0.35 * len(table)), layout="constrained")
     axis = figure.subplots()
@@ -223,7 +223,7 @@ def means(table: pd.DataFrame, score: str, *, xlabel: str) -> Figure:
 
 
 def losses(history: History) -> Figure:
-    """The objective on training and validation images, by epoch."""
+    """Draw the training and validation loss by epoch."""
     table = history.table()
     figure = Figure(figsize=(WIDTH, 3), layout="constrained")
     axis = figure.subplots()
@@ -239,11 +239,11 @@ def losses(history: History) -> Figure:
 
 
 def epochs(history: History, *, count: int = 6, width: float = 6.0) -> Figure:
-    """The watched validation images, a row per epoch: before training, after each epoch, and the truth.
+    """Draw the watched validation images before training, after each epoch, and in their true colors, a row each.
 
     Args:
         history: of a run that kept images.
-        count: of images that are shown, the first ones.
+        count: how many of the images to show.
         width: of the figure in inches.
     """
     if history.truth is None or not history.images:
@@ -255,10 +255,10 @@ def epochs(history: History, *, count: int = 6, width: float = 6.0) -> Figure:
 def gamut(
     lightness: float, *, extent: float = 110, pixels: int = 221, center: tuple[float, float] = (0, 0)
 ) -> npt.NDArray[np.uint8]:
-    r"""The slice of the sRGB gamut at one L\*, as an image ``pixels × pixels × 3``.
+    r"""Return the slice of the sRGB gamut at one L\* as an image ``pixels × pixels × 3``.
 
-    a runs from left to right and b from bottom to top, both from ``-extent`` to ``extent`` around ``center``. Colors
-    that no screen shows are a light gray.
+    a increases to the right and b upward, both from ``-extent`` to ``extent`` around ``center``. Colors outside the
+    gamut are light gray.
     """
     axis = torch.linspace(-extent, extent, pixels)
     a, b = (axis + center[0]).expand(pixels, -1), (center[1] - axis)[:, None].expand(-1, pixels)
@@ -269,7 +269,7 @@ def gamut(
 
 
 def gamut_slices(lightnesses: Sequence[float]) -> Figure:
-    r"""Slices of the sRGB gamut at several L\*, side by side, with axes in Lab units."""
+    r"""Draw slices of the sRGB gamut at several L\* side by side, with axes in Lab units."""
     figure = Figure(figsize=(WIDTH, WIDTH / len(lightnesses) + 0.45), layout="constrained")
     for axis, lightness in zip(
         figure.subplots(1, len(lightnesses), sharey=True, squeeze=False)[0], lightnesses, strict=True
@@ -282,12 +282,11 @@ def gamut_slices(lightnesses: Sequence[float]) -> Figure:
 
 
 def gamut_moves(lab: Tensor, moved: Mapping[str, Tensor]) -> Figure:
-    r"""Where colors of one L\* go: an arrow from each to what became of it, over the slice of the gamut at that L\*.
+    r"""Draw how colors of one L\* change: an arrow from old to new color over the slice of the gamut at that L\*.
 
     Args:
         lab: ``(3, 1, n)`` Lab, all of the same L.
-        moved: name → the same colors after something was done to them, ``(3, 1, n)``; a pair of axes each. The title
-            tells by how much their L changed at most.
+        moved: name → the changed colors, ``(3, 1, n)``; a pair of axes each. The title gives the largest change of L.
     """
     figure = Figure(figsize=(0.8 * WIDTH, 0.8 * WIDTH / len(moved) + 0.2), layout="constrained")
     lightness = float(lab[0, 0, 0])
@@ -307,10 +306,10 @@ def gamut_moves(lab: Tensor, moved: Mapping[str, Tensor]) -> Figure:
 
 
 def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
-    """How often each color occurs, whatever its lightness: a pair of axes, a and b, for each set of images.
+    """Draw the joint histogram of a and b for each set of images, in one pair of axes each.
 
-    The field counts pixels in cells of two Lab units, darker for more, on a logarithmic scale that all share. The
-    curve at the bottom is the histogram of a alone, that on the left of b alone, each to its own scale.
+    Cells of two Lab units are darker for more pixels, on a shared logarithmic scale. The curve at the bottom is the
+    histogram of a alone, that on the left of b alone, each to its own scale.
 
     Args:
         lab: name → Lab ``(N, 3, H, W)``.
@@ -349,7 +348,7 @@ def _as_array(image: Drawable) -> npt.NDArray[Any]:
     if isinstance(image, Tensor) and array.ndim == 3:
         array = array.transpose(1, 2, 0)
     if array.dtype.kind == "f":
-        # Rounding may lead a little out of 0…1, which matplotlib would warn of; what is further out, it shall.
+        # Clip rounding errors, so that matplotlib warns only about values further outside 0…1.
         array = np.where(np.abs(array - 0.5) < 0.5 + 1e-4, array.clip(0, 1), array)
     return np.repeat(
         array[..., None] if array.ndim == 2 else array, 3 if array.ndim == 2 or array.shape[2] == 1 else 1, 2
@@ -357,13 +356,13 @@ def _as_array(image: Drawable) -> npt.NDArray[Any]:
 
 
 def intervals(table: pd.DataFrame, *, xlabel: str, mark: float | None = None) -> Figure:
-    """Estimates and their intervals, a line each; the intervals need not lie evenly about the estimates.
+    """Draw estimates and their intervals, one per line; the intervals may be asymmetric.
 
     Args:
-        table: a row for each line; its first three columns are the estimate, the low and the high end, such as
-            :func:`colorlab.evaluation.differences` gives.
+        table: a row for each line; its first three columns are the estimate and the low and high end, as from
+            :func:`colorlab.evaluation.differences`.
         xlabel: what is estimated, with its unit.
-        mark: where to draw a vertical line to compare with, for instance 0.
+        mark: position of a vertical reference line, for instance 0.
     """
     figure = Figure(figsize=(WIDTH, 0.8 + 0.35 * len(table)), layout="constrained")
     axis = figure.subplots()
@@ -381,11 +380,11 @@ def intervals(table: pd.DataFrame, *, xlabel: str, mark: float | None = None) ->
 
 
 def correlations(table: pd.DataFrame, *, label: str) -> Figure:
-    """A square table of correlations as colors from orange (-1) over white (0) to purple (1), with their numbers.
+    """Draw a square table of correlations in colors from orange (-1) over white (0) to purple (1), with numbers.
 
     Args:
         table: correlations in -1…1, rows and columns of the same names.
-        label: of the colors.
+        label: of the color bar.
     """
     figure = Figure(figsize=(WIDTH, 0.7 * WIDTH), layout="constrained")
     axis = figure.subplots()
@@ -400,7 +399,7 @@ def correlations(table: pd.DataFrame, *, label: str) -> Figure:
 
 
 def leaderboard(board: pd.DataFrame) -> Figure:
-    """A table of text, such as :func:`colorlab.evaluation.leaderboard` gives, a row a score.
+    """Draw a table of text, as from :func:`colorlab.evaluation.leaderboard`, one row per score.
 
     Args:
         board: text cells, indexed by model.
@@ -427,18 +426,18 @@ def leaderboard(board: pd.DataFrame) -> Figure:
 
 
 def show_widget(widget: Any, figure: Figure, *, alt: str, caption: str) -> None:  # noqa: ANN401  ipywidgets is untyped
-    """Display a widget, and its image where it cannot live: in a stored notebook, which keeps no widgets.
+    """Display a widget with a fallback image for stored notebooks, which keep no widgets.
 
     Args:
         widget: of ipywidgets.
-        figure: what it looks like.
+        figure: the fallback image.
         alt: as in :func:`show`.
         caption: as in :func:`show`.
     """
     with extra("notebooks"):
         from IPython.display import display
 
-    # In few colors, as it is a sketch of what the reader can have for the running, and notebooks must stay small.
+    # In few colors, so that notebooks stay small.
     sketch = base64.b64encode(png(figure, few_colors=True)).decode()
     data = {**widget._repr_mimebundle_(), "image/png": sketch}
     display(data, metadata={"image/png": {"alt": alt}}, raw=True)
@@ -446,11 +445,11 @@ def show_widget(widget: Any, figure: Figure, *, alt: str, caption: str) -> None:
 
 
 def looks(seen: Mapping[str, tuple[tuple[float, float, float], tuple[int, int, int] | None]]) -> Figure:
-    """A color in the slice of its L, a tile for each thing that may become of it, and the neighbors of what fits.
+    """Draw a color in the slice of its L, a tile for each of its conversions, and the neighbors of the fitted one.
 
     Args:
-        seen: as :func:`colorlab.widgets.lab_explorer.looks` gives it: name → Lab, and RGB in 0…255 or ``None``; the
-            first is the color, the next two, the latter of them ``fitted``, are drawn into the slice too.
+        seen: from :func:`colorlab.widgets.lab_explorer.looks`: name → Lab, and RGB in 0…255 or ``None``. The slice
+            shows the color (the first) and the next two, the second of which is ``fitted``.
     """
     figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
     plane, tiles, near = figure.subplots(1, 3, width_ratios=(1, 1.1, 0.9))
@@ -479,12 +478,12 @@ def looks(seen: Mapping[str, tuple[tuple[float, float, float], tuple[int, int, i
 
 
 def training(history: History, batches: pd.DataFrame | None = None, *, sheet: Drawable | None = None) -> Figure:
-    """A run, also one that goes on: its losses, and for a game beside them how real the discriminator finds things.
+    """Draw the losses of a run, also an unfinished one; for a GAN also the discriminator's probabilities of "real".
 
     Args:
-        history: of the epochs so far, as dots.
-        batches: statistics within epochs, as pale lines; indexed by the time in epochs.
-        sheet: an image to draw beneath.
+        history: of the epochs so far, drawn as dots.
+        batches: statistics within epochs, drawn as pale lines; indexed by the time in epochs.
+        sheet: an image to draw below.
     """
     batches = pd.DataFrame() if batches is None else batches
     table = history.table()

@@ -1,8 +1,8 @@
-"""What the numbers in a file mean: by its color profile, or by a PNG's own words, they become sRGB.
+"""Convert the pixels of a file to sRGB, by its color profile or by a PNG's own chunks.
 
-Profiles are judged by what they hold, never by their names. Images of 8 bits are converted by ImageCms. Deeper
-ones, which it does not take, are converted here, by the curves and the matrix that most profiles of grays and screens
-consist of; where a profile is made of tables, the upper 8 bits have to do.
+Profiles are judged by their contents, never by their names. ImageCms converts images of 8 bits. Deeper images, which
+it does not accept, are converted here by the curves and the matrix of the profile; for a profile of tables, only the
+upper 8 bits are used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _D65 = (0.3127, 0.3290)
 _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _SRGB = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
-# Numbers of ITU-T H.273, which cICP uses: x and y of red, green and blue, and the white.
+# Codes of ITU-T H.273 in cICP → x and y of red, green and blue, and the white point.
 _PRIMARIES = {
     1: (_SRGB, _D65),
     5: ((0.64, 0.33, 0.29, 0.60, 0.15, 0.06), _D65),
@@ -68,7 +68,7 @@ _HDR = {16: "PQ", 18: "HLG"}
 
 @dataclass(frozen=True)
 class Encoding:
-    """How values become light.
+    """The conversion of stored values to light.
 
     Attributes:
         curves: from values 0…1 to light 0…1, one for all channels or one for each.
@@ -79,7 +79,7 @@ class Encoding:
     matrix: Floats | None = None
 
     def to_srgb(self, values: Integers) -> Integers:
-        """Values ``H×W×1|3``, uint8 or uint16, in sRGB, of the same type."""
+        """Convert values ``H×W×1|3``, uint8 or uint16, to sRGB of the same type."""
         top = np.iinfo(values.dtype).max
         ramp = np.linspace(0, 1, top + 1)
         if values.shape[2] == 1:
@@ -103,9 +103,9 @@ def _rounded(values: Floats, dtype: np.dtype[Any]) -> Integers:
 
 
 def is_srgb(profile: bytes | None, mode: str) -> bool:
-    """Whether images of a mode (``L``, ``RGB``, ``CMYK``) with this profile are sRGB as they are.
+    """Return whether images of a mode (``L``, ``RGB``, ``CMYK``) with this profile are already sRGB.
 
-    Without a profile, with a damaged one, and with one for another kind of image, they are taken for it.
+    A missing or damaged profile, or one for another kind of image, counts as sRGB.
     """
     return not profile or _changes_nothing(profile, mode)
 
@@ -126,7 +126,7 @@ def _changes_nothing(profile: bytes, mode: str) -> bool:
 
 
 def _converted(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """RGB, or ``None`` where the profile is damaged or one for another kind of image."""
+    """Convert to RGB; return ``None`` if the profile is damaged or for another kind of image."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
@@ -135,9 +135,9 @@ def _converted(image: Image.Image, profile: bytes) -> Image.Image | None:
 
 
 def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """RGB of 8 bits, by a profile where that is a sound one for such images, else as Pillow does."""
+    """Convert to 8-bit RGB by the profile if it is valid for such images, else as Pillow does."""
     mode = image.mode
-    if mode not in {"L", "RGB", "CMYK"}:  # palettes and transparency, which ImageCms does not take
+    if mode not in {"L", "RGB", "CMYK"}:  # ImageCms accepts neither palettes nor transparency
         mode = "L" if mode == "LA" else "RGB"
     if profile and not is_srgb(profile, mode):
         converted = _converted(image.convert(mode), profile)
@@ -147,7 +147,7 @@ def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def array_to_srgb(values: Integers, profile: bytes | None) -> Integers:
-    """``H×W×1|3`` of uint8 or uint16, by a profile where that is a sound one for such images."""
+    """Convert ``H×W×1|3``, uint8 or uint16, by the profile if it is valid for such images."""
     mode = "L" if values.shape[2] == 1 else "RGB"
     if profile is None or is_srgb(profile, mode):
         return values
@@ -185,7 +185,7 @@ def _encoding(profile: bytes) -> Encoding | None:
 
 
 def _light_of_lightness(share: Floats) -> Floats:
-    """Light from L* / 100."""
+    """Convert L* / 100 to light."""
     return np.where(share > 0.08, ((100 * share + 16) / 116) ** 3, share * 100 * (3 / 29) ** 3)
 
 
@@ -208,11 +208,11 @@ def _curve(tag: bytes) -> Curve:
     return lambda v: np.where(v >= d, np.maximum(a * v + b, 0) ** g + e, c * v + f)
 
 
-# PNG's own words
+# Color chunks of PNG
 
 
 def png_encoding(cicp: bytes | None, info: Mapping[Any, Any], what: str) -> Encoding | None:
-    """What a PNG says without a profile: cICP goes before a profile, that before sRGB, and that before gAMA and cHRM.
+    """Return the encoding that a PNG's chunks declare, in order of priority: cICP, profile, sRGB, gAMA with cHRM.
 
     Args:
         cicp: the contents of that chunk.
@@ -220,10 +220,10 @@ def png_encoding(cicp: bytes | None, info: Mapping[Any, Any], what: str) -> Enco
         what: the image, for a message.
 
     Returns:
-        ``None`` where it is sRGB, or where a profile decides.
+        ``None`` if the image is sRGB or a profile decides.
 
     Raises:
-        ValueError: values for a screen of more than usual brightness (HDR).
+        ValueError: the image is meant for HDR screens.
     """
     if cicp is not None and len(cicp) == 4:
         primaries, transfer, _, full_range = cicp
@@ -231,7 +231,7 @@ def png_encoding(cicp: bytes | None, info: Mapping[Any, Any], what: str) -> Enco
             raise ValueError(f"{what} is meant for HDR screens (cICP {_HDR[transfer]}); convert it to sRGB first")
         if primaries in _PRIMARIES and transfer in _TRANSFERS:
             curve = _TRANSFERS[transfer]
-            narrow = lambda v: curve((v * 255 - 16).clip(0, 219) / 219)  # noqa: E731  beside the other, in one line
+            narrow = lambda v: curve((v * 255 - 16).clip(0, 219) / 219)  # noqa: E731  short enough for a lambda
             return Encoding((curve if full_range else narrow,), _matrix(*_PRIMARIES[primaries]))
     gamma = info.get("gamma")
     if "icc_profile" in info or "srgb" in info or not gamma:
@@ -239,20 +239,20 @@ def png_encoding(cicp: bytes | None, info: Mapping[Any, Any], what: str) -> Enco
     white, chromaticities = _D65, _SRGB
     if len(found := info.get("chromaticity", ())) == 8 and min(found) > 0:
         white, chromaticities = (found[0], found[1]), tuple(found[2:])
-        # The pair that the PNG specification gives for sRGB.
+        # The values that the PNG specification gives for sRGB.
         if abs(gamma - 0.45455) < 1e-5 and np.allclose(found, (*_D65, *_SRGB), atol=1e-4):
             return None
     return Encoding((_power(1 / gamma),), _matrix(chromaticities, white))
 
 
 def _matrix(primaries: tuple[float, ...], white: tuple[float, float]) -> Floats:
-    """From the light of some primaries to that of sRGB."""
+    """Return the matrix from the light of some primaries to that of sRGB."""
     found: Floats = np.linalg.inv(_to_d50(_SRGB, _D65)) @ _to_d50(primaries, white)
     return found
 
 
 def _to_d50(primaries: tuple[float, ...], white: tuple[float, float]) -> Floats:
-    """From the light of some primaries to XYZ, seen under D50 (by Bradford's transform, as in profiles)."""
+    """Return the matrix from the light of some primaries to XYZ, adapted to D50 by Bradford's transform."""
     x, y = np.array(primaries).reshape(3, 2).T
     xyz = np.stack([x / y, np.ones(3), (1 - x - y) / y])
     whole = np.array([white[0] / white[1], 1, (1 - white[0] - white[1]) / white[1]])

@@ -1,4 +1,4 @@
-"""Names for things: one registry for each kind of addition, from which menus, help and messages are made.
+"""Register additions by name; menus, help and messages list the registered names.
 
 The kinds are colorizers and classifiers (:mod:`colorlab.models`), datasets (:mod:`colorlab.data`), objectives
 (:mod:`colorlab.training`) and scores (:mod:`colorlab.evaluation`).
@@ -22,19 +22,19 @@ class _AnyString(type):
 
 
 class Name(str, metaclass=_AnyString):
-    """The type of an option that takes names of a registry, a subclass for each: the command line knows it by that.
+    """The type of an option that takes a registered name; the command line recognizes each registry by its subclass.
 
-    Every string is an instance of it; none is ever made.
+    Every string is an instance of it.
     """
 
     __slots__ = ()
 
 
 class Registry(dict[str, Entry]):
-    """What there is of one kind, by name, in the order in which it was registered.
+    """The entries of one kind by name, in the order of registration.
 
     Args:
-        kind: what it holds, for messages: ``colorizer``.
+        kind: what it holds, such as ``colorizer``, for messages.
     """
 
     def __init__(self, kind: str) -> None:
@@ -43,28 +43,28 @@ class Registry(dict[str, Entry]):
         self._origins: dict[str, tuple[str, str]] = {}
 
     def add(self, name: str, entry: Entry, origin: Callable[..., Any]) -> None:
-        """Register ``entry``; a module may replace what it registered itself, as a cell that is run again does.
+        """Register ``entry``; a module, such as a notebook that runs a cell again, may replace its own entries.
 
         Args:
-            name: free, or registered by the same module.
-            entry: what :meth:`find` gives.
-            origin: the class or function behind it, from which messages say where it comes from.
+            name: unused, or registered by the same module.
+            entry: what :meth:`find` returns.
+            origin: the class or function that messages name as its source.
 
         Raises:
-            ValueError: another module has taken the name, or it is empty or looks like a path.
+            ValueError: another module uses the name, or the name is empty or looks like a path.
         """
         if not isinstance(name, str) or not name or "/" in name or name.endswith(".safetensors"):
-            raise ValueError(f"a {self.kind} needs a name that is no path, such as 'mine'; got {name!r}")
+            raise ValueError(f"a {self.kind} needs a name that is not a path, such as 'mine'; got {name!r}")
         module = origin.__module__
         if name in self and self._origins[name][0] != module:
             raise ValueError(
-                f"the {self.kind} {name!r} is registered already, by {self.origin(name)}; choose another name"
+                f"the {self.kind} {name!r} is already registered by {self.origin(name)}; choose another name"
             )
         self[name] = entry
         self._origins[name] = module, getattr(origin, "__qualname__", type(origin).__qualname__)
 
     def adding(self, name: str) -> Callable[[Made], Made]:
-        """Return the decorator that registers a class or function as it is; errors as in :meth:`add`."""
+        """Return the decorator that registers a class or function unchanged; errors as in :meth:`add`."""
 
         def register(made: Made) -> Made:
             self.add(name, cast("Entry", made), made)
@@ -76,29 +76,29 @@ class Registry(dict[str, Entry]):
         """Return the entry of this name.
 
         Raises:
-            ValueError: an unknown name; the message lists the known ones and names the nearest.
+            ValueError: the name is unknown; the message lists the known names and the nearest.
         """
         if name not in self:
             raise ValueError(f"no {self.kind} {name!r}; there are {', '.join(self)}{did_you_mean(name, self)}")
         return self[name]
 
     def origin(self, name: str) -> str:
-        """Where a name was registered, as ``module.Class``."""
+        """Return where a name was registered, as ``module.Class``."""
         return ".".join(self._origins[name])
 
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:
-    """Return ``"; did you mean …?"`` with the nearest of ``names``, or nothing where none is near."""
+    """Return ``"; did you mean …?"`` with the nearest of ``names``, or an empty string if none is near."""
     nearest = difflib.get_close_matches(str(name), list(names), n=1)
     return f"; did you mean {nearest[0]}?" if nearest else ""
 
 
 def recording(make: Made, note: Callable[[Any, dict[str, Any]], None]) -> Made:
-    """Let a class or builder note on each object that it makes what it was called with, defaults included.
+    """Make a class or function record the arguments, with defaults, of each object that it creates.
 
     Args:
         make: a class, which is changed in place, or a function, which is wrapped. Objects of subclasses are not
-            noted.
+            recorded.
         note: called with the object and its arguments by name.
 
     Returns:
@@ -137,12 +137,12 @@ def _arguments(signature: inspect.Signature, given: tuple[Any, ...], named: dict
         if parameter.kind is parameter.VAR_KEYWORD:
             arguments |= arguments.pop(parameter.name)
         elif parameter.kind is parameter.VAR_POSITIONAL and not arguments[parameter.name]:
-            del arguments[parameter.name]  # what is not empty could not be given by name
+            del arguments[parameter.name]  # nonempty ones cannot be passed by name
     return arguments
 
 
 def accepted(function: Callable[..., Any], offered: dict[str, Any]) -> dict[str, Any]:
-    """Return those of the ``offered`` keyword arguments that a function takes."""
+    """Return the ``offered`` keyword arguments that a function accepts."""
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return offered

@@ -1,4 +1,4 @@
-"""Writing results: what is known about the original goes along, and no file that others wrote is replaced."""
+"""Write results with the metadata of their originals, and never replace files that colorlab did not write."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _ABOUT = frozenset(
     {269, _DESCRIPTION, 271, 272, 282, 283, 285, 296, _SOFTWARE, _DATE, _ARTIST, 316, 18246, 18249, _COPYRIGHT}
     | set(range(40091, 40096))
 )
-"""Tags of EXIF and TIFF that say something about an image, and not how its file is laid out."""
-_SIZES = (40962, 40963)  # of the original, which may have been turned
+"""Tags of EXIF and TIFF that describe the image, not the layout of its file."""
+_SIZES = (40962, 40963)  # of the original, which may have been rotated
 _SEVERAL = frozenset({"GIF", "WEBP", "PNG", "AVIF", "MPO", "HEIF"})
 _XMP_KEY = "XML:com.adobe.xmp"
 _T = TypeVar("_T")
@@ -45,14 +45,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class About:
-    """What an image's file says beside its pixels.
+    """The metadata of an image file.
 
     Attributes:
-        images: how many the file holds.
-        exif: tags by number; those of date and place in dictionaries of their own.
-        xmp: as it is written.
-        dpi: across and down.
-        text: a PNG's, by keyword.
+        images: number of images in the file.
+        exif: tags by number; those of date and place in their own dictionaries.
+        xmp: as stored.
+        dpi: horizontal and vertical.
+        text: text of a PNG by keyword.
     """
 
     images: int = 1
@@ -63,8 +63,8 @@ class About:
 
 
 def read_about(path: Path) -> About:
-    """What a file says about its image; of what is damaged, nothing."""
-    with warnings.catch_warnings(), contextlib.suppress(Exception):  # it never keeps an image from being colored
+    """Return a file's metadata, without damaged parts."""
+    with warnings.catch_warnings(), contextlib.suppress(Exception):  # bad metadata must not stop colorization
         warnings.simplefilter("ignore")
         with open(path, "rb") as file:
             start = file.read(64)
@@ -93,7 +93,7 @@ def _about(image: Image.Image, images: int) -> About:
     xmp = image.info.get("xmp") or image.info.get(_XMP_KEY)
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     if xmp:
-        # The result is upright, and what it looked like before, in gray, is not what it looks like.
+        # The result is upright, and the thumbnail still shows the gray original.
         xmp = re.sub(rb"(<tiff:Orientation>|tiff:Orientation=[\"'])\d", rb"\g<1>1", xmp)
         xmp = re.sub(rb"<(xmp|xap):Thumbnails>.*?</\1:Thumbnails>", b"", xmp, flags=re.DOTALL)
     dpi = image.info.get("dpi")
@@ -115,15 +115,15 @@ def _count(image: Image.Image) -> int:
 
 
 def is_own(path: Path) -> bool:
-    """Whether a file is a result that colorlab wrote."""
+    """Return whether colorlab wrote a file."""
     software = read_about(path).exif.get(_SOFTWARE)
     return isinstance(software, str) and software.startswith("colorlab ")
 
 
 def result_names(sources: Iterable[Path], ending: str) -> Iterator[str]:
-    """A name for each result: the original's, where another has that with the original's ending, or with a number.
+    """Yield a unique name for each result: the original's; if it is taken, with the original's suffix, then a number.
 
-    Endings are taken off where they are those of images, so that ``St. Mary 1`` stays what it is.
+    Only suffixes of images are removed, so ``St. Mary 1`` stays unchanged.
     """
     taken: set[str] = set()
     for source in sources:
@@ -132,7 +132,7 @@ def result_names(sources: Iterable[Path], ending: str) -> Iterator[str]:
         candidates = itertools.chain([stem, source.name], (f"{source.name}-{i}" for i in itertools.count(2)))
         for candidate in candidates:
             name = _shortened(candidate, ending)
-            # Some systems take names for the same that differ in case, or in how accents are written.
+            # Some file systems ignore case and the Unicode form of accents.
             key = unicodedata.normalize("NFC", name).casefold()
             if key not in taken:
                 taken.add(key)
@@ -142,7 +142,7 @@ def result_names(sources: Iterable[Path], ending: str) -> Iterator[str]:
 
 def _shortened(stem: str, ending: str) -> str:
     over = len(os.fsencode(stem + ending)) - _LONGEST_NAME
-    while over > 0:  # in the middle, so that beginnings and numbers stay
+    while over > 0:  # cut the middle, to keep the beginning and a number at the end
         stem = stem[: len(stem) // 2 - (over + 3) // 2] + "~" + stem[len(stem) // 2 + (over + 3) // 2 :]
         over = len(os.fsencode(stem + ending)) - _LONGEST_NAME
     return stem + ending
@@ -152,7 +152,7 @@ def _shortened(stem: str, ending: str) -> str:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """What two paths to one file have in common; ``None`` where there is no file."""
+    """Return what identifies a file under all of its paths; ``None`` if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -161,16 +161,16 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def refuse_to_overwrite(source: Path, target: Path, originals: Set[tuple[int, int] | None]) -> None:
-    """Refuse a result that would replace an original, or a file that colorlab did not write.
+    """Raise an error if a result would replace an original, or a file that colorlab did not write.
 
     Raises:
-        ValueError: it would.
+        ValueError: the result would replace such a file.
     """
     if identity(target) in originals:
-        raise ValueError(f"{source} is left out: its result would overwrite {target}; give another --output")
+        raise ValueError(f"{source} is skipped: its result would overwrite {target}; give another --output")
     if os.path.lexists(target) and not is_own(target):
         raise ValueError(
-            f"{source} is left out: its result would overwrite {target}, which colorize did not write; move that, or "
+            f"{source} is skipped: its result would overwrite {target}, which colorize did not write; move that, or "
             "give another --output"
         )
 
@@ -180,12 +180,12 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class Writer:
-    """How results are written.
+    """Writes results.
 
     Attributes:
         format: of the files.
         quality: of JPEG and WebP, 1…100.
-        model: what colored them and how, which they say.
+        model: model and style, stored in the metadata.
     """
 
     format: Format = "png"
@@ -193,14 +193,14 @@ class Writer:
     model: str = "colorlab"
 
     def write(self, pixels: npt.NDArray[Any], target: Path, about: About) -> bool:
-        """Write ``H×W×3|4`` of uint8 or uint16. Under its final name an image is always whole.
+        """Write ``H×W×3|4``, uint8 or uint16, atomically.
 
         Returns:
-            Whether what is known about the original went along; where that is damaged, the result goes without.
+            Whether the original's metadata was kept; the result has none if it was damaged.
 
         Raises:
-            OSError: it cannot be written.
-            ValueError: the format has no transparency.
+            OSError: the file cannot be written.
+            ValueError: the image has transparency, but the format has not.
         """
         if pixels.shape[2] == 4 and self.format == "jpeg":
             raise ValueError(f"{target} would lose its transparency, which JPEG does not have; give another --format")
@@ -212,7 +212,7 @@ class Writer:
                     self._encode(pixels, file, about)
                 except (OSError, MemoryError):
                     raise
-                except Exception:  # values of EXIF that are not of their types make Pillow raise anything
+                except Exception:  # EXIF values of wrong types make Pillow raise anything
                     file.seek(0)
                     file.truncate()
                     self._encode(pixels, file, About())
@@ -244,7 +244,7 @@ class Writer:
             more |= {"exif": exif.tobytes(), "icc_profile": _srgb_profile(), "quality": self.quality}
             more |= {"xmp": about.xmp} if about.xmp else {}
             if self.format == "webp":
-                more.pop("dpi", None)  # which EXIF tells
+                more.pop("dpi", None)  # EXIF contains it
             else:
                 more |= {"subsampling": 0 if self.quality >= 90 else 2}
         Image.fromarray(pixels).save(file, format=self.format.upper(), **more)
@@ -269,7 +269,7 @@ class Writer:
 
 
 def _write_tiff(pixels: npt.NDArray[Any], file: Any, exif: Image.Exif, xmp: bytes | None) -> None:  # noqa: ANN401
-    """Pillow's directory, but neither it nor libtiff writes 16 bits of color, or packs what has date and place."""
+    """Write a TIFF with Pillow's directory, as Pillow itself writes no 16-bit color and libtiff no EXIF."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     height, width, channels = pixels.shape
@@ -289,7 +289,7 @@ def _write_tiff(pixels: npt.NDArray[Any], file: Any, exif: Image.Exif, xmp: byte
 
 
 def _deep_png(pixels: npt.NDArray[np.uint16], file: Any, options: dict[str, Any]) -> None:  # noqa: ANN401
-    """16 bits a channel, which Pillow does not write: its own file, with other pixels."""
+    """Write a PNG with 16 bits per channel, which Pillow cannot: take Pillow's file and replace its pixels."""
     small = io.BytesIO()
     Image.new("RGB" if pixels.shape[2] == 3 else "RGBA", (1, 1)).save(small, "PNG", **options)
     content, place = small.getvalue(), 8
@@ -305,7 +305,7 @@ def _deep_png(pixels: npt.NDArray[np.uint16], file: Any, options: dict[str, Any]
 
 
 def _packed_rows(pixels: npt.NDArray[np.uint16]) -> Iterator[bytes]:
-    """Some rows at a time, each as its difference from the row above (the filter `Up`)."""
+    """Yield compressed rows, each as its difference from the row above (the filter `Up`)."""
     packer, above = zlib.compressobj(6), np.zeros(pixels.shape[1] * pixels.shape[2] * 2, np.uint8)
     for row in pixels:
         line = row.astype(">u2").view(np.uint8).reshape(-1)
@@ -317,7 +317,7 @@ def _packed_rows(pixels: npt.NDArray[np.uint16]) -> Iterator[bytes]:
 
 def _srgb_profile() -> bytes:
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[24:36] = struct.pack(">6H", 2020, 1, 1, 0, 0, 0)  # the day, so that a result is the same on any of them
+    profile[24:36] = struct.pack(">6H", 2020, 1, 1, 0, 0, 0)  # a fixed date, for reproducible files
     return bytes(profile)
 
 

@@ -1,8 +1,8 @@
-"""Hints from files: JSON that the painter saved, or a transparent image with strokes of color on it.
+"""Load hints from files: JSON from the hint painter, or a transparent image with strokes of color.
 
-Strokes are what people make in a drawing program: a new layer over the gray image, some lines in the colors that they
-know, saved as PNG. Every pixel that is not wholly transparent is a hint. They are thousands, and neighbors say the
-same, so each cell of a grid gives one.
+Strokes come from a drawing program: a new layer over the gray image, some lines in known colors, saved as PNG. Every
+pixel that is not fully transparent is a hint. These are thousands of nearly equal ones, so each cell of a grid gives
+one.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ from colorlab.hints import Hint, check_proportions, from_json, reduce_hints
 from colorlab.image import ImageSource, kind_of, read_image
 
 MOST_HINTS = 400
-"""What an image of strokes gives at most: each costs one pair of triangular solutions when it is spread."""
+"""Maximum number of hints from an image of strokes; spreading each costs one pair of triangular solves."""
 
 FINEST_GRID = 40
-"""Cells along the longer side, as many as the default network has; halved until there are few enough hints."""
+"""Cells along the longer side, as in the default network; halved until at most :data:`MOST_HINTS` remain."""
 
-_MOST_PIXELS = 2**20  # that are looked at
-_ALIKE = 20.0  # Lab units between colors of a cell; where strokes meet, those further from its middle's do not count
+_MOST_PIXELS = 2**20  # pixels of strokes to use
+_ALIKE = 20.0  # Lab units; where strokes meet in a cell, colors further from its middle's are ignored
 
 
 def load_hints(path: str | Path, shape: tuple[int, int]) -> list[Hint]:
-    """Return the hints in a file, which its content tells from one another: JSON, or an image of strokes.
+    """Return the hints in a file, JSON or an image of strokes; its content decides.
 
     Args:
         path: of the file.
         shape: H and W of the image that they are for.
 
     Raises:
-        ValueError: the file cannot be read, holds no hints, or is for an image of other proportions; it is named.
+        ValueError: the file cannot be read, holds no hints, or is for an image of other proportions; the message
+            names it.
     """
     path = Path(path)
     try:
@@ -53,17 +54,17 @@ def load_hints(path: str | Path, shape: tuple[int, int]) -> list[Hint]:
 
 
 def hints_from_strokes(strokes: ImageSource, shape: tuple[int, int]) -> list[Hint]:
-    """Return hints from an image that is transparent where nothing is known.
+    """Return hints from an image that is transparent where no color is known.
 
-    Each cell of a grid in which there are strokes gives one hint, at the stroke's pixel nearest their middle: the
-    mean of those that are like it, weighted by opacity. There are at most :data:`MOST_HINTS`.
+    Each grid cell with strokes gives one hint, at the pixel nearest the strokes' center: the mean of the similar
+    colors, weighted by opacity. There are at most :data:`MOST_HINTS`.
 
     Args:
         strokes: anything that :func:`colorlab.colorize` takes, with transparency.
         shape: H and W of the image that they are for; ``strokes`` may be larger or smaller, in the same proportions.
 
     Raises:
-        ValueError: an image that cannot be read, has no transparency or no strokes, or has other proportions.
+        ValueError: the image cannot be read, has no transparency or no strokes, or has other proportions.
     """
     name = str(strokes) if isinstance(strokes, str | Path) else "the image of strokes"
     image = read_image(strokes)
@@ -71,12 +72,12 @@ def hints_from_strokes(strokes: ImageSource, shape: tuple[int, int]) -> list[Hin
     check_proportions(f"{name} is", size, shape)
     if image.alpha is None or bool(image.alpha.all()):
         raise ValueError(
-            f"{name} is transparent nowhere, so that all of it would be a hint; save the strokes alone, on a "
+            f"{name} has no transparent pixels, so all of it would be a hint; save only the strokes, on a "
             "transparent layer, as PNG"
         )
     rows, columns = np.nonzero(image.alpha)
     if not rows.size:
-        raise ValueError(f"{name} is transparent everywhere; draw strokes on it in the colors that you know")
+        raise ValueError(f"{name} is fully transparent; draw strokes on it in the colors that you know")
     some = slice(None, None, -(-rows.size // _MOST_PIXELS))
     rows, columns = rows[some], columns[some]
     weight = image.alpha[rows, columns].astype(float)

@@ -1,4 +1,4 @@
-"""TIFF: which of its pages is the image, and the pixels of those that Pillow does not read, or misreads."""
+"""Find the image in a TIFF, and read the pixels that Pillow cannot read or misreads."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image, _imaging
 
-# What readers find odd about a file either does not matter or fails; their logs are not for the terminal.
+# Silence the readers' logs: what they report either does not matter or raises an error.
 for _reader in ("tifffile", "PIL.TiffImagePlugin"):
     logging.getLogger(_reader).addHandler(logging.NullHandler())
     logging.getLogger(_reader).propagate = False
-# Pillow's libtiff writes to the terminal by itself, whatever Python does. Not where it cannot be found in there.
+# Pillow's libtiff writes to the terminal itself; silence it where its function can be found.
 with contextlib.suppress(OSError, AttributeError):
     ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-_RAW = (32803, 34892)  # the colors of a sensor: a mosaic, or already red, green and blue
+_RAW = (32803, 34892)  # sensor colors: a mosaic (CFA), or linear RGB
 _PLAIN = (tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
 _ORIENTATION = 274
 
@@ -37,10 +37,9 @@ class Page:
 
     Attributes:
         page: tifffile's.
-        number: how many images there are; masks and reduced copies do not count.
-        orientation: how it has to be turned, 1…8.
-        content: of the file, such that the page is its first and lies upright, for Pillow; ``None`` where the file
-            itself is so.
+        number: how many images the file has, without masks and reduced copies.
+        orientation: EXIF orientation, 1…8.
+        content: the file, changed for Pillow to make the page first and upright; ``None`` if it already is.
     """
 
     page: Any
@@ -50,38 +49,38 @@ class Page:
 
     @property
     def is_raw(self) -> bool:
-        """Whether it has to be developed."""
+        """Whether the page holds a camera's raw data."""
         return int(self.page.photometric) in _RAW
 
     @property
     def profile(self) -> bytes | None:
-        """Its color profile."""
+        """The color profile of the page."""
         tag = self.page.tags.get(34675)
         return bytes(tag.value) if tag is not None and isinstance(tag.value, bytes) else None
 
     @property
     def is_misread(self) -> bool:
-        """Whether Pillow misreads such: more than 8 bits, signs, floats, and opacity in a plane of its own."""
+        """Whether Pillow misreads the page: over 8 bits, signed values, floats, or opacity in a separate plane."""
         page = self.page
         has_planes = page.planarconfig == 2 and bool(page.extrasamples)
         return bool(max(np.atleast_1d(page.bitspersample)) > 8 or page.sampleformat != 1 or has_planes)
 
     def open(self, file: BinaryIO) -> Image.Image:
-        """The page by Pillow, as it is stored: not turned."""
+        """Open the page with Pillow, not rotated."""
         if self.content is not None:
             return Image.open(io.BytesIO(self.content))
         file.seek(0)
         return Image.open(file)
 
     def pixels(self) -> npt.NDArray[Any]:
-        """``H×W×C`` by tifffile, not turned: gray or RGB of any depth up to 16 bits, with opacity last if it has any.
+        """Read ``H×W×C`` with tifffile, not rotated: gray or RGB of up to 16 bits, then opacity if there is any.
 
         Raises:
-            ValueError: other colors, or bits or a compression that cannot be unpacked.
+            ValueError: the colors, the number of bits or the compression are not supported.
         """
         page = self.page
         if page.photometric not in _PLAIN:
-            raise ValueError(f"its colors are of the kind {tifffile.PHOTOMETRIC(page.photometric).name}")
+            raise ValueError(f"its colors are of the unsupported kind {tifffile.PHOTOMETRIC(page.photometric).name}")
         bits, whole = page.bitspersample, (8, 16, 32, 64)
         array = self._decoded() if bits in whole else self._unpacked()
         array = array.reshape(_shape(page, array))
@@ -107,7 +106,7 @@ class Page:
         return found
 
     def _unpacked(self) -> npt.NDArray[Any]:
-        """Samples of any number of bits, which are packed with the highest bit first, whatever the order of bytes."""
+        """Unpack samples of any number of bits, highest bit first for either byte order."""
         page, bits = self.page, int(np.atleast_1d(self.page.bitspersample)[0])
         if len(set(np.atleast_1d(page.bitspersample))) > 1 or page.sampleformat != 1 or bits > 16:
             raise ValueError(f"it has {page.bitspersample} bits a channel, which cannot be read")
@@ -137,7 +136,7 @@ class Page:
         if len(rows) < height:
             raise ValueError(f"it ends after {len(rows)} of {height} rows")
         values = np.zeros((height, samples), np.uint16)
-        # Some rows at a time: bit by bit they take eight times their memory.
+        # Some rows at a time, as unpacked bits take eight times the memory.
         step = max(1, 2**20 // width)
         for top in range(0, height, step):
             part = np.unpackbits(rows[top : min(top + step, height)], axis=1)[:, : samples * bits]
@@ -153,13 +152,13 @@ class Page:
             return array[..., :colors]
         alpha = array[..., opacity : opacity + 1]
         pixels = array[..., :colors]
-        if kinds[opacity - colors] == 1:  # the colors were multiplied by it
+        if kinds[opacity - colors] == 1:  # premultiplied colors
             top = np.iinfo(array.dtype).max if array.dtype.kind in "ui" else 1
             pixels = np.minimum(pixels * (top / np.maximum(alpha, 1e-9)), top).astype(array.dtype)
         return np.concatenate([pixels, alpha], axis=2)
 
 
-def _shape(page: Any, array: npt.NDArray[Any]) -> tuple[int, ...]:  # noqa: ANN401  tifffile's page, of no known type
+def _shape(page: Any, array: npt.NDArray[Any]) -> tuple[int, ...]:  # noqa: ANN401  tifffile's page is untyped
     samples, size = page.samplesperpixel, (page.imagelength, page.imagewidth)
     return (samples, *size) if page.planarconfig == 2 and samples > 1 else (*size, array.size // (size[0] * size[1]))
 
@@ -169,16 +168,16 @@ def _inverted(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def find_page(file: BinaryIO) -> Page:
-    """The image in a TIFF.
+    """Return the image in a TIFF.
 
     Raises:
-        Exception: any, where the file is damaged.
+        Exception: of any type, if the file is damaged.
     """
     file.seek(0)
     tiff = tifffile.TiffFile(file)
     first = tiff.pages[0]
     pages: list[Any] = []
-    with contextlib.suppress(Exception):  # what comes after the damage is lost; what came before is there
+    with contextlib.suppress(Exception):  # keep the pages before damage
         seen: set[int] = set()
         for page in _until_known(tiff.pages, seen):
             pages.append(page)
@@ -207,7 +206,7 @@ def find_page(file: BinaryIO) -> Page:
 
 
 def _until_known(pages: Iterable[Any], seen: set[int]) -> Iterator[Any]:
-    """Pages up to one that was there before: damaged files lead in circles, which tifffile would follow for ever."""
+    """Yield pages until one repeats, since a damaged file may contain an endless loop."""
     for page in pages:
         if page.offset in seen:
             return

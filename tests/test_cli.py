@@ -155,12 +155,12 @@ def test_folders_give_the_images_in_them(desk, capsys):
     assert (status, complaints(err)) == (0, [])
     assert files("done") == ["CAT.png", "coffee.png"]
     assert out == "2 of 2 images colorized, in done\n"
-    assert "album: left out 2 that are no images (notes.txt, older/)" in err
+    assert "album: skipped 2 that are not images (notes.txt, older/)" in err
     Path("shelf/album").mkdir(parents=True)
     status, _, err = run(capsys, "shelf", "--output", "done")
     assert status == 1
     assert "no images in the folder shelf" in err
-    assert "left out 1 that are no images (album/)" in err
+    assert "skipped 1 that are not images (album/)" in err
 
 
 def test_a_second_run_replaces_the_results_of_the_first(desk, capsys):
@@ -213,7 +213,7 @@ def test_no_image_given_is_overwritten(desk, capsys, link):
     status, out, err = run(capsys, "cat.jpg", "album/cat.png", "--output", target)
     assert (status, out) == (1, f"1 of 2 images colorized, in {target}\n")
     (sentence,) = complaints(err)
-    assert sentence.startswith("colorlab: cat.jpg is left out")
+    assert sentence.startswith("colorlab: cat.jpg is skipped")
     assert "--output" in sentence
     assert Path(target, "cat.png.png").exists()
     assert Path("album/cat.png").read_bytes() == before
@@ -227,7 +227,7 @@ def test_a_folder_into_itself_keeps_its_originals(desk, capsys):
     assert Path("album/coffee.png").read_bytes() == before
     after = ["coffee.jpg", "coffee.png", "coffee.png.png", "other.jpg", "other.png"]
     assert files("album") == after
-    assert "album: left out 2 results of an earlier run" in run(capsys, "album", "--output", "album")[2]
+    assert "album: skipped 2 results of an earlier run" in run(capsys, "album", "--output", "album")[2]
     assert files("album") == after
 
 
@@ -330,7 +330,7 @@ def test_damaged_metadata_do_not_keep_a_image_from_being_colored(desk, capsys, m
     for kind in ("png", "tiff"):
         status, _, err = run(capsys, "cat.jpg", "--output", kind, "--format", kind)
         assert status == 0
-        assert "cat.jpg holds damaged metadata" in err
+        assert "cat.jpg is damaged" in err
 
 
 def test_notes_in_a_png_go_along(desk, capsys):
@@ -370,7 +370,7 @@ def test_content_decides_in_folders_and_what_is_hidden_stays_so(desk, capsys):
     status, out, err = run(capsys, "album", "--output", "done")
     assert (status, complaints(err)) == (0, [])
     assert out.startswith("6 of 6")
-    assert "album: left out 3 that are no images (Thumbs.db, notes.txt, pipe.jpg)" in err
+    assert "album: skipped 3 that are not images (Thumbs.db, notes.txt, pipe.jpg)" in err
     assert files("done") == ["St. Mary 1.png", "St. Mary 2.png", "b.png", "c.png", "coffee.png", "scan0001.png"]
     assert run(capsys, "album/pipe.jpg", "--output", "done")[0] == 1
 
@@ -587,4 +587,4 @@ def test_hints_from_a_file(desk, capsys):
     assert np.array_equal(pixels("hinted/cat.png"), np.asarray(colorize("cat.jpg", hints="hints.json")))
     assert not np.array_equal(pixels("hinted/cat.png"), np.asarray(colorize("cat.jpg")))
     status, _, err = run(capsys, "cat.jpg", "album", "--hints", "hints.json")
-    assert (status, err) == (1, "colorlab: --hints are for one image, and there are 2\n")
+    assert (status, err) == (1, "colorlab: --hints needs exactly one image, got 2\n")

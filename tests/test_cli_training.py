@@ -141,7 +141,7 @@ def test_a_wrong_value_is_answered_with_the_right_ones(desk, capsys, option, wro
 def test_a_wrong_classifier_is_answered_with_the_right_ones(desk, capsys):
     status, _, err = run(capsys, "classifier", "--classifier-name", "vgg19")
     assert status == 2
-    assert "'vgg19' is none of vgg16, small, squeeze; did you mean vgg16?" in words(err)
+    assert "'vgg19' is not one of vgg16, small, squeeze; did you mean vgg16?" in words(err)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_an_interrupt_keeps_what_was_learned_and_says_how_to_go_on(desk, capsys,
     interrupt(monkeypatch, batch)
     status, out, _ = run(capsys, *given)
     assert status == 130
-    assert "Written to output/experiment_name; stopped early, --resume goes on" in out
+    assert "Written to output/experiment_name; stopped early, --resume continues" in out
     load_weights("output/experiment_name/last.safetensors")
 
     status, _, err = run(capsys, *given)
@@ -314,12 +314,12 @@ def test_a_diverged_training_ends_with_1_and_a_sentence(desk, capsys):
         (
             "colorizer",
             ["--model-name", "unet224", "--image-size", 32],
-            "unet224 takes heights and widths that are multiples of 32, from 96",
+            "unet224 takes heights and widths that are multiples of 32 and at least 96",
         ),
         (
             "colorizer",
             ["--model-name", "cgan", "--image-size", 32],
-            "discriminator of cgan takes images from 224 pixels on; got 32×32",
+            "discriminator of cgan needs images of at least 224 pixels, got 32×32",
         ),
         ("colorizer", ["--device", "abacus"], "device 'abacus' cannot be used here"),
         ("colorizer", ["--dataset-name", "./nowhere"], "there is no folder or tar at nowhere"),

@@ -280,7 +280,7 @@ def test_styles_and_backbone_travel_with_the_weights(model, tmp_path):
 
 
 def test_the_old_default_names_its_successor():
-    with pytest.raises(ValueError, match="'colorlab' is gone; its successor is 'distribution'"):
+    with pytest.raises(ValueError, match="'colorlab' was removed; use 'distribution'"):
         create_colorizer("colorlab")
 
 

@@ -157,10 +157,15 @@ def test_every_option_of_the_seed_is_there():
 @pytest.mark.parametrize(
     ("task", "option", "wrong", "answer"),
     [
-        ("eval-gen", "--eval-type", "colored", "none of original, grayscale, colorized; did you mean colorized?"),
-        ("eval-mse", "--eval-type", "greyscale", "none of original, grayscale, colorized; did you mean grayscale?"),
-        ("eval-si", "--model-name", "unet33", f"none of {', '.join(COLORIZERS)}; did you mean unet32?"),
-        ("eval-ps", "--trunk", "alexnet", "none of alex, vgg, squeeze, colorlab, lite0; did you mean alex?"),
+        ("eval-gen", "--eval-type", "colored", "not one of original, grayscale, colorized; did you mean colorized?"),
+        (
+            "eval-mse",
+            "--eval-type",
+            "greyscale",
+            "not one of original, grayscale, colorized; did you mean grayscale?",
+        ),
+        ("eval-si", "--model-name", "unet33", f"not one of {', '.join(COLORIZERS)}; did you mean unet32?"),
+        ("eval-ps", "--trunk", "alexnet", "not one of alex, vgg, squeeze, colorlab, lite0; did you mean alex?"),
         ("eval-all", "--trunk", "squeezenet", "alex, vgg, squeeze, colorlab, lite0; did you mean squeeze?"),
         ("eval-gen", "--dataset-name", "places356", "places205, places365, or the path of a folder or tar"),
         ("eval-gen", "--image-size", "0", "image_size must be at least 1, got 0"),
@@ -272,7 +277,7 @@ def test_an_interrupted_run_goes_on_where_it_was(evalset, capsys, monkeypatch, n
     given = ["eval-gen", *PHOTOS, *COLORIZED, "--eval-root-path", "second", "--val-batch-size", "4"]
     saved = interrupt(monkeypatch, number)
     status, _, err = run(capsys, *given)
-    assert (status, complaint(err)) == (130, "colorlab: interrupted; what was written so far is kept")
+    assert (status, complaint(err)) == (130, "colorlab: interrupted; the files written so far are kept")
     written = [name for name in files("second") if name.endswith(".png")]
     assert len(written) == number - 1
     status, _, err = run(capsys, "eval-mse", *COLORIZED, "--eval-root-path", "second")

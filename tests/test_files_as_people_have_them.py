@@ -249,7 +249,7 @@ def test_twelve_bits_of_color_and_of_a_negative():
     [
         (tiff_of(bytes(70), (7, 5), (5, 6, 5), photometric=2), r"it has \(5, 6, 5\) bits a channel"),
         (tiff_of(bytes(24), (6, 4), (8,), extra=[(339, 3, 2)]), "int8"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(9), "begins as PNG does, but is damaged or cut short"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(9), "begins like PNG, but is damaged or truncated"),
     ],
 )
 def test_what_is_not_read_is_called_by_its_name(content, said):
@@ -385,7 +385,7 @@ def test_a_heic_is_read_upright_with_its_profile_and_opacity(orientation):
         assert np.abs(full_lightness(image).numpy() - np.rot90(lightness(light), turned)).max() < 2
         assert np.abs(image.alpha.astype(int) - np.rot90(ramp, turned)).max() <= 3
     for content in (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(90), file.getvalue()[:200]):
-        with pytest.raises(ValueError, match="begins as HEIC does, but is damaged or cut short"):
+        with pytest.raises(ValueError, match="begins like HEIC, but is damaged or truncated"):
             read(content)
 
 

@@ -90,7 +90,8 @@ assert cli.main(["eval-all", "--models", "output/e/best.safetensors"]) == 0
     assert list(tmp_path.rglob("leaderboard.csv"))
     assert not list(tmp_path.rglob("leaderboard.png"))
     assert (
-        "leaderboard.png was not drawn: matplotlib is not installed: pip install 'colorlab[notebooks]'" in done.stderr
+        "leaderboard.png could not be drawn: matplotlib is not installed: pip install 'colorlab[notebooks]'"
+        in done.stderr
     )
 
 

@@ -105,7 +105,7 @@ def test_other_sizes_are_refused_in_one_sentence(colorizers, name):
     stride, smallest = SIZES[name]
     for height, width in ((smallest, smallest - stride), (smallest + 1, smallest), (smallest, smallest + stride - 1)):
         with pytest.raises(
-            ValueError, match=f"^{name} takes .* multiples of {stride}, from {smallest} on"
+            ValueError, match=f"^{name} takes .* multiples of {stride} and at least {smallest}"
         ) as refused:
             colorizers[name](torch.zeros(1, 1, height, width))
         assert f"got {height}×{width}" in str(refused.value)
@@ -220,7 +220,7 @@ def test_discriminators_look_at_the_gray_and_at_the_colors(discriminators, name)
 def test_images_too_small_to_judge_are_refused_in_one_sentence(discriminators, name):
     smallest = SMALLEST_JUDGED[name]
     small = grays(1, 1, smallest, smallest - 1)
-    with pytest.raises(ValueError, match=f"discriminator of {name} takes images from {smallest} pixels on") as it:
+    with pytest.raises(ValueError, match=f"discriminator of {name} needs images of at least {smallest} pixels") as it:
         discriminators[name](small, small.expand(1, 2, -1, -1))
     assert f"got {smallest}×{smallest - 1}" in str(it.value)
     assert "\n" not in str(it.value)
@@ -340,7 +340,7 @@ def test_what_a_classifier_cannot_take_is_refused_in_one_sentence(small, shape):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("classes", [(), ("forest",)])
 def test_one_class_is_none_to_tell_apart(name, classes):
-    with pytest.raises(ValueError, match=f"at least 2 classes apart, got {len(classes)}"):
+    with pytest.raises(ValueError, match=f"at least 2 classes, got {len(classes)}"):
         create_classifier(name, classes, pretrained=False)
 
 

@@ -88,7 +88,7 @@ def test_images_are_drawn_as_they_are():
 
 
 def test_images_in_ragged_rows_or_with_too_few_titles_are_refused():
-    with pytest.raises(ValueError, match=r"equally many images, got \[2, 1\]"):
+    with pytest.raises(ValueError, match=r"the same number of images, got \[2, 1\]"):
         plots.images({"a": [PHOTO, PHOTO], "b": [PHOTO]})
     with pytest.raises(ValueError, match="zip"):
         plots.images({"a": [PHOTO, PHOTO]}, titles=["one"])

@@ -77,10 +77,10 @@ def test_a_cell_that_is_run_again_replaces_what_it_registered_and_nobody_else_do
     for width in (3, 4):
         colorlab.register_colorizer("again")(lambda width=width: network(width))
         assert create_colorizer("again").network[0].out_channels == width
-    with pytest.raises(ValueError, match=r"'resnet' is registered already, by colorlab\.models\.resnet\.ResNetCol"):
+    with pytest.raises(ValueError, match=r"'resnet' is already registered by colorlab\.models\.resnet\.ResNetCol"):
         colorlab.register_colorizer("resnet")(network)
     for name in ("", "a/b", "x.safetensors"):
-        with pytest.raises(ValueError, match="needs a name that is no path"):
+        with pytest.raises(ValueError, match="needs a name that is not a path"):
             colorlab.register_colorizer(name)(network)
 
 
@@ -124,7 +124,7 @@ def test_a_class_of_colorizers_keeps_what_it_was_constructed_with(tmp_path):
     assert load_weights(tmp_path / "c.safetensors").given == (1, [3], {"third": "x"})
     assert Under(1).name == ""  # it is another network
     with pytest.raises(
-        ValueError, match=r"what classy was constructed with cannot be saved .* not JSON serializable"
+        ValueError, match=r"the constructor arguments of classy cannot be saved .* not JSON serializable"
     ):
         save_weights(Classy(1, third=object()), tmp_path / "d.safetensors")
     assert not (tmp_path / "d.safetensors").exists()

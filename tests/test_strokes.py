@@ -82,9 +82,9 @@ def test_strokes_may_be_larger_or_smaller_than_the_image():
 
 def test_an_opaque_or_empty_image_is_no_image_of_strokes(tmp_path):
     Image.new("RGB", (200, 100)).save(tmp_path / "photo.png")
-    with pytest.raises(ValueError, match=r"photo\.png is transparent nowhere, .*save the strokes alone"):
+    with pytest.raises(ValueError, match=r"photo\.png has no transparent pixels, .*save only the strokes"):
         load_hints(tmp_path / "photo.png", (100, 200))
-    with pytest.raises(ValueError, match="the image of strokes is transparent everywhere; draw strokes"):
+    with pytest.raises(ValueError, match="the image of strokes is fully transparent; draw strokes"):
         hints_from_strokes(blank(), (100, 200))
     with pytest.raises(ValueError, match="the image of strokes is for an image of 200×100 pixels, but this one has"):
         hints_from_strokes(blank(), (100, 100))

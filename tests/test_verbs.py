@@ -121,7 +121,7 @@ def test_results_are_written_where_they_are_wanted(photos, tmp_path):
     colorlab.colorize(photos, RESNET, to=tmp_path / "done")  # replaces its own
     with pytest.raises(ValueError, match="would overwrite"):
         colorlab.colorize(photos / "IMG_0.jpg", RESNET, to=photos / "IMG_0.jpg")
-    with pytest.raises(ValueError, match=r"no name of an image; end it in \.png"):
+    with pytest.raises(ValueError, match=r"not the name of an image file; end it in \.png"):
         colorlab.colorize(image, RESNET, to=tmp_path / "one.txt")
 
 
@@ -466,7 +466,9 @@ def test_a_strangers_script_of_40_lines_needs_nothing_but_the_verbs(tmp_path):
     weights = "output/experiment_name/best.safetensors"
     code = f"import colorlab; colorlab.load({weights!r})"
     done = stranger(["-c", code], tmp_path)
-    assert "weights of the colorizer 'mine', as which Mine is registered: run the cell or script that" in done.stderr
+    assert (
+        "weights of the unregistered colorizer 'mine' (class Mine); first run the cell or script that" in done.stderr
+    )
     done = stranger(["-c", f"import colorlab, script; print(type(colorlab.load({weights!r}).network))"], tmp_path)
     assert "script.Mine" in done.stdout
 

@@ -1,14 +1,14 @@
-"""Exercises of the notebooks, checked by code: ``exercises.check("01.1", answer)``.
+"""Check answers to the exercises of the notebooks: ``exercises.check("01.1", answer)``.
 
-Each is named after its notebook and its place there. The answer is a number, a function or whatever the exercise asks
-for; what comes back says why it is right, or which mistake it looks like. Checks compare with the package's own
-functions or with truth from outside (SciPy, scikit-image, Pillow), never with a stored result. Worked solutions are
-in ``notebooks/solutions``.
+An exercise's name consists of its notebook and its number there. The answer is a number, a function or whatever the
+exercise asks for; the verdict says why it is right, or which mistake it resembles. Checks compare with the package's
+functions or with other libraries (SciPy, scikit-image, Pillow), never with a stored result. Worked solutions are in
+``notebooks/solutions``.
 """
 
 from __future__ import annotations
 
-# Each of these modules registers its checks.
+# Importing these modules registers their checks.
 from colorlab.exercises import color, networks, scores
 from colorlab.exercises.checking import EXERCISES, Verdict, WrongAnswer
 
@@ -16,15 +16,14 @@ __all__ = ["EXERCISES", "Verdict", "check", "color", "networks", "scores"]
 
 
 def check(exercise: str, answer: object) -> Verdict:
-    """Whether an answer is right, and why, or why not.
+    """Return whether an answer is right, and why or why not.
 
     Args:
         exercise: its name in the notebook, such as ``"01.1"``; one of :data:`EXERCISES`.
-        answer: what the exercise asks for. A function is called with small inputs; an error that it raises is raised
-            here.
+        answer: what the exercise asks for. A function is called with small inputs; its errors are not caught.
 
     Returns:
-        A verdict that prints as one sentence or a few, and is true where the answer is right.
+        A verdict that prints as a few sentences and is true if the answer is right.
 
     Raises:
         ValueError: there is no such exercise.

@@ -1,4 +1,4 @@
-"""What checks are made of: the list of exercises, the verdict, and sentences about answers of the wrong kind."""
+"""Provide the parts of checks: the list of exercises, the verdict, and messages about wrong kinds of answers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import torch
 from torch import Tensor
 
 Check = Callable[[object], str]
-"""Takes an answer, and says why it is right, or raises :class:`WrongAnswer`."""
+"""Takes an answer and returns why it is right, or raises :class:`WrongAnswer`."""
 
 EXERCISES: dict[str, Check] = {}
-"""The exercises that are checked: name → check, whose docstring is the task in short."""
+"""Name of exercise → check, whose docstring summarizes the task."""
 
 
-class WrongAnswer(Exception):  # noqa: N818, it is no error
-    """What is wrong with an answer, in words for who gave it."""
+class WrongAnswer(Exception):  # noqa: N818, it is not an error
+    """Tells the reader what is wrong with an answer."""
 
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        right: whether the answer is.
-        message: why, or what is wrong with it.
+        right: whether the answer is right.
+        message: why it is right, or what is wrong with it.
     """
 
     right: bool
@@ -43,7 +43,7 @@ class Verdict:
 
 
 def exercise(name: str) -> Callable[[Check], Check]:
-    """Decorator: this function checks the exercise ``name``."""
+    """Return the decorator that registers a function as the check of the exercise ``name``."""
 
     def register(check: Check) -> Check:
         EXERCISES[name] = check
@@ -53,13 +53,13 @@ def exercise(name: str) -> Callable[[Check], Check]:
 
 
 def require(condition: bool, otherwise: str) -> None:
-    """Raise :class:`WrongAnswer` with ``otherwise`` unless ``condition``."""
+    """Raise :class:`WrongAnswer` with the message ``otherwise`` unless ``condition`` is true."""
     if not condition:
         raise WrongAnswer(otherwise)
 
 
 def number(found: object, what: str) -> float:
-    """A number, of whatever type; ``what`` says which."""
+    """Return a single number of any type as float; messages call it ``what``."""
     if isinstance(found, Tensor | np.ndarray | np.generic) and np.prod(found.shape) == 1:
         found = found.item()
     if isinstance(found, bool) or not isinstance(found, int | float):
@@ -69,14 +69,14 @@ def number(found: object, what: str) -> float:
 
 
 def function(answer: object, signature: str) -> Callable[..., Any]:
-    """The answer as a function; ``signature`` says what it takes and gives."""
+    """Return the answer if it is a function; messages describe it by ``signature``."""
     if not callable(answer):
         raise WrongAnswer(f"the answer must be a function, {signature}, but is {_kind(answer)}; give its name alone.")
     return answer
 
 
 def tensor(found: object, shape: Sequence[int], what: str) -> Tensor:
-    """Something that the reader's function gave, as float64 of the shape that it must have."""
+    """Return a result of the reader's function as float64, after checking its shape."""
     require(found is not None, f"{what} is None; does your function end in a return?")
     try:
         values = torch.as_tensor(found).detach().double()
@@ -102,9 +102,9 @@ def compare(
     Args:
         found: the reader's result.
         right: what it should be.
-        says: both of them in words, to begin the message with.
-        mistakes: what is wrong → the result that this mistake gives.
-        hint: what to say if it is none of these.
+        says: both results in words, the beginning of the message.
+        mistakes: message → the result of this mistake.
+        hint: message for any other result.
         rtol: relative tolerance.
         atol: absolute tolerance.
     """
@@ -120,7 +120,7 @@ def _close(one: Tensor | float, other: Tensor | float, rtol: float, atol: float)
 
 
 def _kind(answer: object) -> str:
-    """What somebody gave instead, in words."""
+    """Describe an answer of the wrong kind."""
     if answer is None:
         return "None"
     if isinstance(answer, Tensor):

@@ -1,4 +1,4 @@
-"""Exercises on color and on whole photographs: notebooks 1, 2 and 11."""
+"""Check exercises on color and on whole photographs: notebooks 1, 2 and 11."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from colorlab.hints import Hint, Propagation
 from colorlab.inference import predict_ab
 
 ENOUGH = 0.6
-"""Which share of the error three good hints may leave (11.2); three at random leave four fifths."""
+"""The share of the error that three good hints may leave (11.2); three random hints leave 0.8."""
 
 
 @exercise("01.1")
 def middle_gray(answer: object) -> str:
-    """Which of the 256 grays has the lightness nearest to 50?"""
+    """Find which of the 256 grays has the lightness nearest to 50."""
     level = number(answer, "the level")
     require(level == int(level) and 0 <= level <= 255, f"a level is a whole number from 0 to 255, not {level:g}.")
     lightness = color.rgb_to_lab(torch.arange(256, dtype=torch.uint8).expand(3, 1, 256))[0, 0]
@@ -45,7 +45,7 @@ def middle_gray(answer: object) -> str:
 
 @exercise("01.2")
 def halved(answer: object) -> str:
-    """A function that halves an image by averaging the light of 2 × 2 pixels."""
+    """Write a function that halves an image by averaging the light of 2 × 2 pixels."""
     halve = function(answer, "(3, H, W) uint8 to (3, H/2, W/2) uint8")
     generator = torch.Generator().manual_seed(0)
     stripes = torch.tensor([60, 200], dtype=torch.uint8).repeat(3, 8, 4)
@@ -71,7 +71,7 @@ def halved(answer: object) -> str:
 
 
 def _xyz_averaged(rgb: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """X, Y, Z, which are sums of light, averaged over 2 × 2 pixels, by scikit-image."""
+    """Return scikit-image's XYZ, which is linear in light, averaged over 2 × 2 pixels."""
     xyz = torch.from_numpy(rgb2xyz(rgb.double().numpy() / 255, channel_axis=0))
     averaged: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = F.avg_pool2d(xyz, 2).numpy()
     return averaged
@@ -83,7 +83,7 @@ def _light_averaged(rgb: Tensor) -> Tensor:
 
 @exercise("02.1")
 def odd_class(answer: object) -> str:
-    """Whose test images have mean colors farthest from those of its training images?"""
+    """Find the class whose test and training images differ most in mean color."""
     trainset, testset = create_dataset("placeholder", "train"), create_dataset("placeholder", "test")
     classes = trainset.classes
     require(
@@ -106,7 +106,7 @@ def odd_class(answer: object) -> str:
 
 @exercise("02.2")
 def chroma_left(answer: object) -> str:
-    """Which share of the chroma is left if hues are turned by normally distributed angles?"""
+    """Compute the share of chroma that remains if hues are rotated by normally distributed angles."""
     left = function(answer, "the angles' standard deviation in radians to a share of 1")
     for sigma in (0.5, 1.0, 2.0):
         found = number(left(sigma), f"what your function gives for {sigma:g}")
@@ -126,7 +126,7 @@ def chroma_left(answer: object) -> str:
 
 @exercise("11.1")
 def working_shape(answer: object) -> str:
-    """On how many pixels is color predicted, for an image of any shape?"""
+    """Compute the height and width at which color is predicted, for an image of any shape."""
     shape = function(answer, "(height, width, size) to (height, width)")
     for height, width, size in ((400, 300, 64), (512, 512, 128), (90, 900, 64), (40, 30, 64)):
         right = tuple(predict_ab(torch.zeros(height, width), gray(), size=size).shape[1:])
@@ -152,7 +152,7 @@ def _scaled(height: int, width: int, scale: float) -> Tensor:
 
 @exercise("11.2")
 def three_hints(answer: object) -> str:
-    """At which three pixels of the gray portrait do true colors help most?"""
+    """Choose three pixels of the gray portrait where true colors help most."""
     lab = color.rgb_to_lab(torch.from_numpy(np.array(photograph("astronaut").resize((64, 64)))).movedim(-1, 0))
     pixels = _pixels(answer, 64)
     propagation = Propagation(lab[0])

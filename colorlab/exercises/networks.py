@@ -1,4 +1,4 @@
-"""Exercises on networks and their training: notebooks 3, 4, 5 and 12."""
+"""Check exercises on networks and their training: notebooks 3, 4, 5 and 12."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from colorlab.training.adversarial import FAKE, REAL, verdict_loss
 
 @exercise("03.1")
 def best_answers(answer: object) -> str:
-    """The one color that the squared error likes best, and the one that the absolute error likes best."""
+    """Compute the colors that minimize the squared and the absolute error."""
     best = function(answer, "(N, 2) colors to two colors of shape (2,), for the squared and the absolute error")
-    # Most of them near one hue and two far away, so that mean and median lie far apart.
+    # Two outliers, so that mean and median differ much.
     colors = torch.tensor([[0.5, 0.3], [0.6, 0.1], [0.55, 0.2], [0.4, 0.4], [-0.6, -0.5], [-0.7, 0.1], [0.5, 0.25]])
     right = {"mse": colors.mean(dim=0), "l1": colors.median(dim=0).values}
     names = {"mse": "squared error", "l1": "absolute error"}
@@ -44,7 +44,7 @@ def best_answers(answer: object) -> str:
 
 @exercise("03.2")
 def paired(answer: object) -> str:
-    """The mean of differences image by image, and its standard error."""
+    """Compute the mean of per-image differences and its standard error."""
     from scipy.stats import ttest_rel
 
     difference = function(answer, "two tensors of errors by image to (mean of first minus second, standard error)")
@@ -76,7 +76,7 @@ def paired(answer: object) -> str:
 
 @exercise("04.1")
 def one_more_floor(answer: object) -> str:
-    """The description of a U-Net for 64 pixels: `UNET32` with one more floor."""
+    """Describe a U-Net for 64 pixels: `UNET32` with one more layer each way."""
     if not isinstance(answer, UNetDescription):
         raise WrongAnswer(
             f"the answer must be a UNetDescription, but is a {type(answer).__name__}; `UNet` comes later."
@@ -107,7 +107,7 @@ def one_more_floor(answer: object) -> str:
 
 @exercise("04.2")
 def parameters(answer: object) -> str:
-    """A function that counts a U-Net's parameters from its description."""
+    """Write a function that counts a U-Net's parameters from its description."""
     count = function(answer, "a UNetDescription to a number of parameters")
     small = UNetDescription((Layer(8), Layer(16)), (Layer(8), Layer(8)))
     for name, description in {"tiny": small, "unet32": UNET32, "unet224": UNET224}.items():
@@ -116,7 +116,7 @@ def parameters(answer: object) -> str:
             right = sum(p.numel() for p in UNet(name, description).parameters())
         says = f"{name} has {right:,} parameters, and you count {found:,.0f}"
         mistakes = {
-            "after a bridge a layer has more inputs, those of the twin too": _count(description, bridges=False),
+            "after a bridge a layer has more inputs, those of the twin too": _count(description, skips=False),
             "each convolution has a bias a channel": _count(description, biases=False),
             "each batch norm has a scale and a shift a channel": _count(description, norms=False),
             "the 1 × 1 convolution to a and b is missing": _count(description, last=False),
@@ -127,21 +127,21 @@ def parameters(answer: object) -> str:
 
 
 def _count(
-    description: UNetDescription, *, bridges: bool = True, biases: bool = True, norms: bool = True, last: bool = True
+    description: UNetDescription, *, skips: bool = True, biases: bool = True, norms: bool = True, last: bool = True
 ) -> int:
-    """The parameters, with or without what is easily forgotten."""
+    """Count the parameters, with or without those that are easily forgotten."""
     down, up = description.contracting, description.expanding
-    twins = [*[0] * len(down), *[layer.channels for layer in down[-2::-1]], 0]
+    skip_channels = [*[0] * len(down), *[layer.channels for layer in down[-2::-1]], 0]
     total, channels = 0, 1
-    for layer, twin in zip([*down, *up], twins, strict=True):
+    for layer, skip in zip([*down, *up], skip_channels, strict=True):
         total += 16 * channels * layer.channels + (biases + 2 * norms) * layer.channels
-        channels = layer.channels + bridges * twin
+        channels = layer.channels + skips * skip
     return total + last * (2 * channels + 2 * biases)
 
 
 @exercise("05.1")
 def best_logit(answer: object) -> str:
-    """Which logit for a photograph costs the discriminator least, the label being 0.9?"""
+    """Find the logit for a photograph that minimizes the discriminator's loss at label 0.9."""
     logit = number(answer, "the logit")
     best = math.log(REAL / (1 - REAL))
     cost, least = (float(verdict_loss(torch.tensor(z), REAL)) for z in (logit, best))
@@ -161,7 +161,7 @@ def best_logit(answer: object) -> str:
 
 @exercise("05.2")
 def discriminator_loss(answer: object) -> str:
-    """A function that computes what the discriminator minimizes."""
+    """Write a function that computes the discriminator's loss."""
     compute = function(answer, "(judge, lightness, ab, painted) to a loss")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -202,7 +202,7 @@ def discriminator_loss(answer: object) -> str:
 
 @exercise("12.1")
 def combined(answer: object) -> str:
-    """The gradient of a whole batch from those of two parts of any sizes."""
+    """Compute the gradient of a batch from those of two parts of any sizes."""
     combine = function(answer, "(gradient of the first part, of the second, images in the first, in the second)")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -232,7 +232,7 @@ def combined(answer: object) -> str:
 
 @exercise("12.2")
 def left_out(answer: object) -> str:
-    """How many images does no process see in an epoch of training?"""
+    """Count the images that no process sees in an epoch of training."""
     count = function(answer, "(images, batch size, processes) to a number of images")
     for images, batch_size, processes in ((960, 16, 3), (1000, 100, 4), (1001, 100, 4), (961, 16, 1), (90, 16, 4)):
         seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""Exercises on scores and on what they are worth: notebooks 6 to 10."""
+"""Check exercises on scores and their reliability: notebooks 6 to 10."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from colorlab.exercises.checking import WrongAnswer, compare, exercise, function
 
 @exercise("06.1")
 def jpeg_floor(answer: object) -> str:
-    """Which MSE has a perfect colorizer whose images are JPEGs of quality 100 without chroma subsampling?"""
+    """Find the MSE of true colors saved as JPEG of quality 100 without chroma subsampling."""
     floor = number(answer, "the mean squared error")
     truth = create_dataset("placeholder", "test").rgb
     right = _mse_of_jpeg(truth, quality=100, subsampling=0)
@@ -49,7 +49,7 @@ def jpeg_floor(answer: object) -> str:
 
 
 def _mse_of_jpeg(truth: Tensor, **how: int) -> float:
-    """The error of images against what is read back from JPEGs of them."""
+    """Return the MSE between images and their JPEGs."""
     back = []
     for image in truth:
         file = io.BytesIO()
@@ -60,7 +60,7 @@ def _mse_of_jpeg(truth: Tensor, **how: int) -> float:
 
 @exercise("06.2")
 def same_lightness(answer: object) -> str:
-    """A function that tells whether a result has kept its original's lightness, so that swaps are noticed."""
+    """Write a function that tells whether a result kept its original's lightness, to detect swapped files."""
     kept = function(answer, "(original, result), both (3, H, W) uint8, to True or False")
     rgb = create_dataset("placeholder", "test").rgb[::5]
     lightness = color.rgb_to_lab(rgb)[:, 0]
@@ -92,7 +92,7 @@ def same_lightness(answer: object) -> str:
 
 @exercise("07.1")
 def lab_units(answer: object) -> str:
-    """The framework reports an error of 0.0025. How many Lab units is that, as a root mean square?"""
+    """Convert the framework's error of 0.0025 to a root mean square in Lab units."""
     found = number(answer, "the number of Lab units")
     reported = 0.0025
     right = math.sqrt(reported) * SEED_RANGE
@@ -110,14 +110,14 @@ def lab_units(answer: object) -> str:
 
 @exercise("07.2")
 def best_factor(answer: object) -> str:
-    """Which factor on predicted a and b makes their squared error least?"""
+    """Find the factor on predicted a and b that minimizes their squared error."""
     best = function(answer, "(predicted, truth), both (N, 2, H, W), to one number")
     rgb = create_dataset("placeholder", "test").rgb[::8]
     lightness, truth = color.split(color.rgb_to_lab(rgb))
     with torch.inference_mode():
         predicted = pretrained.load("resnet-placeholder")(lightness).clone()
     p, t = predicted.double().flatten(), truth.double().flatten()
-    for scale in (0.5, 1.0):  # so that 1 is far from right
+    for scale in (0.5, 1.0):  # so that 1 is clearly wrong
         given = best((scale * predicted).clone(), truth.clone())
         found = number(given, "what your function gives")
         right = float(np.linalg.lstsq(scale * p[:, None].numpy(), t.numpy())[0][0])
@@ -143,7 +143,7 @@ def best_factor(answer: object) -> str:
 
 @exercise("08.1")
 def agreement(answer: object) -> str:
-    """The share of people whom a distance agrees with, as LPIPS was tested."""
+    """Compute the share of people that a distance agrees with, as in the test of LPIPS."""
     share = function(answer, "(distances of the first, of the second, share of people for the second) to one number")
     generator = torch.Generator().manual_seed(0)
     first, second = torch.rand(2, 50, generator=generator, dtype=torch.float64)
@@ -177,7 +177,7 @@ def agreement(answer: object) -> str:
 
 @exercise("08.2")
 def turned(answer: object) -> str:
-    """A function that turns all hues of images and leaves their lightness."""
+    """Write a function that rotates all hues of images and keeps their lightness."""
     turn = function(answer, "(rgb, degrees), (N, 3, H, W) uint8, to the same")
     rgb = create_dataset("placeholder", "test").rgb[4::25]
     lab = color.rgb_to_lab(rgb)
@@ -211,7 +211,7 @@ def turned(answer: object) -> str:
 
 @exercise("09.1")
 def wins_needed(answer: object) -> str:
-    """Two models differ on ten images. How many must one of them win for McNemar's p to fall below 0.05?"""
+    """Find how many of ten differing images one model must win for McNemar's p to fall below 0.05."""
     wins = number(answer, "the number of wins")
     require(wins == int(wins) and 0 <= wins <= 10, f"of ten images one can win 0 to 10, not {wins:g}.")
     p = [evaluation.mcnemar([True] * k + [False] * (10 - k), [False] * k + [True] * (10 - k)) for k in range(11)]
@@ -228,7 +228,7 @@ def wins_needed(answer: object) -> str:
 
 @exercise("09.2")
 def images_needed(answer: object) -> str:
-    """How many images does it take until Wilson's interval about 80 % is no wider than ±3 points?"""
+    """Find how many images make Wilson's interval around 80 % no wider than ±3 points."""
     n = number(answer, "the number of images")
     require(n == int(n) and n >= 1, f"images are counted, 1 or more; {n:g} is no such number.")
     wanted, share = 0.03, 0.8
@@ -250,7 +250,7 @@ def images_needed(answer: object) -> str:
 
 @exercise("10.1")
 def judged(answer: object) -> str:
-    """A function that reads the interval of a paired difference."""
+    """Write a function that interprets the interval of a paired difference."""
     read = function(answer, "(low, high, direction) to 'better', 'worse' or 'unclear'")
     words = ("better", "worse", "unclear")
     intervals = ((0.2, 1.3), (-2.0, -0.1), (-0.5, 3.0), (-3.0, 0.5))
@@ -273,7 +273,7 @@ def judged(answer: object) -> str:
 
 @exercise("10.2")
 def mean_ranks(answer: object) -> str:
-    """Each model's mean rank over images and scores, 1 being the best."""
+    """Compute each model's mean rank over images and scores, where 1 is best."""
     rank = function(answer, "(table by image, names of scores) to model → mean rank")
     trainset, testset = create_dataset("placeholder", "train"), create_dataset("placeholder", "test")
     names = ["mae", "epsilon_5"]

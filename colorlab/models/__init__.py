@@ -1,8 +1,8 @@
-"""Networks by name: colorizers (lightness to a and b), their discriminators, and classifiers (RGB to classes)."""
+"""Create networks by name: colorizers (lightness to a and b), their discriminators, classifiers (RGB to classes)."""
 
 from __future__ import annotations
 
-# In this order they stand in menus and messages.
+# Menus and messages list the networks in this order.
 from colorlab.models.resnet import ResNetColorizer as ResNetColorizer  # isort: skip
 from colorlab.models import unet as unet, nazeri as nazeri, cgan as cgan  # isort: skip
 from colorlab.models.classifiers import (

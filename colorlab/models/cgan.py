@@ -1,8 +1,8 @@
-"""``cgan``: a convolutional autoencoder that paints RGB, and a discriminator that looks at RGB.
+"""Define ``cgan``: a convolutional autoencoder that generates RGB, and a discriminator of RGB.
 
-The generator halves the image five times and doubles it back; each layer on the way up is *added* to its counterpart
-on the way down. It answers three channels of RGB; what leaves it are that image's a and b, so that it is used like
-every other colorizer and the lightness of the photograph stays what it was.
+The generator halves the image five times and doubles it back; skip connections *add* each layer on the way down to
+its counterpart on the way up. It generates RGB but returns only that image's a and b, like every other colorizer, so
+the lightness of the photograph is kept.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _CHANNELS = (64, 128, 256, 512, 512)
 
 @register_colorizer("cgan", size=224, discriminator=lambda: ConvDiscriminator())
 class ConvGenerator(Colorizer):
-    """7,822,342 parameters; multiples of 32.
+    """The generator, with 7,822,342 parameters, for sizes that are multiples of 32.
 
     Down: 3×3 convolution of stride 2 without bias, batch norm, leaky ReLU (slope 0.1). Up: the same transposed, with
     ReLU. A tanh gives RGB in [-1, 1]. The kernels start from N(0, √(2/(k²·outputs))) (He et al., arXiv:1502.01852).
-    The seed was trained on lightness in 0…100 and evaluated on 0…1; here it is [-1, 1] for every network.
+    The original framework trained on lightness in 0…100 and evaluated on 0…1; here it is always [-1, 1].
     """
 
     stride = 32
@@ -48,7 +48,7 @@ class ConvGenerator(Colorizer):
         _initialize(self)
 
     def paint(self, lightness: Tensor) -> Tensor:
-        """Paint RGB ``(N, 3, H, W)`` in [-1, 1] from lightness ``(N, 1, H, W)``."""
+        """Generate RGB ``(N, 3, H, W)`` in [-1, 1] from lightness ``(N, 1, H, W)``."""
         x = lightness
         skips: list[Tensor] = []
         for down in self.down:
@@ -61,14 +61,14 @@ class ConvGenerator(Colorizer):
         return rgb
 
     def predict(self, lightness: Tensor) -> Tensor:
-        """Return a and b of the painted image, ``(N, 2, H, W)`` in network units."""
+        """Return a and b of the generated image, ``(N, 2, H, W)`` in network units."""
         return color.split(color.rgb_to_lab((self.paint(lightness).float() + 1) / 2))[1]
 
 
 class ConvDiscriminator(Discriminator):
-    """16,758,848 parameters; sees RGB in [-1, 1], from 224 pixels on.
+    """A discriminator of RGB in [-1, 1], at least 224 pixels, with 16,758,848 parameters.
 
-    Five 3×3 convolutions as in the generator, a 7×7 convolution that sees all that is left of 224 pixels, and a 1×1
+    Five 3×3 convolutions as in the generator, a 7×7 convolution that covers what remains of 224 pixels, and a 1×1
     convolution to one logit.
     """
 
@@ -90,7 +90,7 @@ class ConvDiscriminator(Discriminator):
         _initialize(self)
 
     def judge(self, lightness: Tensor, ab: Tensor) -> Tensor:
-        """Return logits ``(N, 1, h, w)`` for the colored image as a screen shows it."""
+        """Return logits ``(N, 1, h, w)`` for the colored image, clipped to sRGB."""
         rgb = color.lab_to_rgb(color.join(lightness.float(), ab.float()))
         logits: Tensor = self.layers(2 * rgb - 1)
         return logits

@@ -1,4 +1,4 @@
-"""Classifiers that judge colors by whether objects are still recognized (semantic interpretability, SI).
+"""Define classifiers that test whether objects in colorized images are still recognized (semantic interpretability).
 
 References: Simonyan and Zisserman (VGG16), arXiv:1409.1556; Iandola et al. (SqueezeNet), arXiv:1602.07360; Zhang et
 al., *Colorful Image Colorization*, arXiv:1603.08511, section 3.2.
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 else:
 
     class ClassifierName(Name):
-        """The name of a registered classifier, which the command line knows by this type."""
+        """The name of a registered classifier; the command line recognizes it by this type."""
 
 
-# Mean and standard deviation of ImageNet's pixels, what torchvision's weights expect.
+# Mean and standard deviation of ImageNet's pixels, as torchvision's weights expect.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -40,10 +40,10 @@ class Classifier(nn.Module, ABC):
     """
 
     name: str = ""
-    """The name that it was registered under, if it was (:func:`colorlab.register_classifier`)."""
+    """The registered name, or empty (:func:`colorlab.register_classifier`)."""
 
     arguments: Mapping[str, Any] = MappingProxyType({})
-    """What its constructor was called with, beside the classes; a weights file keeps it."""
+    """The arguments of its constructor except the classes; a weights file stores them."""
 
     smallest: int = 32
     """Height and width must be at least this."""
@@ -51,7 +51,7 @@ class Classifier(nn.Module, ABC):
     def __init__(self, classes: Sequence[str]) -> None:
         super().__init__()
         if len(classes) < 2:
-            raise ValueError(f"a classifier tells at least 2 classes apart, got {len(classes)}: {', '.join(classes)}")
+            raise ValueError(f"a classifier needs at least 2 classes, got {len(classes)}: {', '.join(classes)}")
         self.classes = tuple(classes)
         self.mean: Tensor
         self.std: Tensor
@@ -74,10 +74,10 @@ class Classifier(nn.Module, ABC):
 
 
 class ModuleClassifier(Classifier):
-    """Any network from RGB to logits, as a classifier.
+    """A classifier around any network from RGB to logits.
 
     Args:
-        network: gives ``(N, classes)`` for ``(N, 3, H, W)``, normalized by the mean and standard deviation of
+        network: returns ``(N, classes)`` for ``(N, 3, H, W)``, normalized by the mean and standard deviation of
             ImageNet's pixels.
         classes: the names of the classes.
     """
@@ -90,7 +90,7 @@ class ModuleClassifier(Classifier):
         vars(self).update(vars(network).get("_classifier", {}))
 
     def classify(self, values: Tensor) -> Tensor:
-        """What the network gives."""
+        """Return the network's logits."""
         logits: Tensor = self.network(values)
         return logits
 
@@ -102,17 +102,17 @@ Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 
 def register_classifier(name: str) -> Callable[[Builder], Builder]:
-    """Register a classifier under a name, for the task ``classifier`` and as a judge of colorizers.
+    """Register a classifier by name, for the task ``classifier`` and for semantic interpretability.
 
-    To be written above a class or function that takes ``classes``, the names of the classes, and makes an
-    ``nn.Module`` from RGB to logits: a :class:`Classifier`, or any other, which is given pixels normalized by
-    ImageNet's mean and standard deviation. Its other arguments are saved with its weights.
+    This decorates a class or function that takes ``classes``, the names of the classes, and returns an ``nn.Module``
+    from RGB to logits: a :class:`Classifier`, or any other module, which receives pixels normalized by ImageNet's
+    mean and standard deviation. Its other arguments are saved with its weights.
 
     Args:
         name: of the classifier.
 
     Raises:
-        ValueError: another module has taken the name.
+        ValueError: another module uses the name.
     """
 
     def register(build: Builder) -> Builder:
@@ -130,13 +130,13 @@ def register_classifier(name: str) -> Callable[[Builder], Builder]:
 
 @register_classifier("vgg16")
 class VGG16Classifier(Classifier):
-    """VGG16 with a last layer for the given classes; made for 224 pixels, takes any size from 32 on.
+    """VGG16 with a last layer for the given classes, designed for 224 pixels; accepts any size of at least 32.
 
-    The convolutions are frozen: they keep what they learned on ImageNet, and no optimizer sees them.
+    With ``pretrained``, the convolutions are frozen.
 
     Args:
         classes: the names of the classes.
-        pretrained: start from torchvision's ImageNet weights, a download of 528 MB unless torch hub has it.
+        pretrained: start from torchvision's ImageNet weights (a download of 528 MB unless cached by torch hub).
     """
 
     def __init__(self, classes: Sequence[str], *, pretrained: bool = True) -> None:
@@ -146,7 +146,7 @@ class VGG16Classifier(Classifier):
             self.network = vgg16(weights=weights)
         except (URLError, OSError) as error:
             raise ValueError(
-                f"VGG16's ImageNet weights cannot be downloaded ({error}); put the file of "
+                f"VGG16's ImageNet weights cannot be downloaded ({error}); put "
                 f"{VGG16_Weights.IMAGENET1K_V1.url} (528 MB) into {torch.hub.get_dir()}/checkpoints, or use the "
                 "classifier `small`"
             ) from error
@@ -164,8 +164,8 @@ class VGG16Classifier(Classifier):
 class SmallClassifier(Classifier):
     """A residual network of 1.0 million parameters that two CPU cores train at 32 pixels in minutes.
 
-    A 3×3 convolution to 48 channels; two stages of 96 and 192, each a convolution, a halving, and two convolutions
-    around a skip; the mean over what is left, and one linear layer.
+    A 3×3 convolution to 48 channels; two stages of 96 and 192 channels, each a convolution, max pooling and a
+    residual block of two convolutions; global average pooling and one linear layer.
     """
 
     smallest = 8
@@ -179,9 +179,9 @@ class SmallClassifier(Classifier):
         self.logits = nn.Linear(192, len(classes))
 
     def classify(self, values: Tensor) -> Tensor:
-        """Return logits ``(N, classes)``; in ``eval()`` mode, the mean for an image and its mirror image.
+        """Return logits ``(N, classes)``; in ``eval()`` mode, averaged over an image and its mirror image.
 
-        Left and right say nothing about what a thing is: two looks at it are right more often than one.
+        The class does not depend on left and right, so the average is more accurate.
         """
         logits: Tensor = self.logits(self.features(values))
         return logits if self.training else (logits + self.logits(self.features(values.flip(-1)))) / 2
@@ -191,7 +191,7 @@ class SmallClassifier(Classifier):
 class SqueezeClassifier(Classifier):
     """SqueezeNet 1.1 with batch norm after each convolution, so that it trains from scratch at 64 pixels.
 
-    Its convolutions, 0.7 million parameters, are those that LPIPS's trunk ``squeeze`` stands on: :meth:`trunk`.
+    Its convolutions, 0.7 million parameters, are those of LPIPS's trunk ``squeeze``: :meth:`trunk`.
     """
 
     smallest = 17
@@ -213,7 +213,7 @@ class SqueezeClassifier(Classifier):
         return logits
 
     def trunk(self) -> dict[str, Tensor]:
-        """Return an equivalent state of torchvision's ``squeezenet1_1().features``, batch norms folded in."""
+        """Return an equivalent state of torchvision's ``squeezenet1_1().features``, with batch norms folded in."""
         features = copy.deepcopy(self.features).eval()
         for name, module in list(features.named_modules()):
             match list(module.children()):
@@ -248,11 +248,10 @@ def create_classifier(name: str, classes: Sequence[str], **arguments: Any) -> Cl
     Args:
         name: of a registered classifier (:data:`CLASSIFIERS`).
         classes: the names of the classes.
-        arguments: of its constructor; ``pretrained``, with which ``vgg16`` starts from ImageNet, is left out where a
-            classifier starts from nothing either way.
+        arguments: of its constructor; ``pretrained`` is ignored for classifiers that do not take it.
 
     Raises:
-        ValueError: an unknown name, fewer than 2 classes, or weights that cannot be downloaded.
+        ValueError: the name is unknown, there are fewer than 2 classes, or weights cannot be downloaded.
     """
     build = CLASSIFIERS.find(name)
     if "pretrained" in arguments and not accepted(build, {"pretrained": None}):

@@ -1,4 +1,4 @@
-"""The base class of all colorizers: their input, output and image sizes."""
+"""Define the base class of all colorizers: their input, output and image sizes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Colorizer(nn.Module, ABC):
     """
 
     name: str = ""
-    """The name that it was registered under, if it was (:func:`colorlab.register_colorizer`)."""
+    """The registered name, or empty (:func:`colorlab.register_colorizer`)."""
 
     stride: int = 1
     """Height and width must be multiples of this ..."""
@@ -32,12 +32,11 @@ class Colorizer(nn.Module, ABC):
     """The arguments of its constructor, as JSON values; a weights file stores them."""
 
     working_size: int = 32
-    """Side in pixels of the squares on which it does best: those it was trained on, unless a comparison of sizes
-    chose another (the cards of the weights say so). On much larger ones networks see other things. Of a network
-    that is not trained yet, the side of the images that it is trained on unless others are asked for."""
+    """Side in pixels of the square images on which it works best: the training size, unless the card of the weights
+    names a better one. For an untrained network, the default size of training images."""
 
     card: str = ""
-    """What is known about its weights, in Markdown, where they were loaded; a notebook shows it as the last line."""
+    """The card of the loaded weights in Markdown; a notebook shows it as the last line of a cell."""
 
     def _repr_markdown_(self) -> str | None:
         return self.card or None
@@ -52,7 +51,7 @@ class Colorizer(nn.Module, ABC):
             ``(N, 2, H, W)``: a and b divided by 110.
 
         Raises:
-            ValueError: another number of axes or channels, or a size the network cannot take.
+            ValueError: the number of axes or channels is wrong, or the network does not accept the size.
         """
         self.check_input(lightness)
         return self.predict(lightness)
@@ -62,7 +61,7 @@ class Colorizer(nn.Module, ABC):
         """Compute :meth:`forward` without its checks; each architecture implements this."""
 
     def check_input(self, lightness: Tensor) -> None:
-        """Raise an error that names the sizes that the architecture takes, if it does not take this one."""
+        """Raise an error that names the accepted sizes, if this one is not accepted."""
         kind = self.name or type(self).__name__
         if lightness.dim() != 4 or lightness.shape[1] != 1:
             raise ValueError(
@@ -72,24 +71,24 @@ class Colorizer(nn.Module, ABC):
         height, width = lightness.shape[-2:]
         if (self.accepted_size(height), self.accepted_size(width)) != (height, width):
             raise ValueError(
-                f"{kind} takes heights and widths that are multiples of {self.stride}, from {self.smallest} on; "
+                f"{kind} takes heights and widths that are multiples of {self.stride} and at least {self.smallest}, "
                 f"got {height}×{width}"
             )
 
     def accepted_size(self, pixels: int) -> int:
-        """Return the smallest height or width of at least ``pixels`` that the network takes."""
+        """Return the smallest accepted height or width of at least ``pixels``."""
         return max(self.smallest, -(-pixels // self.stride) * self.stride)
 
 
 class ModuleColorizer(Colorizer):
-    """Any network from lightness to a and b, as a colorizer.
+    """A colorizer around any network from lightness to a and b.
 
     Args:
-        network: gives ``(N, 2, H, W)`` for ``(N, 1, H, W)``. Which sizes it takes is tried out unless it says so in
-            ``stride`` and ``smallest``, as a :class:`Colorizer` does.
+        network: returns ``(N, 2, H, W)`` for ``(N, 1, H, W)``. The sizes that it accepts are found by trial unless it
+            has ``stride`` and ``smallest``, as a :class:`Colorizer`.
 
     Raises:
-        ValueError: it gives something else.
+        ValueError: the network returns something else.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -101,14 +100,14 @@ class ModuleColorizer(Colorizer):
         vars(self).update(vars(network).get("_colorizer", {}))
 
     def predict(self, lightness: Tensor) -> Tensor:
-        """What the network gives."""
+        """Return the network's a and b."""
         ab: Tensor = self.network(lightness)
         return ab
 
 
 @torch.no_grad()
 def _stride(network: nn.Module) -> int:
-    """What height and width must be multiples of for a and b to have the size of the lightness."""
+    """Return the smallest stride at which a and b have the size of the lightness."""
     parameter = next(iter([*network.parameters(), *network.buffers()]), torch.empty(0))
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
@@ -129,18 +128,18 @@ def _stride(network: nn.Module) -> int:
         for module, training in modes:
             module.training = training
     raise ValueError(
-        f"{type(network).__name__} {problem} for lightness {tuple(lightness.shape)}; a colorizer gives a and b of "
-        "the same height and width, (N, 2, H, W), where both are multiples of some number up to 64 (its `stride`)"
+        f"{type(network).__name__} {problem} for lightness {tuple(lightness.shape)}; a colorizer must return a "
+        "and b of the same height and width, (N, 2, H, W), if both are multiples of its `stride` (at most 64)"
     )
 
 
 @torch.inference_mode()
 def colored(model: Colorizer, rgb: Tensor) -> Tensor:
-    r"""Images as a colorizer gives them back: its a and b with the true L, fitted to the gamut, 8-bit.
+    r"""Colorize images: combine the model's a and b with the true L, fitted to the gamut, 8-bit.
 
     Args:
-        model: as it stands; put it in ``eval()`` mode first.
-        rgb: ``(N, 3, H, W)`` uint8 on the model's device, of a size that it takes; it sees their L\* alone.
+        model: in ``eval()`` mode.
+        rgb: ``(N, 3, H, W)`` uint8 on the model's device, of a size that it accepts; it sees only their L\*.
 
     Returns:
         ``(N, 3, H, W)`` uint8.
@@ -157,7 +156,7 @@ def colored_lab(model: Colorizer, lab: Tensor) -> Tensor:
 
 
 def start_gray(last: nn.Conv2d) -> nn.Conv2d:
-    """Set all weights of the last layer to 0, so that training starts from gray, not from random colors."""
+    """Set the weights of the last layer to 0, so that training starts from gray, not from random colors."""
     nn.init.zeros_(last.weight)
     if last.bias is not None:
         nn.init.zeros_(last.bias)
@@ -165,9 +164,9 @@ def start_gray(last: nn.Conv2d) -> nn.Conv2d:
 
 
 class ConstantColor(Colorizer):
-    """The same color everywhere: the baselines *gray* (a = b = 0) and *mean color*.
+    """A colorizer with a constant color: the baselines *gray* (a = b = 0) and *mean color*.
 
-    Many published colorizers score below the first, so it stands in every table of results.
+    Many published colorizers score below gray, so every table of results includes it.
 
     Args:
         ab: a and b in Lab units.

@@ -1,4 +1,4 @@
-"""The base class of all discriminators, which say how real a colored image looks."""
+"""Define the base class of all discriminators, which tell real images from generated ones."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class Discriminator(nn.Module, ABC):
     """A network from an image, as lightness and a and b in network units, to logits: positive for "real".
 
-    No sigmoid at the end: the objective (:func:`torch.nn.functional.binary_cross_entropy_with_logits`) has its own,
-    and two of them squeeze every answer into (0.5, 0.73).
+    It must not end in a sigmoid: the objective (:func:`torch.nn.functional.binary_cross_entropy_with_logits`) applies
+    one, and two of them would limit every output to (0.5, 0.73).
     """
 
     name: str = ""
@@ -28,17 +28,18 @@ class Discriminator(nn.Module, ABC):
             ab: ``(N, 2, H, W)``, a and b divided by 110.
 
         Raises:
-            ValueError: images smaller than the layers can take.
+            ValueError: the images are smaller than :attr:`smallest`.
         """
         self.check_input(lightness)
         return self.judge(lightness, ab)
 
     def check_input(self, lightness: Tensor) -> None:
-        """Raise an error that names the sizes that the layers take, if they do not take this one."""
+        """Raise an error that names the accepted sizes, if this one is not accepted."""
         height, width = lightness.shape[-2:]
         if min(height, width) < self.smallest:
             raise ValueError(
-                f"the discriminator of {self.name} takes images from {self.smallest} pixels on; got {height}×{width}"
+                f"the discriminator of {self.name} needs images of at least {self.smallest} pixels, "
+                f"got {height}×{width}"
             )
 
     @abstractmethod

@@ -1,14 +1,14 @@
-"""``distribution``: a colorizer that answers with a probability for each color, and decides last.
+"""Define ``distribution``, a colorizer that predicts a probability for each color.
 
-A shirt may be red or blue. A network trained to give one color must answer the mean of both, which is brown; this one
-gives a probability for each bin of a grid over a and b, and a color is chosen from those at the end, by a *style*.
+A shirt may be red or blue. A network that predicts one color returns the mean of both, which is brown; this one
+predicts a probability for each bin of a grid over a and b, and a *style* then chooses the color.
 
 * **Encoder**: a timm backbone (``features_only``), by default EfficientNet-Lite0 pretrained on ImageNet. Its first
-  convolution is summed over RGB, and the lightness is given to it as the gray level it was trained to expect.
-* **Decoder**: from stride 32 to stride 4, with skip connections; a summary of the whole image joins at the top.
-* **Answer**: logits of the bins on a grid at a quarter of the input's side.
+  convolution is summed over RGB, and lightness is converted to the gray levels of its pretraining.
+* **Decoder**: from stride 32 to stride 4, with skip connections; the features' global average is added at the top.
+* **Output**: logits of the bins on a grid at a quarter of the input's side.
 * **Upsampling**: each pixel of the input mixes the colors of the 3×3 grid cells around it. The weights of the mixture
-  are predicted from the features and from the lightness at full resolution, so that colors end where things end.
+  are predicted from the features and from the lightness at full resolution, so that colors end at edges.
 
 References: Zhang et al., *Colorful Image Colorization* (bins, soft targets, annealed mean), arXiv:1603.08511; Tan and
 Le, *EfficientNet*, arXiv:1905.11946; Menon et al., *Long-tail learning via logit adjustment* (prior correction),
@@ -35,25 +35,25 @@ BIN_SIZE = 10.0
 
 NEAREST = 5
 SIGMA = 5.0
-"""A color is a soft target over its five nearest bins, weighted by a Gaussian of this many Lab units."""
+"""Standard deviation in Lab units of the Gaussian that weights the five nearest bins of a soft target."""
 
 _REACH = 110
 
 CELL = 4
-"""The bins' probabilities are predicted for cells of 4×4 pixels."""
+"""Side in pixels of the cells for which probabilities are predicted."""
 
 DEFAULT_BACKBONE = "tf_efficientnet_lite0"
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a color is chosen from probabilities: the mean of ``softmax((logits - prior_correction · log prior) / T)``.
+    """A rule that chooses a color: the mean of ``softmax((logits - prior_correction · log prior) / T)``.
 
     Attributes:
-        temperature: T; 1 gives the mean of what the network believes, less leans toward its likeliest color.
-        prior_correction: how much of the prior, which favors dull colors, is taken back; 0 none, 1 all.
+        temperature: T; 1 gives the mean of the predicted distribution, less favors its likeliest color.
+        prior_correction: how much of the prior, which favors dull colors, to remove; 0 none, 1 all.
         chroma: factor on the chosen a and b.
-        seed: draws one of several plausible colorings with this random seed; None draws nothing.
+        seed: random seed that draws one of several plausible colorings; None for no randomness.
     """
 
     temperature: float = 1.0
@@ -78,14 +78,14 @@ STYLES: dict[str, Style] = {
     "vivid": Style(0.6, 0.5),
     SAMPLE: Style(0.35, 0.25, seed=0),
 }
-"""The named styles before a weights file brings its own, which were chosen on validation images."""
+"""The default styles; a weights file may replace them by styles chosen on validation images."""
 
-# How far a drawn coloring may depart from the likeliest one, as the standard deviation of what is added to logits.
+# Standard deviation of the random field that a seed adds to the logits.
 _SAMPLE_SPREAD = 1.2
 
 
 def gamut_bins(size: float = BIN_SIZE) -> Tensor:
-    """Return the bins of a, b whose center some lightness shows inside sRGB: ``(bins, 2)`` in Lab units.
+    """Return the centers (a, b) of the bins inside sRGB at some lightness: ``(bins, 2)`` in Lab units.
 
     Args:
         size: side of a bin in Lab units; bins are centered on its multiples, so one is centered on gray.
@@ -99,12 +99,12 @@ def gamut_bins(size: float = BIN_SIZE) -> Tensor:
 
 
 class Answer(NamedTuple):
-    """What the decoder says of an image of ``(N, 1, H, W)``, before a color is chosen.
+    """The decoder's output for images ``(N, 1, H, W)``, before a color is chosen.
 
     Attributes:
         logits: ``(N, bins, H/4, W/4)`` of the bins.
-        mixture: ``(N, 9·16, H/4, W/4)`` logits of the mixture of cells that each pixel is.
-        features: ``(N, C, H/4, W/4)`` by which cells are compared where there are hints.
+        mixture: ``(N, 9·16, H/4, W/4)`` logits of the mixture of cells for each pixel.
+        features: ``(N, C, H/4, W/4)`` for the comparison of cells with hints.
     """
 
     logits: Tensor
@@ -114,11 +114,11 @@ class Answer(NamedTuple):
 
 @register_colorizer("distribution")
 class DistributionColorizer(Colorizer):
-    """Probabilities over colors, from a pretrained encoder.
+    """A colorizer that predicts probabilities over colors with a pretrained encoder.
 
     Args:
         backbone: name of a timm model with features at strides 2 to 32, built without its weights
-            (:meth:`load_imagenet` loads those).
+            (:meth:`load_imagenet` loads them).
     """
 
     stride = CELL
@@ -129,8 +129,8 @@ class DistributionColorizer(Colorizer):
         super().__init__()
         import timm  # takes a second, and only this network needs it
 
-        if not timm.is_model(backbone):  # which also keeps a weights file from naming something to download
-            raise ValueError(f"no backbone {backbone!r} in timm; timm.list_models() names those there are")
+        if not timm.is_model(backbone):  # also stops a weights file from triggering a download
+            raise ValueError(f"no backbone {backbone!r} in timm; timm.list_models() lists them")
         self.backbone = backbone
         self.style = STYLES[DEFAULT_STYLE]
         self.styles = dict(STYLES)
@@ -160,7 +160,7 @@ class DistributionColorizer(Colorizer):
         self.up4 = nn.Sequential(_convolution(128 + c4 + CELL**2, 96), _convolution(96, 96))
         self.dropout = nn.Dropout2d(0.1)
         self.to_logits = nn.Conv2d(96, len(bins), kernel_size=1)
-        # Half-size features and lightness as channels of their cell: edges within a cell are seen here.
+        # Half-size features and lightness as channels of their cell show edges within a cell.
         self.mixing = nn.Sequential(
             _convolution(96 + CELL * c2 + CELL**2, 64), nn.Conv2d(64, 9 * CELL**2, kernel_size=1)
         )
@@ -168,13 +168,13 @@ class DistributionColorizer(Colorizer):
         self.hinting = HintAttention(128 + 96 + CELL**2)
 
     def train(self, mode: bool = True) -> DistributionColorizer:
-        """Set training mode; the encoder's batch norms keep the statistics of its pretraining."""
+        """Set training mode, except for the encoder, whose batch norms keep their pretrained statistics."""
         super().train(mode)
         self.encoder.eval()
         return self
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:  # noqa: ANN401  as torch has it
-        """Take up weights; those from before there were hints leave that branch at its beginning, without effect."""
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:  # noqa: ANN401  as in torch
+        """Load weights; older weights without hints leave the hint branch in its initial state, without effect."""
         if not any(key.startswith("hinting.") for key in state_dict):
             own = {key: tensor for key, tensor in self.state_dict().items() if key.startswith("hinting.")}
             state_dict = {**state_dict, **own}
@@ -187,7 +187,7 @@ class DistributionColorizer(Colorizer):
         return features
 
     def decode(self, lightness: Tensor, features: list[Tensor]) -> Answer:
-        """Return what becomes of the features that :meth:`encode` gave."""
+        """Decode the features that :meth:`encode` returned."""
         f2, f4, f8, f16, f32 = features
         cells = F.pixel_unshuffle(lightness, CELL).to(f2.dtype)
         x = self.dropout(self.top(f32) + self.summary(f32.mean(dim=(2, 3)))[:, :, None, None])
@@ -199,11 +199,11 @@ class DistributionColorizer(Colorizer):
         return Answer(self.to_logits(self.dropout(x)), mixture, torch.cat([coarse, x, cells], dim=1))
 
     def answer(self, lightness: Tensor) -> Answer:
-        """Return what :meth:`decode` makes of an image, for objectives."""
+        """Encode and decode images, for objectives."""
         return self.decode(lightness, self.encode(lightness))
 
     def both_ways(self, lightness: Tensor) -> Answer:
-        """Return :meth:`answer`; in ``eval()`` mode with logits averaged over the image and its mirror image."""
+        """Return :meth:`answer`, in ``eval()`` mode with logits averaged over the image and its mirror image."""
         if self.training:
             return self.answer(lightness)
         both = self.answer(torch.cat([lightness, lightness.flip(-1)]))
@@ -212,7 +212,7 @@ class DistributionColorizer(Colorizer):
         return Answer((image + mirrored.flip(-1)) / 2, both.mixture[:n], both.features[:n])
 
     def freeze(self, stride: int) -> None:
-        """Let only the decoder and the encoder's layers beyond the features of ``stride`` learn; 0 frees all."""
+        """Freeze the encoder's layers up to the features of ``stride``; 0 freezes none."""
         info = self.encoder.feature_info
         names = list(dict(self.encoder.named_parameters()))
         last = 0
@@ -223,7 +223,7 @@ class DistributionColorizer(Colorizer):
             parameter.requires_grad_(i >= last)
 
     def forward(self, lightness: Tensor, style: Style | None = None, hints: CellHints | None = None) -> Tensor:
-        """Return colors as every colorizer does.
+        """Return a and b, ``(N, 2, H, W)`` in network units.
 
         Args:
             lightness: ``(N, 1, H, W)`` in [-1, 1].
@@ -234,11 +234,11 @@ class DistributionColorizer(Colorizer):
         return self.chosen_color(self.both_ways(lightness), style, hints)
 
     def predict(self, lightness: Tensor, style: Style | None = None) -> Tensor:
-        """Return the color that a style, by default the model's own, chooses: ``(N, 2, H, W)`` in network units."""
+        """Return the color that a style, by default the model's own, chooses, ``(N, 2, H, W)`` in network units."""
         return self.chosen_color(self.both_ways(lightness), style)
 
     def chosen_color(self, answer: Answer, style: Style | None = None, hints: CellHints | None = None) -> Tensor:
-        """Return the color, in network units, that a style chooses from an answer, with hints in it."""
+        """Return the color, in network units, that a style chooses from the decoder's output, corrected by hints."""
         ab = self.choose(answer.logits.float(), style or self.style)
         if hints is not None:
             ab = self.hinting(answer.features.float(), ab, hints)
@@ -249,13 +249,13 @@ class DistributionColorizer(Colorizer):
 
         Args:
             lightness: as in :meth:`forward`.
-            style: whose temperature and prior correction apply; None is what the network believes.
+            style: whose temperature and prior correction apply; None for the unmodified prediction.
         """
         self.check_input(lightness)
         return self.tempered(self.both_ways(lightness).logits.float(), style or Style()).softmax(dim=1)
 
     def tempered(self, logits: Tensor, style: Style) -> Tensor:
-        """Return logits after prior correction, the random field of a seed, and temperature."""
+        """Apply prior correction, the random field of a seed, and temperature to logits."""
         logits = logits - style.prior_correction * self.log_prior[:, None, None]
         if style.seed is not None:
             logits = logits + _SAMPLE_SPREAD * smooth_field(logits, self.bins, style.seed)
@@ -263,15 +263,15 @@ class DistributionColorizer(Colorizer):
 
     def choose(self, logits: Tensor, style: Style) -> Tensor:
         """Return the mean color of the tempered probabilities: ``(N, 2, h, w)`` in Lab units."""
-        # Bins last: that is how the memory of the logits lies, and each row of it is one softmax.
+        # Bins last, which matches the memory layout of the logits: each softmax is over one contiguous row.
         probabilities = self.tempered(logits, style).movedim(1, -1).softmax(dim=-1)
         return style.chroma * (probabilities @ self.bins).movedim(-1, 1)
 
     def loss(self, answer: Answer, ab: Tensor) -> Tensor:
-        """Cross entropy of the bins at each cell, plus the absolute error of the mixed mean color at each pixel.
+        """Return the cross entropy of the bins per cell plus the absolute error of the mixed mean color per pixel.
 
         Args:
-            answer: what :meth:`answer` gave.
+            answer: from :meth:`answer`.
             ab: ``(N, 2, H, W)`` the true a and b in network units.
 
         Returns:
@@ -280,13 +280,13 @@ class DistributionColorizer(Colorizer):
         log_probability = answer.logits.movedim(1, -1).float().log_softmax(dim=-1)
         nearest, weight = self.soft_target(F.avg_pool2d(ab * color.AB_SCALE, CELL).movedim(1, -1))
         cross_entropy = -(log_probability.gather(-1, nearest) * weight).sum(dim=-1).mean()
-        # The mixture is learned from colors, not from probabilities: 2 channels at full size in place of 226.
+        # The mixture is trained on colors, not on probabilities: 2 channels at full size instead of 226.
         mean = (log_probability.exp() @ self.bins).movedim(-1, 1)
         return cross_entropy + (mixed(mean, answer.mixture) - ab * color.AB_SCALE).abs().mean() / 20
 
     def soft_target(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         """Return the nearest bins and their weights, both ``(…, 5)``, of colors ``(…, 2)`` in Lab units."""
-        # Which bins are near is looked up for the nearest whole a and b; how near, computed.
+        # The nearest bins are looked up for rounded a and b; the distances are exact.
         place = (ab.round().long() + _REACH).clamp(0, 2 * _REACH)
         nearest = self._neighbors[place[..., 0], place[..., 1]]
         distance = (self.bins[nearest] - ab[..., None, :]).square().sum(dim=-1)
@@ -294,13 +294,13 @@ class DistributionColorizer(Colorizer):
 
     @torch.no_grad()
     def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
-        """Start the encoder from the weights of its RGB classifier.
+        """Load the weights of the RGB classifier into the encoder.
 
         Args:
             state: the tensors of the timm classifier of the same name, in its order (names do not matter).
 
         Raises:
-            ValueError: these are not the tensors of that classifier.
+            ValueError: the tensors are not those of that classifier.
         """
         import timm
 
@@ -310,12 +310,12 @@ class DistributionColorizer(Colorizer):
         own = self.encoder.state_dict()
         for key, tensor in zip(classifier, state.values(), strict=True):
             if key in own:
-                # A gray image is red = green = blue: three kernels become one.
+                # In a gray image red = green = blue, so the three kernels are summed.
                 own[key].copy_(tensor.sum(dim=1, keepdim=True) if tensor.shape != own[key].shape else tensor)
 
     @torch.no_grad()
     def set_prior(self, prior: Tensor) -> None:
-        """Store how often each bin occurs, ``(bins,)``, and start the answer there."""
+        """Store the frequency of each bin, ``(bins,)``, and initialize the output layer to predict it."""
         self.log_prior.copy_((prior / prior.sum()).clamp(min=1e-6).log())
         nn.init.normal_(self.to_logits.weight, std=1e-3)
         if self.to_logits.bias is not None:
@@ -323,7 +323,7 @@ class DistributionColorizer(Colorizer):
 
 
 def mixed(cells: Tensor, mixture: Tensor) -> Tensor:
-    """Enlarge what belongs to cells to pixels: each pixel is a convex combination of the 3×3 cells around it.
+    """Upsample cells to pixels: each pixel is a convex combination of the 3×3 cells around it.
 
     Args:
         cells: ``(N, C, h, w)``.
@@ -333,7 +333,7 @@ def mixed(cells: Tensor, mixture: Tensor) -> Tensor:
         ``(N, C, 4h, 4w)``.
     """
     n, _, h, w = cells.shape
-    # (Taken apart by `unbind`: the gradient of nine slices would be nine tensors of full size.)
+    # `unbind`, as the gradient of nine slices would be nine tensors of full size.
     weights = mixture.movedim(1, -1).float().reshape(n, h, w, 9, 1, CELL**2).softmax(dim=3).unbind(dim=3)
     padded = F.pad(cells, (1, 1, 1, 1), mode="replicate").movedim(1, -1)[..., None]
     pixels = cells.new_zeros(())
@@ -344,14 +344,14 @@ def mixed(cells: Tensor, mixture: Tensor) -> Tensor:
 
 
 def smooth_field(logits: Tensor, bins: Tensor, seed: int) -> Tensor:
-    """Return a random field for each image, smooth over the image and over the colors: shape of ``logits``, sd 1.
+    """Return a random field of the shape of ``logits`` and sd 1, smooth over the image and over the colors.
 
-    Independent noise in each cell would be confetti; here neighbors, and similar colors, rise and fall together.
+    Independent noise in each cell would look like confetti; here neighbors and similar colors vary together.
     """
     n, _, h, w = logits.shape
     generator = torch.Generator().manual_seed(seed)
     waves = 8
-    # Over the colors: random cosines of about 40 Lab units' length; over the image: 3×3 knots, enlarged.
+    # Over the colors: random cosines with a wavelength of about 40 Lab units; over the image: 3×3 knots, upsampled.
     direction = torch.randn(waves, 2, generator=generator) * (2 * torch.pi / 80)
     phase = torch.rand(waves, generator=generator) * 2 * torch.pi
     colors = (2 / waves) ** 0.5 * torch.cos(bins.cpu() @ direction.T + phase)
@@ -361,7 +361,7 @@ def smooth_field(logits: Tensor, bins: Tensor, seed: int) -> Tensor:
 
 
 def _double(x: Tensor, skip: Tensor) -> Tensor:
-    """Enlarge features to meet those of a skip connection, which lack a row or column where a size was odd."""
+    """Double features to the size of a skip connection, which may be one row or column smaller."""
     height, width = skip.shape[-2:]
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
 

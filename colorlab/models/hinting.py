@@ -1,10 +1,9 @@
-"""What a colorizer does with known colors: it decides what else in the image takes them.
+"""Apply hints to similar parts of an image by attention.
 
-Each cell of the image asks all hinted cells how alike they are, by its features and by distance, and shares its
-attention among them and *nothing*. Attention of the first kind takes up the color of the hint: what looks like the
-hinted coat becomes blue. That of the second takes up its correction, hint minus the network's color there: what was
-too green where the hint is was too green here. Attention to nothing keeps the network's color. So the result is a
-mean of colors that somebody named, and an image without hints is answered as if this module were not there.
+Each cell attends to all hinted cells, by similarity of features and by distance, and to *nothing*. Heads of the first
+kind take the color of the hint: what looks like the hinted coat becomes blue. Heads of the second kind take its
+correction, hint minus prediction: what was too green at the hint was too green here. Attention to nothing keeps the
+predicted color. Without hints, the prediction is unchanged.
 
 References: Vaswani et al., *Attention is all you need*, arXiv:1706.03762; Zhang et al., *Real-time user-guided image
 colorization* (a network that takes hints), arXiv:1705.02999.
@@ -18,14 +17,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-_KIND, _WIDTH, _HIDDEN = 2, 32, 96  # heads of each kind, their width, and that of the layers before them
+_KIND, _WIDTH, _HIDDEN = 2, 32, 96  # heads of each kind, their width, width of the layers before them
 
 
 class CellHints(NamedTuple):
     """Known colors of some cells of each image.
 
     Attributes:
-        places: ``(N, K)`` numbers of cells, row by row.
+        places: ``(N, K)`` indices of cells, row by row.
         ab: ``(N, K, 2)`` their a and b, in Lab units.
     """
 
@@ -34,10 +33,10 @@ class CellHints(NamedTuple):
 
 
 class HintAttention(nn.Module):
-    """Corrects the colors of all cells by those of a few.
+    """Attention that corrects the colors of all cells by those of a few.
 
     Args:
-        channels: of the features by which cells are compared.
+        channels: of the features that it compares.
     """
 
     def __init__(self, channels: int) -> None:
@@ -51,20 +50,20 @@ class HintAttention(nn.Module):
         self.asks = nn.Conv2d(_HIDDEN, 2 * _KIND * _WIDTH, kernel_size=1)
         self.tells = nn.Conv2d(_HIDDEN, 2 * _KIND * _WIDTH, kernel_size=1)
         self.nothing = nn.Conv2d(_HIDDEN, 1, kernel_size=1)
-        # How fast likeness fades with distance, per head, as a logarithm.
+        # Logarithm of how fast similarity decreases with distance, per head.
         self.nearness = nn.Parameter(torch.linspace(1, 5, 2 * _KIND))
-        # 0 before hints are learned, when they shall have no effect; then 1.
+        # 0 until hints are learned, so that they have no effect; then 1.
         self.learned: Tensor
         self.register_buffer("learned", torch.zeros(()))
 
     def forward(self, features: Tensor, ab: Tensor, hints: CellHints, at: Tensor | None = None) -> Tensor:
-        """Return the colors with the hints in them.
+        """Return the colors corrected by the hints.
 
         Args:
             features: ``(N, C, h, w)``.
             ab: ``(N, 2, h, w)`` the network's a and b, in Lab units.
             hints: of these images.
-            at: ``(P,)`` numbers of the only cells that are wanted, to spare the others.
+            at: ``(P,)`` indices of the only cells to compute.
 
         Returns:
             ``(N, 2, h, w)``, or ``(N, 2, P)``.
@@ -73,8 +72,8 @@ class HintAttention(nn.Module):
         seen = self.likeness(features)
         asked = torch.arange(h * w, device=features.device) if at is None else at
         queries = self.asks(seen).flatten(2)[..., asked].unflatten(1, (-1, _WIDTH))
-        told = hints.places[:, None].expand(-1, 2 * _KIND * _WIDTH, -1)
-        keys = self.tells(seen).flatten(2).gather(2, told).unflatten(1, (-1, _WIDTH))
+        hinted = hints.places[:, None].expand(-1, 2 * _KIND * _WIDTH, -1)
+        keys = self.tells(seen).flatten(2).gather(2, hinted).unflatten(1, (-1, _WIDTH))
         alike = torch.einsum("nmdp,nmdk->npmk", queries, keys) / math.sqrt(_WIDTH)
         down = (asked // w)[:, None] - (hints.places // w)[:, None]
         right = (asked % w)[:, None] - (hints.places % w)[:, None]
@@ -93,12 +92,12 @@ class HintAttention(nn.Module):
 
 
 def random_hints(ab: Tensor, count: int, generator: torch.Generator | None = None) -> CellHints:
-    """Return true hints at random cells of images whose colors are known.
+    """Return true hints at random cells of images with known colors.
 
     Args:
         ab: ``(N, 2, h, w)`` a and b of each cell, in Lab units.
-        count: of each image; at most as many as there are cells.
-        generator: of the random numbers; torch's own by default.
+        count: per image; at most the number of cells.
+        generator: of the random numbers; by default torch's.
     """
     flat = ab.flatten(2)
     order = torch.rand(len(ab), flat.shape[2], generator=generator).argsort(dim=1)

@@ -1,4 +1,4 @@
-"""The discriminators of ``nazerigan32`` and ``nazerigan224``, whose generators are ``unet32`` and ``unet224``.
+"""Define ``nazerigan32`` and ``nazerigan224``: discriminators for the generators ``unet32`` and ``unet224``.
 
 Reference: Nazeri et al., *Image Colorization using Generative Adversarial Networks*, arXiv:1803.05400.
 """
@@ -14,14 +14,14 @@ from colorlab.models.unet import UNET32, UNET224, Layer, UNet
 
 
 class NazeriDiscriminator(Discriminator):
-    """Judge L, a and b: halve the image layer by layer, then give one logit for each remaining place.
+    """A discriminator of L, a and b that halves the image layer by layer and returns one logit per remaining cell.
 
     4×4 convolutions, each followed by leaky ReLU (slope 0.2) and batch norm, and a last convolution to one channel:
-    one answer an image at 32 pixels (2,760,513 parameters), nine overlapping ones at 224 (15,350,593). The seed
-    ended in a sigmoid and then used a loss that has its own; here the answers are logits.
+    one logit per image at 32 pixels (2,760,513 parameters), nine of overlapping patches at 224 (15,350,593). The
+    original framework applied a sigmoid here and again in the loss.
 
     Args:
-        name: of the pair of generator and discriminator.
+        name: of the pair.
         layers: the 4×4 convolutions.
         last: kernel size of the convolution to one channel.
     """
@@ -48,24 +48,24 @@ class NazeriDiscriminator(Discriminator):
 
 
 def nazeri_discriminator32() -> NazeriDiscriminator:
-    """For 32 pixels: 32 → 16 → 8 → 4 → 2 → 1."""
+    """Return the discriminator for 32 pixels: 32 → 16 → 8 → 4 → 2 → 1."""
     return NazeriDiscriminator("nazerigan32", UNET32.contracting, last=2)
 
 
 def nazeri_discriminator224() -> NazeriDiscriminator:
-    """For 224 pixels: 224 → 112 → 56 → 28 → 14 → 7 → 6 → 5 → 3×3 answers."""
+    """Return the discriminator for 224 pixels: 224 → 112 → 56 → 28 → 14 → 7 → 6 → 5 → 3×3 logits."""
     return NazeriDiscriminator("nazerigan224", UNET224.contracting, last=3)
 
 
 @register_colorizer("nazerigan32", discriminator=nazeri_discriminator32)
 def nazerigan32() -> UNet:
-    """Return the generator for small images, ``unet32``'s network."""
+    """Return the generator for small images, a ``unet32``."""
     return UNet("nazerigan32", UNET32)
 
 
 @register_colorizer("nazerigan224", size=224, discriminator=nazeri_discriminator224)
 def nazerigan224() -> UNet:
-    """Return the generator for images of 224 pixels, ``unet224``'s network."""
+    """Return the generator for images of 224 pixels, a ``unet224``."""
     return UNet("nazerigan224", UNET224)
 
 

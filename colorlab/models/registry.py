@@ -1,4 +1,4 @@
-"""Colorizers by name: the registry, and what makes a colorizer of any network from lightness to a and b."""
+"""Register colorizers by name, and create them from names or from any network from lightness to a and b."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
 
     class ColorizerName(Name):
-        """The name of a registered colorizer, which the command line knows by this type."""
+        """The name of a registered colorizer; the command line recognizes it by this type."""
 
     Model = ColorizerName
 
@@ -30,9 +30,9 @@ class Architecture:
     """A registered colorizer.
 
     Attributes:
-        build: makes the network, with random weights.
-        size: side in pixels of the images that it is trained on by default.
-        discriminator: makes the network that it is trained against; None for regression.
+        build: creates the network, with random weights.
+        size: default side in pixels of its training images.
+        discriminator: creates the discriminator that it is trained against; None for regression.
     """
 
     build: Callable[..., nn.Module]
@@ -43,7 +43,7 @@ class Architecture:
 COLORIZERS: Registry[Architecture] = Registry("colorizer")
 """The colorizers that can be trained, by name."""
 
-# What earlier versions knew, and what took its place.
+# Names of earlier versions → their successors.
 _SUCCESSORS = {"colorlab": "distribution"}
 
 
@@ -52,18 +52,17 @@ def register_colorizer(
 ) -> Callable[[Builder], Builder]:
     """Register a network under a name, for ``train``, ``evaluate``, ``load`` and the command line.
 
-    To be written above a class of networks, or a function that makes one: any ``nn.Module`` whose ``forward`` gives
-    a and b divided by 110, ``(N, 2, H, W)``, for lightness in [-1, 1], ``(N, 1, H, W)``. What it is constructed with
-    is saved with its weights, so it must be what JSON can hold: numbers, strings, lists.
+    This decorates a class, or a function that returns a network: any ``nn.Module`` whose ``forward`` returns a and b
+    divided by 110, ``(N, 2, H, W)``, for lightness in [-1, 1], ``(N, 1, H, W)``. Its constructor's arguments are
+    saved with its weights, so they must be JSON values: numbers, strings, lists.
 
     Args:
         name: of the network.
-        size: side in pixels of the images that it is trained on unless others are asked for; by default its
-            ``working_size``, or 32.
-        discriminator: makes a :class:`Discriminator` that it is then trained against, adversarially.
+        size: default side in pixels of its training images; if not given, its ``working_size``, or 32.
+        discriminator: creates a :class:`Discriminator`, against which it is then trained.
 
     Raises:
-        ValueError: another module has taken the name.
+        ValueError: another module uses the name.
     """
 
     def register(build: Builder) -> Builder:
@@ -87,27 +86,27 @@ def register_colorizer(
 
 
 def create_colorizer(model: Model, **arguments: Any) -> Colorizer:  # noqa: ANN401  the constructor's own
-    """Return a colorizer with random weights, drawn from torch's global generator; a given network as it is.
+    """Return a colorizer with random weights from torch's global generator, or a given network unchanged.
 
     Args:
         model: the name of a registered colorizer (:data:`COLORIZERS`), or a network from lightness to a and b.
         arguments: of its constructor, such as the backbone of ``distribution``.
 
     Raises:
-        ValueError: an unknown name, or a network that gives something else for lightness.
-        TypeError: neither name nor network.
+        ValueError: the name is unknown, or the network does not return a and b.
+        TypeError: ``model`` is neither a name nor a network.
     """
     if isinstance(model, nn.Module):
         return model if isinstance(model, Colorizer) else ModuleColorizer(model)
     if not isinstance(model, str):
         raise TypeError(f"a model is a name or an nn.Module, not {type(model).__name__}")
     if model in _SUCCESSORS:
-        raise ValueError(f"the colorizer {model!r} is gone; its successor is {_SUCCESSORS[model]!r}")
+        raise ValueError(f"the colorizer {model!r} was removed; use {_SUCCESSORS[model]!r}")
     return create_colorizer(COLORIZERS.find(model).build(**arguments))
 
 
 def name_of(model: Model) -> str:
-    """The name that a network was registered under, or else that of its class."""
+    """Return a network's registered name, or else the name of its class."""
     if isinstance(model, str):
         return model
     name: str = getattr(model, "name", "") if isinstance(model, Colorizer) else ""
@@ -116,7 +115,7 @@ def name_of(model: Model) -> str:
 
 
 def size_of(model: Model) -> int:
-    """Side in pixels of the images that a model is trained on unless others are asked for."""
+    """Return the default side in pixels of a model's training images."""
     if isinstance(model, str):
         return COLORIZERS.find(model).size
     noted = vars(model).get("_colorizer", {})
@@ -125,19 +124,19 @@ def size_of(model: Model) -> int:
 
 
 def has_discriminator(model: Model) -> bool:
-    """Whether a colorizer is one half of an adversarial pair."""
+    """Return whether a colorizer is trained against a discriminator."""
     entry = COLORIZERS.get(name_of(model))
     return entry is not None and entry.discriminator is not None
 
 
 def create_discriminator(model: Model) -> Discriminator:
-    """Return the other half of an adversarial pair, with random weights.
+    """Return the discriminator of a colorizer, with random weights.
 
     Args:
         model: a colorizer with a discriminator, or its name.
 
     Raises:
-        ValueError: an unknown name, or a colorizer that is trained by regression alone.
+        ValueError: the name is unknown, or the colorizer has no discriminator.
     """
     entry = COLORIZERS.get(name_of(model))
     if entry is None or entry.discriminator is None:

@@ -1,9 +1,8 @@
-"""``resnet``: the first two stages of a ResNet-18 as encoder, six small convolutions as decoder.
+"""Define ``resnet``: the first two stages of a ResNet-18 as encoder, six small convolutions as decoder.
 
-The encoder is the image-classification network of He et al. cut off where it has reduced the image eightfold
-and knows textures but not yet objects; the head brings its 128 channels back to full size, as in Iizuka et al.,
-doubling three times. There is no path around the bottleneck, so color edges are soft. Notebook ``03_resnet``
-walks through it.
+The encoder is the classification network of He et al. up to stride 8, where features describe textures but not yet
+objects; the head upsamples its 128 channels to full size in three doublings, as in Iizuka et al. There are no skip
+connections, so color edges are soft. Notebook ``03_resnet`` explains it.
 
 References: He et al., *Deep Residual Learning for Image Recognition*, arXiv:1512.03385; Larsson et al.,
 *Learning Representations for Automatic Colorization*, arXiv:1603.06668; Iizuka et al., *Let there be Color!*,
@@ -21,11 +20,11 @@ from colorlab.models.registry import register_colorizer
 
 @register_colorizer("resnet")
 class ResNetColorizer(Colorizer):
-    """954,722 parameters; any size that is a multiple of 8.
+    """A colorizer with 954,722 parameters, for sizes that are multiples of 8.
 
-    The seed's architecture, trained toward another target: the seed learned (ab + 128)/255, whose gray is 0.5;
-    here gray is 0 (:func:`colorlab.color.split`), where the last layer starts, which lowered the squared error
-    by 8 to 10 % after 600 steps on CIFAR-10.
+    The architecture is the original framework's, the target is not: there it was (ab + 128)/255, whose gray is 0.5;
+    here gray is 0 (:func:`colorlab.color.split`), where the last layer starts, which lowered the squared error by
+    8 to 10 % after 600 steps on CIFAR-10.
     """
 
     stride = 8
@@ -35,7 +34,7 @@ class ResNetColorizer(Colorizer):
         super().__init__()
         trunk = resnet18(weights=None)
         first = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        # A gray image shown to an RGB network as r = g = b meets the sum of the three kernels.
+        # In a gray image r = g = b, so the three kernels are summed.
         first.weight.data = trunk.conv1.weight.data.sum(dim=1, keepdim=True)
         self.encoder = nn.Sequential(
             first, trunk.bn1, trunk.relu, trunk.maxpool, trunk.layer1, trunk.layer2

@@ -1,4 +1,4 @@
-"""Weights that others published: read without running code, and put into a network."""
+"""Load published weights into a network without running code from their files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-# What reading a file raises that is none of weights or was cut short.
+# Exceptions from reading a file that is truncated or holds no weights.
 UNREADABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
 
 
@@ -28,17 +28,17 @@ def read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (*UNREADABLE, SafetensorError) as error:
-        raise ValueError(f"{path} cannot be read as weights ({type(error).__name__}); is it whole?") from error
+        raise ValueError(f"{path} cannot be read as weights ({type(error).__name__}); it may be truncated") from error
     if not isinstance(state, dict):
         raise ValueError(f"{path} holds a {type(state).__name__}, not weights by name")
     return state
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], origin: str, name: str) -> None:
-    """Load tensors into a network, by name or, where the names are another library's, one by one in order.
+    """Load tensors into a network by name, or in order if the names are another library's.
 
     Raises:
-        ValueError: naming the first tensor that is missing or of another shape.
+        ValueError: a tensor is missing or has another shape; the message names the first.
     """
     wanted = network.state_dict()
     if wanted.keys() != state.keys() and len(wanted) == len(state):

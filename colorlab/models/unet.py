@@ -1,9 +1,9 @@
-"""U-Nets: a contracting and an expanding path, with skip connections between layers of equal size.
+"""Define U-Nets: a contracting and an expanding path, with skip connections between layers of equal size.
 
-Ronneberger et al. let each expanding layer see the contracting layer of its size, so that a small bottleneck decides
-*what* is in the image while the skip connections keep *where* its edges are; Nazeri et al. took it to colorization,
-where the gray image's edges are the color's edges. One class builds every U-Net of the project from a
-:class:`UNetDescription`. Notebook ``04_unet`` walks through it.
+Ronneberger et al. connect each expanding layer with the contracting layer of its size: the small bottleneck captures
+*what* is in the image, the skip connections keep *where* its edges are. Nazeri et al. applied this to colorization,
+where the gray image's edges are the color's edges. One class builds every U-Net from a :class:`UNetDescription`.
+Notebook ``04_unet`` explains it.
 
 References: Ronneberger et al., *U-Net*, arXiv:1505.04597; Nazeri et al., *Image Colorization using Generative
 Adversarial Networks*, arXiv:1803.05400.
@@ -24,7 +24,7 @@ from colorlab.models.registry import register_colorizer
 class Layer:
     """One 4×4 convolution of a U-Net, plain on the way down, transposed on the way up.
 
-    Stride 2 halves (doubles) the size; stride 1 takes away (adds) one row and one column. Padding is 1.
+    Stride 2 halves (doubles) the size; stride 1 removes (adds) one row and one column. Padding is 1.
     """
 
     channels: int
@@ -33,7 +33,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class UNetDescription:
-    """A U-Net as its list of layers.
+    """The list of layers of a U-Net.
 
     Attributes:
         contracting: the layers down to the bottleneck.
@@ -58,12 +58,12 @@ class UNetDescription:
 
     @property
     def stride(self) -> int:
-        """Sizes of images are multiples of this: each layer of stride 2 must find an even size."""
+        """Image sizes must be multiples of this, so that each layer of stride 2 receives an even size."""
         return int(2 ** sum(layer.stride == 2 for layer in self.contracting))
 
     @property
     def smallest(self) -> int:
-        """The smallest image: its bottleneck is one pixel."""
+        """The smallest image size, with a bottleneck of one pixel."""
         return self.stride * (1 + sum(layer.stride == 1 for layer in self.contracting))
 
 
@@ -91,9 +91,9 @@ class UNet(Colorizer):
     convolution and tanh give a and b. ``unet32`` has 6,297,026 parameters and takes multiples of 16; ``unet224`` has
     41,957,826 and takes multiples of 32, from 96 on.
 
-    The original framework's architecture, trained toward another target. There the tanh, which starts at 0, was asked
-    for (ab + 128)/255, where 0 means the deepest blue-green and gray is 0.5; here gray is 0
-    (:func:`colorlab.color.split`), which lowered the squared error by 35 to 40 % after 500 steps on CIFAR-10.
+    The architecture is the original framework's, the target is not. There it was (ab + 128)/255, where 0, the initial
+    output of the tanh, is the deepest blue-green and gray is 0.5; here gray is 0 (:func:`colorlab.color.split`),
+    which lowered the squared error by 35 to 40 % after 500 steps on CIFAR-10.
     """
 
     def __init__(self, name: str, description: UNetDescription) -> None:
@@ -112,7 +112,7 @@ class UNet(Colorizer):
             )
             channels = layer.channels
         self.up = nn.ModuleList()
-        # What each expanding layer is concatenated with: the contracting layers backwards, without the bottleneck.
+        # The skip connections: the contracting layers in reverse, without the bottleneck.
         skip_channels = [layer.channels for layer in description.contracting[-2::-1]] + [0]
         for layer, skip in zip(description.expanding, skip_channels, strict=True):
             self.up.append(
@@ -126,13 +126,13 @@ class UNet(Colorizer):
         self.to_ab = start_gray(nn.Conv2d(channels, 2, kernel_size=1))
 
     def predict(self, lightness: Tensor) -> Tensor:
-        """``(N, 1, H, W)`` → ``(N, 2, H, W)``."""
+        """Return a and b, ``(N, 2, H, W)``, for lightness ``(N, 1, H, W)``."""
         x = lightness
         skips: list[Tensor] = []
         for down in self.down:
             x = down(x)
             skips.append(x)
-        skips.pop()  # the bottleneck has no counterpart
+        skips.pop()  # the bottleneck has no skip connection
         for up in self.up:
             x = up(x)
             if skips:

@@ -1,8 +1,7 @@
-"""Weights as safetensors files that need nothing else to be used.
+"""Save and load weights as self-contained safetensors files.
 
-A file holds the tensors, and in its header all that is needed to use them: the model's name, the value ranges of
-its input and output, the classes and options it was trained with, and the versions it was written with. Nothing
-in it is ever executed.
+A file holds the tensors, and in its header the model's name, the value ranges of its input and output, the classes
+and options of its training, and the versions that wrote it. Nothing in it is ever executed.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from colorlab.registry import Registry
 Network = TypeVar("Network", Colorizer, Classifier)
 
 _HEADER = "colorlab"
-# (The key is spelled as in files of version 0.1.)
+# The spelling of the key is that of files of version 0.1.
 _RANGES = {"lightness_centre": LIGHTNESS_CENTER, "ab_scale": AB_SCALE}
 
 
@@ -44,10 +43,10 @@ def save_weights(
 
     Args:
         model: made by :func:`colorlab.models.create_colorizer` or :func:`colorlab.models.create_classifier`.
-        path: the file; its folder is made if missing.
-        facts: what else the file should know (options, classes, scores), as JSON can hold it.
-        dtype: store parameters in this type, ``torch.float16`` to halve the file. Batch norm's statistics stay as
-            they are: variances can lie beyond what 16 bits hold.
+        path: the file; its folder is created if missing.
+        facts: more JSON values to store (options, classes, scores).
+        dtype: store parameters in this type, ``torch.float16`` to halve the file. Batch norm's statistics keep
+            theirs, as variances can exceed the range of 16 bits.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,8 +68,8 @@ def save_weights(
         text = json.dumps(header)
     except TypeError as error:
         raise ValueError(
-            f"what {model.name or _class_of(model)} was constructed with cannot be saved with its weights: {error}; "
-            "let its constructor take numbers, strings and lists"
+            f"the constructor arguments of {model.name or _class_of(model)} cannot be saved with its weights: "
+            f"{error}; use only numbers, strings and lists"
         ) from error
     unfinished = path.with_name(path.name + ".part")
     save_file(tensors, unfinished, metadata={_HEADER: text})
@@ -78,7 +77,7 @@ def save_weights(
 
 
 def _class_of(model: Colorizer | Classifier) -> str:
-    """Where the network was registered, or else where its class stands, as ``module.Class``."""
+    """Return where the network was registered, or else its class, as ``module.Class``."""
     registry: Registry[Any] = CLASSIFIERS if isinstance(model, Classifier) else COLORIZERS
     if model.name in registry:
         return registry.origin(model.name)
@@ -87,7 +86,7 @@ def _class_of(model: Colorizer | Classifier) -> str:
 
 
 def _colorizer_facts(model: Colorizer | Classifier) -> dict[str, object]:
-    """Return what a colorizer is made with and how it chooses colors."""
+    """Return a colorizer's working size and styles."""
     if not isinstance(model, Colorizer):
         return {}
     facts: dict[str, object] = {"working_size": model.working_size}
@@ -97,11 +96,11 @@ def _colorizer_facts(model: Colorizer | Classifier) -> dict[str, object]:
 
 
 def describe_weights(path: str | Path) -> Mapping[str, Any]:
-    """Return what :func:`save_weights` wrote about a file, without loading its tensors.
+    """Return the header that :func:`save_weights` wrote, without loading tensors.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no safetensors file of colorlab's, or is damaged.
+        ValueError: the file is not a safetensors file from colorlab, or is damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -128,7 +127,7 @@ def load_weights(path: str | Path) -> Colorizer:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, of another kind, of an unknown model, or its tensors are not that model's.
+        ValueError: the file is damaged or of another kind, its model is unknown, or its tensors are not that model's.
     """
     header = describe_weights(path)
     model = _load(
@@ -138,7 +137,7 @@ def load_weights(path: str | Path) -> Colorizer:
         if isinstance(model, DistributionColorizer) and "styles" in header:
             model.styles = {name: Style(**values) for name, values in header["styles"].items()}
             model.style = model.styles[DEFAULT_STYLE]
-        size = header.get("working_size", 64)  # as it was before files said so
+        size = header.get("working_size", 64)  # older files do not contain it
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"a working size of {size!r}")
     except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -148,7 +147,7 @@ def load_weights(path: str | Path) -> Colorizer:
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """Return the classifier stored in ``path``, with the names of its classes.
+    """Return the classifier stored in ``path``, in ``eval()`` mode, with the names of its classes.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -162,7 +161,7 @@ def load_classifier(path: str | Path) -> Classifier:
 def _load(
     path: str | Path, header: Mapping[str, Any], registry: Registry[Any], create: Callable[[], Network]
 ) -> Network:
-    """Check the file and load its tensors, for colorizers and classifiers alike."""
+    """Check the file, create its network and load the tensors."""
     if header["ranges"] != _RANGES:
         raise ValueError(
             f"{path} was trained with other value ranges ({header['ranges']}) than this colorlab's ({_RANGES})"
@@ -172,22 +171,22 @@ def _load(
         raise ValueError(_missing(path, name, origin, registry))
     try:
         model = create()
-    except Exception as error:  # what a header holds may be of any type
+    except Exception as error:  # header values may be of any type
         raise ValueError(f"{path} cannot be used here: {error}") from error
     with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  safe_open is no mapping
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  safe_open is not a mapping
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        # torch lists every tensor that is missing, left over or of another shape; the cause keeps that list.
+        # torch's error, kept as the cause, lists every tensor that is missing, unexpected or of another shape.
         raise ValueError(
-            f"the tensors in {path} are not those of a {header['model_name']}, as which it was saved"
+            f"the tensors in {path} are not those of a {header['model_name']}, its declared model"
         ) from error
     return model.eval()
 
 
 def _missing(path: str | Path, name: str, origin: str, registry: Registry[Any]) -> str:
-    """A sentence about weights whose network nobody has registered, and the way out."""
+    """Return the error message for weights of an unregistered network."""
     module, _, kind = origin.rpartition(".")
     decorator = f"@colorlab.register_{registry.kind}"
     if not name:
@@ -195,7 +194,7 @@ def _missing(path: str | Path, name: str, origin: str, registry: Registry[Any]) 
             f'{path} holds weights of {origin}, which had no name when they were saved; write {decorator}("name") '
             "above the class and save them again"
         )
-    way = f"import {module} first (on the command line: --import {module})"
+    way = f"first import {module} (on the command line: --import {module})"
     if module == "__main__":
-        way = "run the cell or script that does it first"
-    return f"{path} holds weights of the {registry.kind} {name!r}, as which {kind} is registered: {way}"
+        way = "first run the cell or script that registers it"
+    return f"{path} holds weights of the unregistered {registry.kind} {name!r} (class {kind}); {way}"

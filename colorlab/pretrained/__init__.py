@@ -1,8 +1,8 @@
-"""Weights that this project trained and ships, each with its model card beside it (``<file>.md``).
+"""Load the weights that ship with colorlab, each with a model card beside it (``<file>.md``).
 
-Three kinds: colorizers, named as :data:`NAMES` says; classifiers, named after their data set, the judges of semantic
-interpretability; and ``trunk``, the convolutions that :class:`colorlab.evaluation.PerceptualDistance` sees with where
-it is asked for the trunk ``colorlab``.
+There are three kinds: colorizers (:data:`NAMES`); classifiers for semantic interpretability, named after their
+dataset; and ``trunk``, the convolutions that :class:`colorlab.evaluation.PerceptualDistance` uses for its trunk
+``colorlab``.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ _FOLDER = Path(__file__).parent
 _SHIPPED: dict[str, dict[str, str]] = json.loads((_FOLDER / "shipped.json").read_text(encoding="utf-8"))
 
 NAMES: tuple[str, ...] = tuple(_SHIPPED["colorizers"])
-"""The colorizers that :func:`load` knows, the default first."""
+"""The names of colorizers for :func:`load`, the default first."""
 
 CLASSIFIERS: tuple[str, ...] = tuple(name.removeprefix("classifier-") for name in _SHIPPED["classifiers"])
-"""The data sets whose classes :func:`load_classifier` can tell apart."""
+"""The datasets for which :func:`load_classifier` has a classifier."""
 
 FILES: dict[str, str] = {name: sha256 for kind in _SHIPPED.values() for name, sha256 in kind.items()}
-"""Every file that ships, without its ending, and its SHA-256."""
+"""The name of every file that ships, without suffix → SHA-256."""
 
 
 def load(model: str | Path | None = None) -> Colorizer:
     """Return a colorizer with trained weights, in ``eval()`` mode on the CPU; a notebook shows its card.
 
-    Weights stay loaded: another call with the same name gives a copy of them, which is the caller's to change.
+    Weights are cached; each call returns its own copy, which the caller may change.
 
     Args:
         model: one of :data:`NAMES`; the path of a weights file, such as ``output/my-run/best.safetensors``; ``None``
             is the first of :data:`NAMES`.
 
     Raises:
-        ValueError: an unknown name, a file that is damaged or whose network is not registered, or one that is no
-            longer what it was shipped as.
+        ValueError: the name is unknown, the file is damaged or was changed since it was shipped, or its network is
+            not registered.
         FileNotFoundError: there is no such file.
     """
     return copy.deepcopy(loaded(model))
 
 
 def loaded(model: str | Path | None = None, device: str = "cpu") -> Colorizer:
-    """:func:`load` without the copy, on a device, for use inside the package: nobody may change it."""
+    """Return the colorizer of :func:`load` on a device, without a copy; callers must not change it."""
     if model is None or (isinstance(model, str) and model in NAMES):
         name = model or NAMES[0]
         file, text = path(str(name), among=NAMES), card(str(name))
@@ -74,7 +74,7 @@ def _loaded(file: Path, changed: int, size: int, text: str, device: str) -> Colo
 
 
 def _own_card(file: Path) -> str:
-    """What a weights file says about itself, in Markdown."""
+    """Return a card made from a weights file's header, in Markdown."""
     header = describe_weights(file)
     options = header.get("options", {})
     wanted = (
@@ -97,19 +97,19 @@ def list_models(*, trained: bool = True) -> list[str]:
     """Return the names of the models that ship with weights, the default first.
 
     Args:
-        trained: with False, the names of the networks that ``train`` makes instead, registered ones included.
+        trained: if False, return the names of networks for ``train`` instead, including registered ones.
     """
     return list(NAMES if trained else COLORIZERS)
 
 
 def load_classifier(dataset_name: str) -> Classifier:
-    """The classifier for a data set's classes, in ``eval()`` mode on the CPU.
+    """Return the classifier for a dataset's classes, in ``eval()`` mode on the CPU.
 
     Args:
         dataset_name: one of :data:`CLASSIFIERS`.
 
     Raises:
-        ValueError: a data set without one, or a file whose SHA-256 is not the one it was shipped with.
+        ValueError: the dataset has none, or the file was changed since it was shipped.
     """
     if dataset_name not in CLASSIFIERS:
         raise ValueError(
@@ -120,14 +120,14 @@ def load_classifier(dataset_name: str) -> Classifier:
 
 
 def path(name: str, *, among: Collection[str] = FILES.keys()) -> Path:
-    """The file of weights that ship, checked.
+    """Return the path of weights that ship, after checking the file.
 
     Args:
         name: one of :data:`FILES`.
-        among: those that will do.
+        among: the allowed names.
 
     Raises:
-        ValueError: an unknown name, or a file whose SHA-256 is not the one it was shipped with.
+        ValueError: the name is unknown, or the file was changed since it was shipped.
     """
     if name not in among:
         raise ValueError(
@@ -146,17 +146,17 @@ def path(name: str, *, among: Collection[str] = FILES.keys()) -> Path:
 
 @functools.lru_cache(maxsize=32)
 def check(path: Path, sha256: str) -> None:
-    """Refuse a file that is not, to the byte, the one with this SHA-256."""
+    """Raise an error if a file's SHA-256 is not this one."""
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
         raise ValueError(
             f"{path} is not the file that was shipped (SHA-256 {found[:12]}…, expected {sha256[:12]}…); "
-            "check it out or install colorlab again"
+            "check it out or reinstall colorlab"
         )
 
 
 def card(name: str) -> str:
-    """The model card of one of :data:`FILES`, in Markdown: data, recipe, scores beside the baselines, limits."""
+    """Return the model card of one of :data:`FILES` in Markdown: data, recipe, scores with baselines, limits."""
     if name not in FILES:
         raise ValueError(f"no weights named {name!r} ship with colorlab; there are {', '.join(FILES)}")
     return (_FOLDER / f"{name}.md").read_text(encoding="utf-8")
