@@ -341,7 +341,7 @@ def test_a_run_goes_on_on_another_device_which_is_said(tmp_path, capsys):
     colorlab.train("resnet", "placeholder", **options, image_size=8)
     more = {**options, "device": "cpu", "max_epochs": 2, "resume": True, "image_size": 8}
     assert len(colorlab.train("resnet", "placeholder", **more).history.rows) == 2
-    assert capsys.readouterr().err.count("goes on on the device 'cpu', after 'auto'") == 1
+    assert capsys.readouterr().err.count("continues on the device 'cpu', after 'auto'") == 1
 
 
 # ---- results

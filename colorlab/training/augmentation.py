@@ -1,6 +1,6 @@
-"""What old photographs have and new ones lack: blur, grain, odd contrast and JPEG's blocks, put on the lightness.
+"""Augment the lightness with the faults of old photographs: blur, grain, odd contrast and JPEG blocks.
 
-Colors are never touched: what a colorizer is to learn must not be jittered.
+The colors, which are the target, stay as they are.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _CHANCE = 0.25
 
 
 def aged(lightness: Tensor) -> Tensor:
-    """Return a batch in which each of four faults strikes each image with a probability of a quarter.
+    """Return a batch in which each image has each of four faults with probability 0.25.
 
     Args:
         lightness: ``(N, 1, H, W)`` in [-1, 1].
 
     Returns:
-        The same shape and range, a new tensor; random numbers are torch's own.
+        A new tensor of the same shape and range. The random numbers are from torch's global generator.
     """
     n = len(lightness)
     device = lightness.device

@@ -1,4 +1,4 @@
-"""Learning what a hint is for: a trained colorizer is kept as it is, and the attention to hints is learned on top."""
+"""Train a colorizer's attention to hints; the rest of the network stays as it is."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _MOST, _DRAWS, _CELLS = 200, 3, 432
 _VALIDATED = 10  # hints of a validation image
 
 _LEAST_ERROR = 2.0
-"""Added to an image's squared error, in Lab units²: below it nobody sees a difference."""
+"""Added to an image's squared error, in Lab units²; smaller errors are invisible."""
 
 
 class HintLearning(Regression):
-    """AdamW on the logarithm of each image's squared error, which is its PSNR: every image counts alike.
+    """Minimize the mean log squared error (which is PSNR) by AdamW; all images have the same weight.
 
-    One answer of the network serves three draws of 1 to 200 hints, few as likely as many on a logarithmic scale; the
-    error is taken at 432 random cells.
+    Each output of the network is used for three draws of 1 to 200 hints, log-uniform; the error is taken at 432
+    random cells.
     """
 
     def _called(self, network: nn.Module) -> nn.Module:
@@ -36,12 +36,12 @@ class HintLearning(Regression):
         return attention
 
     def train(self) -> None:
-        """Nothing but the attention learns; the network answers as in use."""
+        """Put the attention in training mode and the rest of the network in ``eval()`` mode."""
         super().train()
         self.network.eval()
 
     def part_loss(self, part: Tensor) -> Tensor:
-        """See the class."""
+        """Return the loss of a batch or a part of it, over random hints."""
         lightness, ab = self.pairs(part)
         with torch.no_grad():
             answer, guess, true = self._frozen(self.given(lightness), ab)
@@ -55,7 +55,7 @@ class HintLearning(Regression):
         return torch.stack(losses).mean()
 
     def scores(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """``loss`` and ``mae`` as in regression, with ten hints, always the same."""
+        """Return ``loss`` and ``mae`` (Lab units) of a validation batch, with the same ten hints in every epoch."""
         lightness, ab = self.pairs(rgb)
         network = cast("DistributionColorizer", self.model)
         answer, guess, true = self._frozen(lightness, ab, network)
@@ -66,7 +66,7 @@ class HintLearning(Regression):
     def _frozen(
         self, lightness: Tensor, ab: Tensor, network: DistributionColorizer | None = None
     ) -> tuple[Answer, Tensor, Tensor]:
-        """The network's answer, its color of each cell and the true one, in Lab units."""
+        """Return the network's output, its color of each cell and the true one, in Lab units."""
         style = network.style if network else random_style()
         network = network or cast("DistributionColorizer", self.network)
         with self.autocast:
