@@ -369,7 +369,7 @@ def test_an_evaluation_shows_the_leaderboard():
 
 
 def test_an_evaluation_says_what_it_cannot_do():
-    with pytest.raises(ValueError, match="resnet takes multiples of 8 pixels, from 8 on, got size 20"):
+    with pytest.raises(ValueError, match="resnet takes multiples of 8 pixels, at least 8, got size 20"):
         colorlab.evaluate(RESNET, Photos(2), size=20)
     with pytest.raises(ValueError, match=r"no score 'msee'; .*did you mean mse"):
         colorlab.evaluate(RESNET, Photos(2), size=32, scores=["msee"])
