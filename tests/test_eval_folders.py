@@ -292,7 +292,7 @@ def test_images_from_elsewhere_are_compared_by_name(pair):
 @pytest.mark.parametrize("kind", ["original", "resnet"])
 def test_a_folder_that_is_not_there_is_named(pair, kind):
     shutil.rmtree(pair / kind)
-    with pytest.raises(ValueError, match=rf"there are no images in .*/{kind}/test; eval-gen writes them"):
+    with pytest.raises(ValueError, match=rf"there are no images in .*/{kind}/test; write them with eval-gen"):
         opened(pair)
 
 

@@ -165,7 +165,7 @@ def test_every_option_of_the_seed_is_there():
         ("eval-gen", "--dataset-name", "places356", "places205, places365, or the path of a folder or tar"),
         ("eval-gen", "--image-size", "0", "image_size must be at least 1, got 0"),
         ("eval-mse", "--val-batch-size", "0", "val_batch_size must be at least 1, got 0"),
-        ("eval-mse", "--model-suffix", "../x", "model_suffix becomes part of a folder's name"),
+        ("eval-mse", "--model-suffix", "../x", "model_suffix is part of a folder's name"),
         ("eval-all", "--experiment-name", "../x", "experiment_name must name a folder"),
     ],
 )
