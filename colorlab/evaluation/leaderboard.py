@@ -53,9 +53,9 @@ def leaderboard(table: pd.DataFrame, scores: Sequence[str] | None = None) -> pd.
     if means["n"].nunique() > 1:
         raise ValueError(f"models must be scored on the same images, got {means['n'].to_dict()} of them")
     directions = {name: reading(name)[2] for name in scores}
-    decisive = next((name for name, direction in directions.items() if direction != "none"), None)
-    if decisive is not None:
-        means = means.sort_values(decisive, ascending=directions[decisive] == "lower", kind="stable")
+    sort_column = next((name for name, direction in directions.items() if direction != "none"), None)
+    if sort_column is not None:
+        means = means.sort_values(sort_column, ascending=directions[sort_column] == "lower", kind="stable")
     board = pd.DataFrame(index=means.index)
     for name in scores:
         board[heading(name)] = [

@@ -119,13 +119,13 @@ def altered(rgb: Tensor) -> dict[str, Tensor]:
     noise = torch.randn(rgb.shape, generator=torch.Generator().manual_seed(0))
     return {
         "blurred": blurred,
-        "noisy": _moved(rgb, noise, error),
-        "brighter": _moved(rgb, torch.ones(rgb.shape), error),
+        "noisy": _move(rgb, noise, error),
+        "brighter": _move(rgb, torch.ones(rgb.shape), error),
         "shifted": torch.cat([rgb[..., :1], rgb[..., :-1]], dim=-1),
     }
 
 
-def _moved(rgb: Tensor, direction: Tensor, error: Tensor) -> Tensor:
+def _move(rgb: Tensor, direction: Tensor, error: Tensor) -> Tensor:
     """Move each image along a direction until it has the given squared error, found by bisection."""
     low = torch.zeros(len(rgb), 1, 1, 1)
     high = torch.full_like(low, 512)

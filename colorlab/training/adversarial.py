@@ -41,8 +41,8 @@ class Adversarial(ColorizerLearner):
         self.l1_weight = options.l1_weight
         self.generator = self.place(begin_colorizer(options))
         self.discriminator = self.place(create_discriminator(options.model_name))
-        self.paint = self.callable_(self.generator)
-        self.judge = self.callable_(self.discriminator)
+        self.call_generator = self.callable_(self.generator)
+        self.call_discriminator = self.callable_(self.discriminator)
         rate = options.learning_rate or 2e-4
         name = "constant" if options.schedule == "auto" else options.schedule
         self.parts |= {"generator": self.generator, "discriminator": self.discriminator}
@@ -97,10 +97,10 @@ class Adversarial(ColorizerLearner):
         """Add the gradients of a part of the batch to both networks."""
         lightness, ab = self.pairs(rgb)
         with self.autocast:
-            fake: Tensor = self.paint(lightness).float()
+            fake: Tensor = self.call_generator(lightness).float()
             # `detach` keeps the discriminator's loss out of the generator.
-            real_logits = self.judge(lightness, ab).float()
-            fake_logits = self.judge(lightness, fake.detach()).float()
+            real_logits = self.call_discriminator(lightness, ab).float()
+            fake_logits = self.call_discriminator(lightness, fake.detach()).float()
         d_loss = verdict_loss(real_logits, REAL) + verdict_loss(fake_logits, FAKE)
         self.scaler.scale(d_loss * share).backward()  # type: ignore[no-untyped-call]
 

@@ -26,23 +26,23 @@ def aged(lightness: Tensor) -> Tensor:
     n = len(lightness)
     device = lightness.device
 
-    def struck() -> Tensor:
+    def random_images() -> Tensor:
         return (torch.rand(n) < _CHANCE).to(device)
 
     def between(low: float, high: float) -> Tensor:
         return (low + (high - low) * torch.rand(n, 1, 1, 1)).to(device)
 
     result = lightness.clone()
-    blurred = struck()
+    blurred = random_images()
     if bool(blurred.any()):
         sigma = 0.3 + 0.9 * float(torch.rand(()))
         result[blurred] = v2.functional.gaussian_blur(result[blurred], [5, 5], [sigma, sigma])
-    contrast = struck()[:, None, None, None]
-    bent = ((result + 1) / 2).clamp(min=0) ** between(0.7, 1.4) * between(0.75, 1.0) + between(0.0, 0.15)
-    result = torch.where(contrast, bent * 2 - 1, result)
-    grain = struck()[:, None, None, None] * between(0.01, 0.08)
+    contrast = random_images()[:, None, None, None]
+    adjusted = ((result + 1) / 2).clamp(min=0) ** between(0.7, 1.4) * between(0.75, 1.0) + between(0.0, 0.15)
+    result = torch.where(contrast, adjusted * 2 - 1, result)
+    grain = random_images()[:, None, None, None] * between(0.01, 0.08)
     result = (result + grain * torch.randn(result.shape).to(device)).clamp(-1, 1)
-    for index in struck().nonzero().flatten().tolist():
+    for index in random_images().nonzero().flatten().tolist():
         quality = int(torch.randint(25, 80, ()))
         levels = ((result[index, 0] + 1) * 127.5).round().to("cpu", torch.uint8)
         stored = simplejpeg.encode_jpeg(np.ascontiguousarray(levels[..., None]), quality, colorspace="GRAY")

@@ -16,10 +16,10 @@ from colorlab.models.distribution import CELL, Answer
 from colorlab.models.hinting import random_hints
 from colorlab.training.regression import Regression, random_style
 
-_MOST, _DRAWS, _CELLS = 200, 3, 432
-_VALIDATED = 10  # hints of a validation image
+_MAX_HINTS, _DRAWS, _CELLS = 200, 3, 432
+_VALIDATION_HINTS = 10  # per image
 
-_LEAST_ERROR = 2.0
+_ERROR_OFFSET = 2.0
 """Added to an image's squared error, in Lab units²; smaller errors are invisible."""
 
 
@@ -30,7 +30,7 @@ class HintLearning(Regression):
     random cells.
     """
 
-    def _called(self, network: nn.Module) -> nn.Module:
+    def _trainable_module(self, network: nn.Module) -> nn.Module:
         attention = cast("DistributionColorizer", network).hinting
         attention.learned.fill_(1)
         return attention
@@ -44,11 +44,11 @@ class HintLearning(Regression):
         """Return the loss of a batch or a part of it, over random hints."""
         lightness, ab = self.pairs(part)
         with torch.no_grad():
-            answer, guess, true = self._frozen(self.given(lightness), ab)
+            answer, guess, true = self._frozen(self.augment(lightness), ab)
         cells = guess[0, 0].numel()
         losses = []
         for _ in range(_DRAWS):
-            count = round(math.exp(math.log(min(_MOST, cells)) * float(torch.rand(()))))
+            count = round(math.exp(math.log(min(_MAX_HINTS, cells)) * float(torch.rand(()))))
             at = torch.randperm(cells)[:_CELLS].to(self.device)
             found = self.forward(answer.features.float(), guess, random_hints(true, count), at)
             losses.append(_error(found, true.flatten(2)[..., at]))
@@ -59,7 +59,7 @@ class HintLearning(Regression):
         lightness, ab = self.pairs(rgb)
         network = cast("DistributionColorizer", self.model)
         answer, guess, true = self._frozen(lightness, ab, network)
-        hints = random_hints(true, min(_VALIDATED, guess[0, 0].numel()), torch.Generator().manual_seed(0))
+        hints = random_hints(true, min(_VALIDATION_HINTS, guess[0, 0].numel()), torch.Generator().manual_seed(0))
         found = network.hinting(answer.features.float(), guess, hints)
         return {"loss": _error(found.flatten(2), true.flatten(2)), "mae": (found - true).abs().mean()}
 
@@ -75,4 +75,4 @@ class HintLearning(Regression):
 
 
 def _error(found: Tensor, true: Tensor) -> Tensor:
-    return ((found - true).square().mean(dim=(1, 2)) + _LEAST_ERROR).log().mean()
+    return ((found - true).square().mean(dim=(1, 2)) + _ERROR_OFFSET).log().mean()

@@ -51,7 +51,7 @@ class Recognition(nn.Module):
         """Stay in ``eval()`` mode, whatever ``mode`` is."""
         return super().train(mode=False)
 
-    def seen(self, lab: Tensor) -> tuple[list[Tensor], Tensor]:
+    def classify(self, lab: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return unit-length features at strides 2 to 32 and the class log-probabilities of Lab images."""
         rgb = (color.lab_to_rgb(lab) * 255 - 127) / 128
         last, features = self.classifier.forward_intermediates(rgb.contiguous(memory_format=torch.channels_last))
@@ -67,8 +67,8 @@ class Recognition(nn.Module):
             ab: colors of the photographs, in the same form.
         """
         with torch.no_grad():
-            true_features, truth = self.seen(color.join(lightness, ab))
-        features, answer = self.seen(color.join(lightness, predicted))
+            true_features, truth = self.classify(color.join(lightness, ab))
+        features, answer = self.classify(color.join(lightness, predicted))
         divergence = F.kl_div(answer, truth, reduction="batchmean", log_target=True)
         distances = [(a - b).square().sum(dim=1).mean() for a, b in zip(features, true_features, strict=True)]
         return divergence + _FEATURE_WEIGHT * torch.stack(distances).mean()

@@ -70,7 +70,7 @@ class Regression(ColorizerLearner):
         elif options.frozen_stride or options.encoder_rate != TrainingOptions.encoder_rate:
             raise ValueError(f"frozen_stride and encoder_rate need a pretrained encoder; {network.name} has none")
         self.network: Colorizer = self.place(network)
-        self.forward = self.callable_(self._called(self.network))
+        self.forward = self.callable_(self._trainable_module(self.network))
         self.objective = None if classifies else find_objective(options.loss)
         self.recognition_weight = options.recognition_weight
         self.recognition = self.place(Recognition()) if self.recognition_weight else None
@@ -125,7 +125,7 @@ class Regression(ColorizerLearner):
         """Return the loss of a batch or a part of it."""
         lightness, ab = self.pairs(part)
         with self.autocast:
-            answer = self.forward(self.given(lightness))
+            answer = self.forward(self.augment(lightness))
         loss = self._loss(self.network, answer, ab)
         if self.recognition is not None:
             predicted = _color_of(self.network, answer)
@@ -133,7 +133,7 @@ class Regression(ColorizerLearner):
                 loss = loss + self.recognition_weight * self.recognition(lightness, predicted, ab)
         return loss
 
-    def given(self, lightness: Tensor) -> Tensor:
+    def augment(self, lightness: Tensor) -> Tensor:
         """Return the lightness that the network gets in training."""
         ages = cast("TrainingOptions", self.options).age_lightness
         return aged(lightness).contiguous(memory_format=self.layout) if ages else lightness
@@ -151,7 +151,7 @@ class Regression(ColorizerLearner):
         mae = (predicted.float() - ab).abs().mean() * color.AB_SCALE
         return {"loss": self._loss(model, answer, ab), "mae": mae}
 
-    def _called(self, network: Colorizer) -> nn.Module:
+    def _trainable_module(self, network: Colorizer) -> nn.Module:
         """Return the module to call for outputs with gradients."""
         return _Answer(network) if isinstance(network, DistributionColorizer) else network
 
