@@ -152,10 +152,10 @@ class MSEOptions(SetOptions, OutputOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PSOptions(SetOptions, OutputOptions):
-    """Score the perceptual distance (LPIPS) to the originals, of images that eval-gen wrote."""
+    """Score the LPIPS distance to the originals, of images that eval-gen wrote."""
 
     trunk: Trunk = "alex"
-    """Network for the distance; colorlab and lite0 need no download and are not LPIPS."""
+    """Trunk network; colorlab and lite0 need no download and are not LPIPS."""
     trunk_weights: Path | None = None
     """Its weights, where torch hub neither has nor gets them."""
 
