@@ -268,14 +268,14 @@ def test_colorfulness_in_the_history_is_that_of_the_images(learned, tiny):
 def test_the_best_epoch_is_not_the_dullest():
     """Gray comes to 2 by its error and its want of color; less error or more color is better, too much is not."""
 
-    def merit(mae, colorfulness):
+    def epoch_score(mae, colorfulness):
         row = {"val_mae": mae, "val_gray_mae": 10.0, "val_colorfulness": colorfulness, "val_true_colorfulness": 40.0}
-        return learner().merit(row)
+        return learner().epoch_score(row)
 
-    assert merit(10, 0) == -2
-    assert merit(0, 40) == 0
-    assert merit(9, 12) < merit(9.5, 24)  # the error alone has it the other way round
-    assert merit(9, 80) < merit(9, 40)
+    assert epoch_score(10, 0) == -2
+    assert epoch_score(0, 40) == 0
+    assert epoch_score(9, 12) < epoch_score(9.5, 24)  # the error alone has it the other way round
+    assert epoch_score(9, 80) < epoch_score(9, 40)
 
 
 def test_the_history_of_a_game_knows_the_error_of_gray(learned, tiny):
@@ -285,7 +285,7 @@ def test_the_history_of_a_game_knows_the_error_of_gray(learned, tiny):
 
 def test_outputs_that_collapsed_to_gray_are_warned_of(tiny):
     # A learning rate of nearly nothing: the generator stays at gray, where it starts.
-    with pytest.warns(CollapseWarning, match=r"after epoch 1 .* all but gray: colorfulness 0\.\d, where") as seen:
+    with pytest.warns(CollapseWarning, match=r"after epoch 1 .* nearly gray: colorfulness 0\.\d, while") as seen:
         run = train(tiny("collapsed", learning_rate=1e-12, train_batch_size=48))
     assert len(seen) == 1
     row = run.history.table().loc[1]

@@ -305,7 +305,7 @@ def test_a_diverged_training_ends_with_1_and_a_sentence(desk, capsys):
     assert (status, out) == (1, "")
     assert "Traceback" not in err
     (sentence,) = [line for line in err.splitlines() if line.startswith("colorlab: ")]
-    assert "the loss is not finite any more in epoch 1, batch " in sentence
+    assert "the loss became NaN or infinite in epoch 1, batch " in sentence
 
 
 @pytest.mark.parametrize(

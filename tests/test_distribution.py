@@ -256,7 +256,7 @@ def test_a_frozen_encoder_keeps_its_layers(model):
 def test_other_losses_and_frozen_layers_are_refused_where_they_mean_nothing():
     with pytest.raises(ValueError, match="loss must be auto or cross_entropy for distribution, got 'huber'"):
         Regression(TrainingOptions(model_name="distribution", loss="huber"), Processes(), steps=1)
-    with pytest.raises(ValueError, match="loss cross_entropy is of color bins, of which resnet has none"):
+    with pytest.raises(ValueError, match="loss cross_entropy needs a model of color bins, and resnet has none"):
         Regression(TrainingOptions(loss="cross_entropy"), Processes(), steps=1)
     with pytest.raises(
         ValueError, match="frozen_stride makes no difference to resnet, which has no pretrained encoder"

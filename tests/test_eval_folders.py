@@ -171,7 +171,7 @@ def test_other_versions_do_not_finish_what_these_began(tmp_path):
     path.write_text(json.dumps(manifest))
     write(tmp_path)  # complete: nothing to do
     (tmp_path / "original/test/abbey/img-0000.png").unlink()
-    with pytest.raises(ValueError, match=r"original was begun with .*1\.0\.1.*remove"):
+    with pytest.raises(ValueError, match=r"original was started with .*1\.0\.1.*remove"):
         write(tmp_path)
 
 
@@ -194,7 +194,7 @@ def test_a_damaged_manifest_is_named(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "eval").write_text("a file")
-    with pytest.raises(ValueError, match=r"the folder .*eval/original cannot be made: "):
+    with pytest.raises(ValueError, match=r"the folder .*eval/original cannot be created: "):
         write(tmp_path / "eval")
 
 
@@ -272,7 +272,7 @@ def test_an_original_of_several_sizes_is_no_original(pair):
 def test_an_unfinished_original_is_told_by_its_manifest(pair):
     for kind in ("original", "resnet"):
         (pair / kind / "test/abbey/img-0004.png").unlink()
-    with pytest.raises(ValueError, match=r"original holds 6 images, where its manifest says 7; give eval-gen again"):
+    with pytest.raises(ValueError, match=r"original holds 6 images, but its manifest says 7; run eval-gen again"):
         opened(pair)
 
 
@@ -292,7 +292,7 @@ def test_images_from_elsewhere_are_compared_by_name(pair):
 @pytest.mark.parametrize("kind", ["original", "resnet"])
 def test_a_folder_that_is_not_there_is_named(pair, kind):
     shutil.rmtree(pair / kind)
-    with pytest.raises(ValueError, match=rf"there are no images in .*/{kind}/test; eval-gen writes them"):
+    with pytest.raises(ValueError, match=rf"there are no images in .*/{kind}/test; write them with eval-gen"):
         opened(pair)
 
 

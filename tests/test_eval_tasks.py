@@ -170,7 +170,7 @@ def test_every_option_of_the_seed_is_there():
         ("eval-gen", "--dataset-name", "places356", "places205, places365, or the path of a folder or tar"),
         ("eval-gen", "--image-size", "0", "image_size must be at least 1, got 0"),
         ("eval-mse", "--val-batch-size", "0", "val_batch_size must be at least 1, got 0"),
-        ("eval-mse", "--model-suffix", "../x", "model_suffix becomes part of a folder's name"),
+        ("eval-mse", "--model-suffix", "../x", "model_suffix is part of a folder's name"),
         ("eval-all", "--experiment-name", "../x", "experiment_name must name a folder"),
     ],
 )
@@ -282,7 +282,7 @@ def test_an_interrupted_run_goes_on_where_it_was(evalset, capsys, monkeypatch, n
     assert len(written) == number - 1
     status, _, err = run(capsys, "eval-mse", *COLORIZED, "--eval-root-path", "second")
     assert status == 1
-    assert "give eval-gen again" in complaint(err) or "eval-gen writes them" in complaint(err)
+    assert "give eval-gen again" in complaint(err) or "write them with eval-gen" in complaint(err)
     assert run(capsys, *given)[0] == 0
     assert len(saved) == 27 + 1
     for folder in ("original", "grayscale", "resnet-placeholder"):
@@ -334,7 +334,7 @@ def test_weights_of_your_own(desk, capsys, path, given, folder):
     [
         (["--model-suffix", "nonesuch"], ["models/resnet-nonesuch.safetensors", *pretrained.NAMES]),
         (["--model-path", "elsewhere"], ["elsewhere/resnet.safetensors"]),  # no silent stand-in that ships
-        (["--model-path", "unet.safetensors"], ["unet.safetensors holds a unet32, where model_name says resnet"]),
+        (["--model-path", "unet.safetensors"], ["unet.safetensors holds a unet32, but model_name is resnet"]),
         (
             ["--model-path", "unet.safetensors", "--model-name", "unet32", "--image-size", "24"],
             ["unet32 cannot color images of image_size 24", "multiples of 16"],
@@ -629,7 +629,7 @@ def test_a_resumed_leaderboard_goes_on_by_images_and_is_the_same(desk, capsys, m
     with pytest.raises(KeyboardInterrupt):
         tasks.evaluate_all(LeaderboardOptions(**given), {"mine": model})
     assert files("output") == sorted(f"experiment_name/{name}" for name in (*TABLES, "scores.part"))
-    with pytest.raises(ValueError, match=r"scores.part is of a run with other options, models or images; give the"):
+    with pytest.raises(ValueError, match=r"scores.part is from a run with other options, models or images; use the"):
         tasks.evaluate_all(LeaderboardOptions(**given, trunk="colorlab", resume=True), {"mine": model})
     table = tasks.evaluate_all(LeaderboardOptions(**given, resume=True), {"mine": model}).rows
     assert seen == [2, 2, 2, 2, 2, 1]  # the fourth batch was interrupted

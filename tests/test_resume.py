@@ -433,7 +433,7 @@ def test_what_touches_no_weight_may_change_on_resume(unfinished, a_run):
 
 def test_an_unfinished_run_is_not_overwritten(unfinished):
     before = {path: path.read_bytes() for path in unfinished.folder.rglob("*") if path.is_file()}
-    with pytest.raises(ValueError, match="holds an unfinished run, stopped in epoch 2 of 3; go on with resume"):
+    with pytest.raises(ValueError, match="holds an unfinished run, stopped in epoch 2 of 3; continue it with resume"):
         train(unfinished)
     assert {path: path.read_bytes() for path in unfinished.folder.rglob("*") if path.is_file()} == before
 
@@ -480,7 +480,7 @@ def test_what_is_no_checkpoint_is_refused_in_one_sentence(finished, a_run, kind,
     path.write_bytes((finished.folder / "checkpoint.pt").read_bytes())
     damaged(path, kind)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="is no checkpoint of colorlab's, or is damaged") as refused:
+    with pytest.raises(ValueError, match="is not a checkpoint of colorlab, or it is damaged") as refused:
         train(options)
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -494,5 +494,5 @@ def test_a_run_with_a_constant_rate_may_get_more_epochs(a_run):
     losses = [[row["train_loss"] for row in run.history.rows] for run in (whole, grown)]
     assert losses[0] == losses[1]
     train(a_run("cycle", max_epochs=1))
-    with pytest.raises(ValueError, match="learning rate was laid out for that; only a run with a constant schedule"):
+    with pytest.raises(ValueError, match="learning rate schedule ends there; only a run with a constant schedule"):
         train(a_run("cycle", max_epochs=2, resume=True))

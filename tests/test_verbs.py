@@ -341,7 +341,7 @@ def test_a_run_goes_on_on_another_device_which_is_said(tmp_path, capsys):
     colorlab.train("resnet", "placeholder", **options, image_size=8)
     more = {**options, "device": "cpu", "max_epochs": 2, "resume": True, "image_size": 8}
     assert len(colorlab.train("resnet", "placeholder", **more).history.rows) == 2
-    assert capsys.readouterr().err.count("goes on on the device 'cpu', after 'auto'") == 1
+    assert capsys.readouterr().err.count("continues on the device 'cpu', after 'auto'") == 1
 
 
 # ---- results
@@ -369,7 +369,7 @@ def test_an_evaluation_shows_the_leaderboard():
 
 
 def test_an_evaluation_says_what_it_cannot_do():
-    with pytest.raises(ValueError, match="resnet takes multiples of 8 pixels, from 8 on, got size 20"):
+    with pytest.raises(ValueError, match="resnet takes multiples of 8 pixels, at least 8, got size 20"):
         colorlab.evaluate(RESNET, Photos(2), size=20)
     with pytest.raises(ValueError, match=r"no score 'msee'; .*did you mean mse"):
         colorlab.evaluate(RESNET, Photos(2), size=32, scores=["msee"])

@@ -156,7 +156,7 @@ def test_a_run_of_other_options_is_never_overwritten(tiny):
     dashboard.start.click()
     until(lambda: not dashboard.running)
     assert re.search(
-        r"it was started with max_epochs = 2, not 3, and its learning rate was laid out for that", said(dashboard)
+        r"it was started with max_epochs = 2, not 3, and its learning rate schedule ends there", said(dashboard)
     )
     assert dashboard.training is None
     assert (dashboard.start.disabled, dashboard.halt.disabled) == (False, True)
@@ -175,7 +175,7 @@ def test_a_loss_that_is_no_number_is_said(tiny):
     dashboard = TrainingDashboard(tiny(learning_rate=1e25, schedule="constant"))
     dashboard.start.click()
     until(lambda: not dashboard.running)
-    assert said(dashboard).startswith("the loss is not finite any more in epoch 1")
+    assert said(dashboard).startswith("the loss became NaN or infinite in epoch 1")
 
 
 # ---- what is shown

@@ -2,12 +2,12 @@
 
     COLORLAB_REAL_DATA=<folder with the tars> make benchmark-page [ARGS="--limit 20"]
 
-Protocol: `photos` val, shorter side 256 px (Lanczos), center crop, images that are gray themselves left out, as in
-tools/score_styles.py; Fréchet distance on Tiny ImageNet val, 2,000 images of 64 px, whose features the judge computes
-from 256 px (bicubic). LPIPS v0.1 with SqueezeNet; the judge is EfficientNet-Lite2. Intervals are 95 %: of means,
-1.96 standard errors; of the share of top-1 that gray costs and a model brings back, by drawing the photographs anew.
-CPU time of one image on one thread, and peak memory of a process that does nothing else. ``--limit`` takes so many
-photographs, and leaves out the Fréchet distance, to see whether all works. About an hour on one quiet core.
+Protocol: `photos` val, shorter side 256 px (Lanczos), center crop, without gray images, as in tools/score_styles.py;
+Fréchet distance on Tiny ImageNet val, 2,000 images of 64 px, whose features the judge computes from 256 px (bicubic).
+LPIPS v0.1 with SqueezeNet; the judge is EfficientNet-Lite2. 95 % confidence intervals: of means, 1.96 standard
+errors; of the share of top-1 lost by gray that a model recovers, by bootstrap over photographs. CPU time of one image
+on one thread, and peak memory of a process that does nothing else. ``--limit`` takes so many photographs and skips
+the Fréchet distance, to try the command. It takes about an hour on one quiet core.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Entry = tuple[Colorizer, Style | None]
 
 
 def entries() -> dict[str, Entry]:
-    """Return what has a row: name → colorizer and style."""
+    """Return the models of the rows: name → colorizer and style."""
     if not all((REAL_DATA / f"{name}.tar").is_file() for name in ("photos", "tinyimagenet")):
         raise SystemExit("set COLORLAB_REAL_DATA to the folder that holds photos.tar and tinyimagenet.tar")
     found: dict[str, Entry] = {
@@ -67,7 +67,7 @@ def painted(entry: Entry, lab: Tensor) -> Tensor:
 
 
 def measure(rows: Mapping[str, Entry], rgb: Tensor, ids: Sequence[str], measures: Measures) -> pd.DataFrame:
-    """Return scores by image of photographs, these themselves among the rows, as ``original``."""
+    """Return scores by image, with the photographs themselves as ``original``."""
 
     def batches() -> Iterator[Batch]:
         for start in range(0, len(rgb), BATCH):
@@ -93,12 +93,12 @@ def frechet(rows: Mapping[str, Entry]) -> dict[str, float]:
 
 
 def interval(mean: float, error: float, digits: int) -> str:
-    """Return a mean with its 95 % interval, which what equals the originals has none of in dB."""
+    """Return a mean with its 95 % confidence interval, except for the infinite PSNR of the originals."""
     return "∞" if math.isinf(mean) else f"{mean:.{digits}f} ± {1.96 * error:.{digits}f}"
 
 
 def share(table: pd.DataFrame, name: str) -> str:
-    """Return the share of the top-1 accuracy that gray costs and a model brings back, with its interval."""
+    """Return the share of the top-1 accuracy lost by gray that a model recovers, with its confidence interval."""
     right = {model: table[table["model"] == model]["top1"].to_numpy(float) for model in ("original", "gray", name)}
     rng, n = np.random.default_rng(0), len(right[name])
 
@@ -123,7 +123,7 @@ def cost(name: str, height: int, width: int) -> None:
         ab = enlarge(predict_ab(lab[0], model, size=model.working_size, style=style), lab[0])
         color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(torch.cat([lab[:1], ab]))))
         seconds.append(time.process_time() - began)
-    # Not getrusage's, which begins with that of the process that started this one.
+    # Not getrusage's peak, which starts at that of the parent process.
     peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024  # type: ignore[index]
     print(f"{1000 * float(np.median(seconds)):,.0f} ms, {peak:,} MB")
 

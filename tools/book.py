@@ -1,7 +1,7 @@
 """Make the book: ``make book`` writes ``output/book/index.html``.
 
-The book holds the README, the notebooks as they are stored, a reference page for each room of the package, made from
-its docstrings, and the pages for contributors. Reading it needs neither a server nor the network.
+The book holds the README, the stored notebooks, a reference page for each public module, made from its docstrings,
+and the pages for contributors. It can be read without a server or a network.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def collect(source: Path) -> None:
     chapters["Course"] = [copy_notebook(path, source) for path in sorted(ROOT.glob("notebooks/[0-9]*.ipynb"))]
     solutions = sorted(ROOT.glob("notebooks/solutions/[0-9]*.ipynb"))
     chapters["Solutions"] = [copy_notebook(path, source) for path in solutions]
-    chapters["Reference"] = [write_reference(room, source) for room in rooms()]
+    chapters["Reference"] = [write_reference(module, source) for module in public_modules()]
     cards = sorted(ROOT.glob("colorlab/pretrained/*.md"))
     chapters["Weights"] = [path.relative_to(ROOT).with_suffix("").as_posix() for path in cards]
     chapters["Project"] = ["CONTRIBUTING", "CHANGELOG", "docs/training-record"]
@@ -68,31 +68,31 @@ def copy_notebook(path: Path, source: Path) -> str:
 
 
 def is_progress_bar(output: dict[str, dict[str, str | list[str]]]) -> bool:
-    """Tell whether an output is a progress bar."""
+    """Return whether an output is a progress bar."""
     return PROGRESS_BAR.match("".join(output.get("data", {}).get("text/plain", ""))) is not None
 
 
-def rooms() -> list[str]:
+def public_modules() -> list[str]:
     """Return the names of the package's public modules, the package itself first."""
     found = [module.name for module in pkgutil.iter_modules(colorlab.__path__) if not module.name.startswith("_")]
     return ["colorlab", *(f"colorlab.{name}" for name in sorted(found))]
 
 
-def write_reference(room: str, source: Path) -> str:
-    """Write the reference page of a room and return the page's name."""
-    page = f"reference/{room}"
+def write_reference(module: str, source: Path) -> str:
+    """Write the reference page of a module and return the page's name."""
+    page = f"reference/{module}"
     (source / "reference").mkdir(exist_ok=True)
-    # A package offers what its __all__ names, a module what it defines.
-    # (`set` is what matplotlib adds to a figure.)
-    imported = "\n   :imported-members:" if hasattr(importlib.import_module(room), "__all__") else ""
-    directive = f".. automodule:: {room}\n   :members:{imported}\n   :exclude-members: __version__, set"
-    text = f"# {room}\n\n```{{eval-rst}}\n{directive}\n```\n"
+    # The public names of a package are in its __all__, those of a module are what it defines.
+    # (`set` is added to figures by matplotlib.)
+    imported = "\n   :imported-members:" if hasattr(importlib.import_module(module), "__all__") else ""
+    directive = f".. automodule:: {module}\n   :members:{imported}\n   :exclude-members: __version__, set"
+    text = f"# {module}\n\n```{{eval-rst}}\n{directive}\n```\n"
     (source / f"{page}.md").write_text(text, encoding="utf-8")
     return page
 
 
 def contents(title: str, pages: Iterable[str]) -> str:
-    """Return a table of contents, which is shown beside every page."""
+    """Return a table of contents, shown beside every page."""
     return f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(pages) + "\n```\n"
 
 

@@ -1,10 +1,10 @@
-"""Compute the table of ``colorlab.evaluation.published.judged_photos``: what ImageNet's judge says of `photos` val.
+"""Compute the table of ``colorlab.evaluation.published.judged_photos``: the judge ``imagenet`` on `photos` val.
 
     COLORLAB_REAL_DATA=<folder with the tars> make judged-photos
 
-Photographs as in tools/score_styles.py, those that are gray themselves among them: each as it was, in gray, in the
-mean color of Tiny ImageNet's training images, and in each style of the default colorizer as `colorlab.colorize`
-paints it. Run it again when the default's weights change; three minutes on one core.
+The photographs are those of tools/score_styles.py and the gray ones: originals, gray, the mean color of Tiny
+ImageNet's training images, and each style of the default colorizer (`colorlab.colorize`). Run it again when the
+default's weights change; it takes three minutes on one core.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def digest(*tensors: torch.Tensor) -> str:
-    """Return the beginning of the SHA-256 of some tensors' bytes."""
+    """Return the first digits of the SHA-256 of some tensors' bytes."""
     sha = hashlib.sha256()
     for tensor in tensors:
         sha.update(tensor.contiguous().numpy().tobytes())

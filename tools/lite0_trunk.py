@@ -1,15 +1,16 @@
-"""Find the weights of the perceptual trunk ``lite0``, with which it is as near as it can be to LPIPS (squeeze).
+"""Fit the weights of the perceptual trunk ``lite0`` to LPIPS (squeeze).
 
     COLORLAB_REAL_DATA=<folder with the tars> python tools/lite0_trunk.py
 
-Of the 200 photographs of `photos` val, every other one decides the weights; those between, which no weight knows, say
-how near they come. Each is shown at 128 px: as gray, as the mean color, as the
-weights that ship color it (directly at that size), with its chroma halved and raised by half, with its hues turned by
-45° and by 180°, and blurred, noisy, brighter and moved by a pixel (``colorlab.evaluation.published.altered``).
+Every other one of the 200 photographs of `photos` val fits the weights; the others test them. Each is compared at
+128 px with itself in gray, in the mean color, colorized by the weights that ship (directly at that size), with half
+and 1.5 times its chroma, with hues rotated by 45° and 180°, and blurred, noisy, brighter and shifted by a pixel
+(``colorlab.evaluation.published.altered``).
 
-The squared differences of features, summed over places, are to add up to LPIPS with weights of channels that are at
-least 0: non-negative least squares over all pairs of images (Lawson and Hanson 1974, by SciPy). Writes
-``colorlab/evaluation/lite0_weights.csv`` and prints rank correlation and error. Takes about 4 minutes on one thread.
+The fit is non-negative least squares over all pairs of images (Lawson and Hanson 1974, by SciPy): the weighted sum of
+the channels' squared feature differences approximates LPIPS. The command writes
+``colorlab/evaluation/lite0_weights.csv`` and prints rank correlation and error. It takes about 4 minutes on one
+thread.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from colorlab.models import Colorizer
 
 
 def shown(rgb: Tensor, models: dict[str, Colorizer]) -> tuple[dict[str, Tensor], int]:
-    """Return what is compared with photographs, and how many of these are colorizations."""
+    """Return the images to compare with the photographs, and how many of them are colorizations."""
     results = {name: colored(model, rgb) for name, model in models.items()}
     count = len(results)
     lab = color.rgb_to_lab(rgb)
@@ -60,7 +61,7 @@ def measure(rgb: Tensor) -> tuple[Table, Table, int]:
 
 
 def report(name: str, found: Table, wanted: Table) -> str:
-    """Return how near distances of colorizations come to LPIPS, with 95 % intervals over photographs."""
+    """Return the agreement of distances of colorizations with LPIPS, with 95 % intervals over photographs."""
     n = found.shape[1]
     ranks = _interval(lambda some: _rank(found[:, some], wanted[:, some]), n)
     error = _interval(lambda some: float(np.abs(found - wanted)[:, some].mean()), n)
@@ -68,7 +69,7 @@ def report(name: str, found: Table, wanted: Table) -> str:
 
 
 def main() -> None:
-    """Fit, report, write."""
+    """Fit, report and write the weights."""
     x, y, count = measure(images("photos", "val", AGREEMENT_SIZE).rgb)
     weights, _ = nnls(x[:, ::2].reshape(-1, x.shape[-1]), y[:, ::2].ravel(), maxiter=100_000)
     found = (x @ weights)[:count]

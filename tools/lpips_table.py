@@ -1,4 +1,4 @@
-"""Compute the table of ``colorlab.evaluation.published``: LPIPS with genuine weights, of images of ``placeholder``.
+"""Compute the table of ``colorlab.evaluation.published``: LPIPS with the original weights, on ``placeholder``.
 
 COLORLAB_REAL_DATA=<data> .venv/bin/python tools/lpips_table.py
 
@@ -44,16 +44,16 @@ def main() -> None:
 
 
 def check_example(lpips: PerceptualDistance, folder: Path) -> None:
-    """Refuse weights that do not give the known distances."""
+    """Check that the weights give the published distances."""
     reference = read(folder / "ex_ref.png")
     for name, expected in EXAMPLE.items():
         found = lpips(reference, read(folder / f"{name}.png")).item()
         if abs(found - expected) > 1e-5:
-            raise ValueError(f"d(ex_ref, {name}) is {found:.6f}, not {expected}: these are not the genuine weights")
+            raise ValueError(f"d(ex_ref, {name}) is {found:.6f}, not {expected}: these are not the original weights")
 
 
 def provenance(label: str, weights: Path) -> Iterator[str]:
-    """What the table's first lines say."""
+    """Return the first lines of the table: how it was computed."""
     example = ", ".join(f"d(ex_ref, {name}) = {value}" for name, value in EXAMPLE.items())
     sizes = " and ".join(map(str, SIZES))
     yield f"{label} of the test images of placeholder, originals against changed ones, at {sizes} px."
@@ -70,7 +70,7 @@ def digest(path: Path) -> str:
 
 
 def score(lpips: PerceptualDistance, size: int) -> pd.DataFrame:
-    """A row per image, a column per change."""
+    """Return a table with a row per image and a column per change."""
     images = create_dataset("placeholder", "test", size=size)
     models = {"gray": gray(), "mean color": mean_color(create_dataset("placeholder", "train", size=size))}
     models |= {name: pretrained.load(name) for name in pretrained.NAMES}

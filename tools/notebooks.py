@@ -2,9 +2,9 @@
 
     .venv/bin/python tools/notebooks.py [notebooks/03_resnet.ipynb …]
 
-Without arguments, all of ``notebooks/`` and its ``solutions/``. Kernels run in the first, with the environment that
-``make test`` gives them, so that what is stored is what the tests find. A notebook is written only after its last
-cell has succeeded.
+Without arguments, it runs all of ``notebooks/`` and its ``solutions/``. Kernels run in ``notebooks/``, in the
+environment of ``make test``, so that the stored outputs are those of the tests. A notebook is written only after its
+last cell has succeeded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 CELL_TIMEOUT = 300
 
-# What belongs to one run on one machine and says nothing to a reader.
+# Details of one run on one machine.
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KEPT_CELL_METADATA = ("tags",)
 METADATA = {
@@ -34,7 +34,7 @@ METADATA = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the notebooks named, or all; the exit status is the number of those that failed."""
+    """Run the given notebooks, or all, and return the number of those that failed."""
     paths = [Path(argument) for argument in arguments] or sorted(NOTEBOOKS.rglob("[0-9]*.ipynb"))
     failures = 0
     for path in paths:
@@ -53,7 +53,7 @@ def refresh(path: Path) -> None:
     """Execute one notebook in place.
 
     Raises:
-        RuntimeError: a cell failed; the message names it. The file is left as it was.
+        RuntimeError: a cell failed; the message names it. The file is not changed.
     """
     notebook = nbformat.read(path, as_version=4)
     number = 0
@@ -87,14 +87,14 @@ def refresh(path: Path) -> None:
 
 
 def kernel_environment() -> dict[str, str]:
-    """The environment of ``make test``: one thread, fixed hashes, and nobody's choice of a matplotlib backend."""
+    """Return the environment of ``make test``: one thread, fixed hashes and the default matplotlib backend."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     environment.pop("MPLBACKEND", None)
     return environment
 
 
 def normalize(notebook: NotebookNode) -> None:
-    """Take out what differs from run to run, and give each cell the id that it will keep."""
+    """Remove what differs from run to run, and give each cell a stable id."""
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     taken: set[str] = set()
@@ -107,7 +107,7 @@ def normalize(notebook: NotebookNode) -> None:
 
 
 def _joined(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
-    """The outputs, with pieces of text put together; only neighbors, so that captions stay under their figures."""
+    """Join adjacent pieces of text; only adjacent ones, so that captions stay under their figures."""
     joined: list[NotebookNode] = []
     for output in outputs:
         if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
@@ -120,7 +120,7 @@ def _joined(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
 
 
 def _free_id(cell: NotebookNode, taken: set[str]) -> str:
-    """The cell's own id; one made from its contents where it has none, or one that is taken."""
+    """Return the cell's id, or one made from its contents if it has none or another cell has the same."""
     own: str | None = cell.get("id")
     made = hashlib.sha256(cell.source.encode()).hexdigest()
     candidates = [own] if own else []

@@ -1,11 +1,11 @@
-"""Pack recipes and their images into one file that trains them where there is a GPU, torch and torchvision.
+"""Pack recipes and their images into one file that trains them on a machine with a GPU, torch and torchvision.
 
     COLORLAB_REAL_DATA=<folder with the tars> make pack ARGS="resnet unet32"
 
-writes ``output/pack.pyz``, at most 60 MB. There, ``python3 pack.pyz`` trains what was packed, into ``output/``, and
-goes on where it was stopped if called again. Bring that folder back, and ``make weights ARGS="resnet unet32"`` takes
-the finished runs over. Images are stored as WebP at the size that the recipes use, so that what is learned from
-them is not to the bit what ``make weights`` would have learned from the originals.
+writes ``output/pack.pyz``, at most 60 MB. On the other machine, ``python3 pack.pyz`` trains the recipes into
+``output/``, and resumes them if it is run again. Copy that folder back, and ``make weights ARGS="resnet unet32"``
+imports the finished runs. Images are stored as WebP at the size that the recipes use, so the weights differ slightly
+from those that ``make weights`` trains on the originals.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from colorlab.data.crops import THUMBNAIL
 
 ROOT = Path(__file__).parent.parent
 LARGEST = 60_000_000
-# The default model's images alone are more than a pack holds, and its encoder needs timm.
+# Without the default model: its images do not fit into a pack, and its encoder needs timm.
 PACKABLE = [name for name in (*RECIPES, *JUDGES) if name != "distribution"]
 WHEELS = ("docstring-parser", "safetensors", "simplejpeg", "tifffile", "tqdm", "typeguard", "tyro")
-"""What training imports that comes neither with torch nor with torchvision."""
+"""Packages that training imports beside torch and torchvision."""
 
 
 def needs(names: list[str]) -> dict[str, int]:
@@ -45,20 +45,20 @@ def needs(names: list[str]) -> dict[str, int]:
 
 
 def shrunk(content: bytes, size: int) -> bytes:
-    """An image's file as WebP, as large as training at ``size`` needs it: for random crops, a quarter larger."""
+    """Return an image as WebP of the size that training at ``size`` needs, 25 % larger for random crops."""
     with Image.open(io.BytesIO(content)) as file:
         image = ImageOps.exif_transpose(file).convert("RGB")
     side = size if size <= THUMBNAIL else size * 5 // 4
     scale = min(1, side / min(image.size))
     image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BOX)
     shrunk = io.BytesIO()
-    # Images of 64 pixels are many and large; their colors, of half the resolution anyway, bear it.
+    # Images of 64 pixels take the most space; their colors have half the resolution anyway.
     image.save(shrunk, "WEBP", quality=50 if size == 64 else 88)
     return shrunk.getvalue()
 
 
 def pack_archive(name: str, size: int, target: Path) -> None:
-    """All images of an archive, under their names."""
+    """Yield all images of an archive with their names."""
     with tarfile.open(REAL_DATA / f"{name}.tar") as source, tarfile.open(target, "w") as packed:
         for member in source:
             file = source.extractfile(member)

@@ -1,4 +1,4 @@
-"""The program inside a pack (see ``pack_recipes.py``): unpacks it into ``pack/``, then trains what was packed."""
+"""The program inside a pack (see ``pack_recipes.py``): unpack it into ``pack/``, then train its recipes."""
 
 import json
 import os
@@ -10,7 +10,7 @@ UNPACKED = Path("pack")
 
 
 def main() -> None:
-    """Train everything that was packed, or the recipes named."""
+    """Train the given recipes, or all in the pack."""
     ready = UNPACKED / "ready"
     if not ready.exists():
         with zipfile.ZipFile(sys.argv[0]) as pack:
@@ -21,7 +21,7 @@ def main() -> None:
         ready.touch()
     os.environ["COLORLAB_REAL_DATA"] = str(UNPACKED / "data")
     sys.path[0] = str(UNPACKED)
-    sys.path.append(str(UNPACKED / "site"))  # last: what this machine has comes first
+    sys.path.append(str(UNPACKED / "site"))  # last, so that this machine's own packages come first
     from recipes import learn
 
     for name in sys.argv[1:] or json.loads((UNPACKED / "names.json").read_text(encoding="utf-8")):

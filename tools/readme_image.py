@@ -12,13 +12,13 @@ from PIL import ImageOps
 from colorlab import colorize, plots
 from colorlab.data.placeholder import photograph
 
-# Photographs of scikit-image, none of which the default was trained on.
+# Photographs of scikit-image that the default model was not trained on.
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "motorcycle", "rocket")
 SIZE = (280, 210)
 
 
 def main() -> None:
-    """One column per photograph: as given, colorized by two styles of the default, the truth."""
+    """Draw a column per photograph: gray, colorized in two styles of the default, original."""
     originals = [photograph(name) for name in PHOTOGRAPHS]
     rows = {"given": [image.convert("L") for image in originals]}
     for style in ("balanced", "vivid"):

@@ -1,6 +1,6 @@
-"""How each of the weights that ship is trained: data, order, options. Nothing here but torch and the training itself.
+"""The recipes of the weights that ship: data, order and options. This module imports only torch and colorlab.
 
-The order of ``RECIPES`` is the order of merit: the first is the default of ``colorlab.colorize``.
+``RECIPES`` is sorted from best to worst: the first is the default of ``colorlab.colorize``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from colorlab.models import describe_weights
 from colorlab.training import ClassifierOptions, TrainingOptions, train, train_classifier
 
 REAL_DATA = Path(os.environ.get("COLORLAB_REAL_DATA", "data"))
-# Checkpoints of long runs may lie outside the checkout.
+# Checkpoints of long runs may be outside the checkout.
 OUTPUT = Path(os.environ.get("COLORLAB_TRAINING", "output"))
 THUMBNAILS = OUTPUT / "thumbnails.tar"
 
@@ -44,9 +44,9 @@ _DISTRIBUTION = {
     "checkpoint_minutes": 4.0,
 }
 
-# One stage after the other; each begins with the weights in which the one before ended.
+# Each stage starts from the last weights of the stage before.
 RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
-    # The encoder's first layers stay as ImageNet made them: training those costs most and gains least.
+    # The encoder's first layers stay frozen: training them costs most and gains least.
     "distribution": (
         _stage("distribution", REAL_DATA / "photographs.tar", **_DISTRIBUTION, frozen_stride=8, learning_rate=1.5e-3),
         _stage(
@@ -64,7 +64,7 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
             learning_rate=7e-4,
             recognition_weight=0.2,
         ),
-        # What hints do, over a network that stays as it is.
+        # Trains only the attention to hints.
         _stage(
             "distribution-hints",
             REAL_DATA / "photographs.tar",
@@ -85,7 +85,7 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
     "resnet": (_stage("resnet", THUMBNAILS, model_name="resnet", max_epochs=8),),
     "unet32": (
         _UNET32,
-        # Few and gently: they are 600, and what was learned from 90,000 thumbnails shall stay.
+        # Few epochs at a low learning rate, because 600 images should not undo training on 90,000 thumbnails.
         _stage(
             "unet32-photos",
             REAL_DATA / "photos.tar",
@@ -96,12 +96,12 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
             max_epochs=8,
         ),
     ),
-    # A game that regression prepares: it begins with colors as right as unet32's, and makes them vivid.
+    # Starts from a regression model as accurate as unet32, which adversarial training makes more vivid.
     "nazerigan32": (
         _UNET32,
         _stage("nazerigan32", THUMBNAILS, model_name="nazerigan32", loss="auto", max_epochs=1, l1_weight=20.0),
     ),
-    # Knows eight photographs and nothing else; shows what training is when it works, on images that everyone has.
+    # Trained on only eight photographs that everyone has; shows what successful training looks like.
     "resnet-placeholder": (
         TrainingOptions(
             experiment_name="weights-resnet-placeholder",
@@ -113,7 +113,7 @@ RECIPES: dict[str, tuple[TrainingOptions, ...]] = {
     ),
 }
 
-# Networks that judge: of what is shown in an image, and, as ``trunk``, of how alike two images look.
+# Networks of the scores: classifiers, and ``trunk`` for the perceptual distance.
 JUDGES: dict[str, ClassifierOptions] = {
     "classifier-cifar10": ClassifierOptions(
         experiment_name="weights-classifier-cifar10",
@@ -140,14 +140,14 @@ JUDGES: dict[str, ClassifierOptions] = {
 
 
 def stages(name: str) -> tuple[TrainingOptions | ClassifierOptions, ...]:
-    """The recipe of this name."""
+    """Return the recipe with this name."""
     return (JUDGES[name],) if name in JUDGES else RECIPES[name]
 
 
 def learn(name: str) -> Path:
-    """Train by the recipe of this name, stage by stage; the weights in which the last one ended.
+    """Train the recipe with this name, stage by stage, and return the last weights of the last stage.
 
-    Those, not the best: a choice by the validation images would flatter the scores on them.
+    Not the best weights: selecting them by the validation images would bias the scores on these.
     """
     weights: Path | None = None
     for stage in stages(name):
@@ -163,9 +163,9 @@ def learn(name: str) -> Path:
 
 
 def _finished(options: TrainingOptions | ClassifierOptions) -> bool:
-    """Whether the run came to its end with these options, be it with images from another folder.
+    """Return whether the run is finished with these options; its folders may differ.
 
-    An option that is newer than the run has the value that it has by default.
+    An option that is newer than the run has its default value.
     """
     weights = options.folder / "last.safetensors"
     if not weights.exists():
@@ -186,7 +186,7 @@ def _finished(options: TrainingOptions | ClassifierOptions) -> bool:
 
 
 def _prepare(options: TrainingOptions | ClassifierOptions) -> None:
-    """Make the file that recipes begin with and nobody publishes: a mixture of thumbnails."""
+    """Write the archive that some recipes start with: a mixture of thumbnails."""
     OUTPUT.mkdir(exist_ok=True)
     if Path(options.dataset_name) == THUMBNAILS and not THUMBNAILS.exists():
         unfinished = THUMBNAILS.with_suffix(".part")

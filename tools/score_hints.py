@@ -1,12 +1,13 @@
-"""Draw PSNR against the number of hints, on images that nobody trained on.
+"""Measure PSNR against the number of hints, on unseen images.
 
     COLORLAB_REAL_DATA=<folder with the tars> python tools/score_hints.py [WEIGHTS] [--counts 1 10 100] [--write]
 
-Prints a Markdown table of the mean PSNR in dB, and of paired differences with 95 % intervals: the protocol of
-score_styles.py; hints are means over 7×7 px at random places of the 256 px image. *Propagation* is Levin's
-(:mod:`colorlab.hints`) at working size, over gray and over the network's answer without hints; *network* is its
-answer to the hints; *both* adds what is left of each hint, spread along the lightness, as :func:`colorlab.colorize`
-does. The published row (Zhang et al., arXiv:1705.02999, other images) stands in docs and notebook 11.
+It prints Markdown tables of the mean PSNR in dB, and of paired differences with 95 % confidence intervals. The
+protocol is that of score_styles.py; hints are means over 7×7 px at random places of the 256 px image. *Propagation*
+is Levin's (:mod:`colorlab.hints`) at working size, over gray and over the network's output without hints; *network*
+is its output with the hints; *both* adds the residual of each hint, spread along the lightness, as
+:func:`colorlab.colorize` does. The published row (Zhang et al., arXiv:1705.02999, other images) is in docs and
+notebook 11.
 """
 
 from __future__ import annotations

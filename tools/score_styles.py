@@ -1,12 +1,12 @@
-"""Score ways to choose colors from the default model's probabilities, and record them.
+"""Score styles of the default model: ways to choose colors from its probabilities.
 
     COLORLAB_REAL_DATA=<folder with the tars> python tools/score_styles.py [WEIGHTS] [--grid] [--sizes 128 160]
 
-Prints a Markdown table: gray, the mean color, the truth, and each style of WEIGHTS (by default the shipped ones) or,
-with ``--grid``, a grid of temperatures and prior corrections, from which the styles are chosen. Protocol: `photos`
-val, shorter side 256 px (Lanczos), center crop, images that are gray themselves (mean |a|, |b| <= 1) left out; PSNR
-as the mean of dB; LPIPS v0.1 with SqueezeNet; the judge is EfficientNet-Lite2, not the network of
-the encoder, on the 224 px center.
+It prints a Markdown table: gray, the mean color, the truth, and each style of WEIGHTS (by default the shipped ones)
+or, with ``--grid``, a grid of temperatures and prior corrections, from which the styles are chosen. Protocol:
+`photos` val, shorter side 256 px (Lanczos), center crop, without gray images (mean |a|, |b| <= 1); PSNR as the mean
+of dB; LPIPS v0.1 with SqueezeNet; the judge is EfficientNet-Lite2, not the network of the encoder, on the 224 px
+center.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ GRID = [(t, b) for t in (0.4, 0.6, 0.8, 1.0) for b in (0.0, 0.1, 0.2, 0.3, 0.4, 
 
 
 def photographs(*, gray: bool = False) -> tuple[Tensor, list[str]]:
-    """Return ``(N, 3, 256, 256)`` uint8 and the WordNet id of each, with those that are gray or without."""
+    """Return ``(N, 3, 256, 256)`` uint8 and the WordNet id of each, with or without the gray ones."""
     images, ids = [], []
     with tarfile.open(REAL_DATA / "photos.tar") as tar:
         for member in tar:
@@ -102,7 +102,7 @@ def colorized(model: Colorizer, lab: Tensor, size: int, style: Style | None) -> 
 
 
 def settings(model: DistributionColorizer, grid: bool) -> Iterator[tuple[str, Style]]:
-    """The styles of a model, or a grid around them."""
+    """Return the styles of a model, or a grid around them."""
     if grid:
         yield from ((f"T = {t}, β = {b}", Style(t, b)) for t, b in GRID)
     else:

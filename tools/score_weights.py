@@ -1,11 +1,11 @@
-"""Print what the cards of the weights that ship say, from images that none of them was trained on.
+"""Print the scores in the model cards of the weights that ship, on unseen images.
 
     COLORLAB_REAL_DATA=<folder with the tars> make scores [ARGS="photos cifar10 judges"]
     COLORLAB_REAL_DATA=<folder with the tars> make sheet
 
-Errors beside both baselines, how often the classifiers are right, how far the trunk agrees with LPIPS. LPIPS is the
-genuine one, with the trunk ``squeeze``, whose weights come from beside the images or from torch hub. ``sheet``
-paints photographs that nobody selected, for the eye: every eighth of ``photos`` val, into ``output/sheet.png``.
+These are errors beside both baselines, accuracies of the classifiers, and the trunk's agreement with LPIPS (trunk
+``squeeze``, whose weights come from beside the images or from torch hub). ``sheet`` colorizes every eighth photograph
+of ``photos`` val, unselected, into ``output/sheet.png``.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ Table = npt.NDArray[np.float64]
 
 
 def images(name: str, split: Split, size: int) -> ImageDataset:
-    """A split of one of the archives of real images."""
+    """Return a split of one of the archives of real images."""
     return create_dataset(str(REAL_DATA / f"{name}.tar"), split, size=size)
 
 
 def colorizers(size: int | None = None) -> dict[str, Colorizer]:
-    """Both baselines and what ships, working at their own size or at ``size``."""
+    """Return both baselines and the models that ship, at their working size or at ``size``."""
     models = {"gray": gray(), "mean color": mean_color(images("tinyimagenet", "train", 32))}
     models |= {name: pretrained.load(name) for name in pretrained.NAMES}
     for model in models.values():
@@ -59,15 +59,15 @@ def colorizers(size: int | None = None) -> dict[str, Colorizer]:
 
 
 def genuine_lpips() -> PerceptualDistance:
-    """LPIPS with the trunk ``squeeze``."""
+    """Return LPIPS with the trunk ``squeeze``."""
     file = REAL_DATA.parent / "weights" / "squeezenet1_1-features.pth"
     return PerceptualDistance("squeeze", file if file.exists() else None)
 
 
 def score(models: dict[str, Colorizer], rgb: Tensor) -> None:
-    """Print scores of ``(N, 3, H, W)`` uint8 images, colored as by ``colorlab.colorize``, with 95 % intervals.
+    """Print scores of ``(N, 3, H, W)`` uint8 images, colored as by ``colorlab.colorize``, with confidence intervals.
 
-    Images that are gray themselves (mean |a|, |b| below 1) are left out: gray meets them exactly.
+    Gray images (mean |a|, |b| below 1), which equal the baseline, are skipped.
     """
     rgb = rgb[color.rgb_to_lab(rgb)[:, 1:].abs().mean(dim=(1, 2, 3)) >= 1]
     print(
@@ -92,12 +92,12 @@ def score(models: dict[str, Colorizer], rgb: Tensor) -> None:
 
 
 def predict(model: Colorizer, lab: Tensor) -> Tensor:
-    """a and b as :func:`colorlab.colorize` predicts them, ``(N, 2, H, W)`` in Lab units."""
+    """Return a and b as :func:`colorlab.colorize` predicts them, ``(N, 2, H, W)`` in Lab units."""
     return torch.stack([enlarge(predict_ab(image[0], model), image[0]) for image in lab])
 
 
 def paint(lab: Tensor, ab: Tensor) -> Tensor:
-    """Images of the L of ``lab`` and colors ``ab``, uint8 RGB."""
+    """Return images with the L of ``lab`` and colors ``ab``, uint8 RGB."""
     return color.to_uint8(color.lab_to_rgb(color.fit_to_gamut(torch.cat([lab[:, :1], ab], dim=1))))
 
 
@@ -106,7 +106,7 @@ def _mean(values: Tensor, form: str) -> str:
 
 
 def accuracies(name: str, testset: ImageDataset) -> None:
-    """Of a classifier on test images: in color, gray, and as each colorizer that ships colors them."""
+    """Print a classifier's accuracies on test images: in color, gray, and as colored by each model that ships."""
     classifier = pretrained.load_classifier(name)
     results = {"original": testset.rgb, "gray": colored(gray(), testset.rgb)}
     results |= {model: colored(pretrained.load(model), testset.rgb) for model in pretrained.NAMES}
@@ -117,7 +117,7 @@ def accuracies(name: str, testset: ImageDataset) -> None:
 
 
 def agreement() -> None:
-    """Of distances by several means with LPIPS: ranks over all pairs, and over the colorizations of each image."""
+    """Print rank correlations of several distances with LPIPS, over all pairs and within each image."""
     rgb, models = images("photos", "val", AGREEMENT_SIZE).rgb, colorizers()
     results = [torch.cat([colored(m, part) for part in rgb.split(50)]) for m in models.values()]
     lpips = genuine_lpips().distances(rgb, results).numpy()
@@ -145,7 +145,7 @@ def _rank(a: Table, b: Table) -> float:
 
 
 def _interval(statistic: Callable[[npt.NDArray[np.int64]], float], n: int) -> str:
-    """A statistic of images with its 95 % interval, by drawing the images anew 1,000 times."""
+    """Return a statistic of images with its 95 % confidence interval, from 1,000 bootstrap samples."""
     rng = np.random.default_rng(0)
     low, high = np.percentile([statistic(rng.integers(n, size=n)) for _ in range(1000)], [2.5, 97.5])
     return f"{statistic(np.arange(n)):.3f} ({low:.3f} … {high:.3f})"
@@ -157,7 +157,7 @@ def _forget(layer: torch.nn.Module) -> None:
 
 
 def sheet() -> None:
-    """A column for each of 24 photographs in two blocks: gray, each model's, the truth."""
+    """Draw a column for each of 24 photographs, in two blocks: gray, each model's colors, original."""
     rgb = images("photos", "val", 256).rgb[::8][:24]
     lab = color.rgb_to_lab(rgb)
     models = {"gray": gray()} | {name: pretrained.load(name) for name in pretrained.NAMES}
@@ -169,7 +169,7 @@ def sheet() -> None:
 
 
 def main(names: list[str]) -> None:
-    """Print the named parts."""
+    """Print the given parts."""
     if "photos" in names:
         score(colorizers(), images("photos", "val", 256).rgb)
     if "cifar10" in names:

@@ -1,9 +1,8 @@
-"""Train the weights that ship and take them into the package; ``make scores`` prints what their cards say of them.
+"""Train the weights that ship and copy them into the package; ``make scores`` prints the scores of their cards.
 
     COLORLAB_REAL_DATA=<folder with the tars> make weights [ARGS="resnet unet32"]
 
-Training is resumed where an earlier call was interrupted; a finished run is only taken over, also one
-that was made elsewhere (``make pack``).
+An interrupted run is resumed. A finished run is only copied, even if another machine trained it (``make pack``).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from colorlab.models.classifiers import SqueezeClassifier
 
 WORKING_SIZES = (32, 48, 64, 96, 128)
 FOLDER = Path(__file__).parent.parent / "colorlab" / "pretrained"
-# How the default model chooses colors, chosen on `photos` val by tools/score_styles.py (docs/training-record.md).
+# The styles of the default model, chosen on `photos` val by tools/score_styles.py (docs/training-record.md).
 CHOSEN_STYLES = {
     "careful": Style(0.65, 0.09),
     "balanced": Style(0.45, 0.34),
@@ -66,7 +65,7 @@ def ship(name: str, source: Path) -> None:
 
 
 def _facts(source: Path) -> dict[str, object]:
-    """What a file of weights knows of its training, without the paths of this machine."""
+    """Return what a file of weights records about its training, without the paths of this machine."""
     header = describe_weights(source)
     options = {k: v for k, v in header["options"].items() if not k.endswith("_path") and k != "initial_weights"}
     options["dataset_name"] = Path(options["dataset_name"]).stem
@@ -76,7 +75,7 @@ def _facts(source: Path) -> dict[str, object]:
 
 
 def _note(kind: str, name: str, target: Path) -> None:
-    """Enter a file's SHA-256 into ``shipped.json``, in the order of the recipes."""
+    """Write a file's SHA-256 into ``shipped.json``, in the order of the recipes."""
     index = FOLDER / "shipped.json"
     shipped = json.loads(index.read_text(encoding="utf-8"))
     shipped[kind][name] = hashlib.sha256(target.read_bytes()).hexdigest()
@@ -86,16 +85,16 @@ def _note(kind: str, name: str, target: Path) -> None:
 
 
 def working_size(name: str, model: Colorizer) -> int:
-    """The finest size whose error of a and b is within 1 % of the least, on every third *training* photograph.
+    """Return the largest size whose error of a and b is within 1 % of the least, on a third of the *training* photos.
 
-    Networks that learned from thumbnails were not trained on those. A photograph shows more detail than a thumbnail.
+    Networks trained on thumbnails have not seen these photographs, which show more detail.
     """
     if name == "distribution":
-        return 160  # a little finer than its training's 128: better LPIPS at equal PSNR, chosen with the styles
+        return 160  # larger than 128 in training: better LPIPS at equal PSNR, chosen with the styles
     if name == "resnet-placeholder":
         return 96  # its training images were a third of a photograph's side, at 32 px
     if Path(RECIPES[name][-1].dataset_name).stem in ("photos", "photographs"):
-        return RECIPES[name][-1].size  # it was
+        return RECIPES[name][-1].size
     lab = color.rgb_to_lab(create_dataset(str(REAL_DATA / "photos.tar"), "train", size=256).rgb[::3])
     errors = {}
     for model.working_size in WORKING_SIZES:
@@ -105,7 +104,7 @@ def working_size(name: str, model: Colorizer) -> int:
 
 
 def main(names: list[str]) -> None:
-    """Train and ship."""
+    """Train the given weights and copy them into the package."""
     for name in names:
         source = learn(name)
         if name in JUDGES:

@@ -1,4 +1,4 @@
-"""How good colors are: a value per image, what it is sure of, and the baselines that every table holds."""
+"""Score colorizers: values per image, confidence intervals, and baselines."""
 
 from __future__ import annotations
 

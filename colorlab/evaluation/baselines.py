@@ -1,4 +1,4 @@
-"""Colorizers that know nothing, and are hard to beat: gray, and one color for everything."""
+"""The baselines: gray, and one color for every pixel."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from colorlab.data import ImageDataset
 from colorlab.models import ConstantColor
 
 ENOUGH = 10_000
-"""Images that suffice for a mean color."""
+"""The most images that a mean color is computed from."""
 
 
 def gray() -> ConstantColor:
-    """a = b = 0 with the true lightness: the image left as it is."""
+    """Return the colorizer with a = b = 0, which leaves a gray image as it is."""
     return ConstantColor((0.0, 0.0))
 
 
 def mean_color(dataset: ImageDataset, *, batch_size: int = 100) -> ConstantColor:
-    """The mean a and b over all pixels of a data set (its training split, to be fair), for every pixel.
+    """Return the colorizer that gives every pixel the mean a and b of a dataset (use its training split).
 
-    Of more than :data:`ENOUGH` images, so many are looked at, evenly spaced: a and b of images' means scatter by
-    some 10 units, so that the mean is known to 0.1, and a data set of millions need not be decoded for it.
+    Of a larger dataset, it takes :data:`ENOUGH` images at even distances. The mean a and b of images scatter by some
+    10 units, so the mean is known to 0.1.
     """
     total = torch.zeros(2, dtype=torch.float64)
     count = min(len(dataset), ENOUGH)

@@ -1,6 +1,6 @@
-r"""What each score is: its formula, range, direction, unit and source, and the code that computes it.
+r"""The definitions of the scores: formula, range, direction, unit, source and code.
 
-Every score compares what a viewer would see, 8-bit sRGB images, original and result, and is one value per image.
+Every score compares an original and a result, 8-bit sRGB images, and is one value per image.
 Lab is CIE L\*a\*b\* under D65 (:mod:`colorlab.color`); Δa and Δb are result minus original.
 """
 
@@ -20,10 +20,10 @@ from colorlab.evaluation import formulas, rebalancing
 from colorlab.registry import Registry
 
 SEED_RANGE = 255.0
-"""By how much the seed divided a and b."""
+"""The original framework divided a and b by this."""
 
 CMF_END = 150
-"""Up to which distance in (a, b) the cumulative error curve is integrated, Lab units."""
+"""The largest distance in (a, b) of the cumulative error curve, Lab units."""
 
 SSIM_WINDOW = formulas.WINDOW
 """Side in pixels of the smallest image that SSIM takes."""
@@ -32,75 +32,75 @@ _SSIM_CONSTANTS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 class Seen:
-    """A batch of images, and what several scores need of them, each computed once, when first asked for.
+    """A batch of images with values that several scores need, each computed once, on first use.
 
     Args:
         rgb: ``(N, 3, H, W)`` uint8.
-        lab: their Lab, where it is known already.
+        lab: the same in Lab, if it is known already.
     """
 
     def __init__(self, rgb: Tensor, lab: Tensor | None = None) -> None:
         if rgb.dtype != torch.uint8 or rgb.dim() != 4 or rgb.shape[1] != 3:
             raise ValueError(
-                f"images are scored as uint8 RGB (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}; "
-                "colorlab.color.to_uint8 makes it from floats in 0…1"
+                f"images to score must be uint8 RGB (N, 3, H, W), got {rgb.dtype} {tuple(rgb.shape)}; "
+                "convert floats in 0…1 with colorlab.color.to_uint8"
             )
         self.rgb = rgb
         if lab is not None:
             self.lab = lab
 
     def split(self, size: int) -> list[Seen]:
-        """Return the images ``size`` at a time, each part with its Lab if that is known already."""
+        """Return batches of ``size`` images, with their Lab if that is known already."""
         labs = torch.split(self.lab, size) if "lab" in vars(self) else [None] * -(-len(self.rgb) // size)
         return [Seen(rgb, lab) for rgb, lab in zip(torch.split(self.rgb, size), labs, strict=True)]
 
     @cached_property
     def lab(self) -> Tensor:
-        """``(N, 3, H, W)`` float32."""
+        """Return the images in Lab, ``(N, 3, H, W)`` float32."""
         return color.rgb_to_lab(self.rgb)
 
     @cached_property
     def colorfulness(self) -> Tensor:
-        """``(N,)``, :func:`colorlab.color.colorfulness`."""
+        """Return :func:`colorlab.color.colorfulness`, ``(N,)``."""
         return color.colorfulness(self.rgb)
 
     @cached_property
     def values(self) -> Tensor:
-        """:attr:`rgb` minus :attr:`middle`, as float32: so small that local sums of squares are hardly rounded."""
+        """Return :attr:`rgb` minus :attr:`middle`, float32; small values keep rounding errors of squares small."""
         return self.rgb - self.middle
 
     @cached_property
     def middle(self) -> Tensor:
-        """``(N, 3, 1, 1)``, the mean of each channel as a whole number, so that squares are exact."""
+        """Return the rounded mean of each channel, ``(N, 3, 1, 1)``; with integers, squares are exact."""
         return self.rgb.float().mean(dim=(2, 3), keepdim=True).round_()
 
     @cached_property
     def local_mean(self) -> Tensor:
-        """Of :attr:`values`, :func:`colorlab.evaluation.formulas.local_mean`."""
+        """Return :func:`colorlab.evaluation.formulas.local_mean` of :attr:`values`."""
         return formulas.local_mean(self.values)
 
     @cached_property
     def local_variance(self) -> Tensor:
-        """The same of the squares, minus the square of the mean."""
+        """Return the local variance of :attr:`values`, under the same window."""
         return formulas.local_mean(self.values.square()).sub_(self.local_mean.square())
 
     @cached_property
     def rarity(self) -> Tensor:
-        """``(N, H, W)``, :func:`colorlab.evaluation.rebalancing.weights`."""
+        """Return :func:`colorlab.evaluation.rebalancing.weights`, ``(N, H, W)``."""
         return rebalancing.weights(self.lab)
 
 
 def mse(original: Seen, result: Seen) -> Tensor:
-    """Mean squared error of a and b: mean over pixels of (Δa² + Δb²)/2.
+    """Return the mean squared error of a and b: mean over pixels of (Δa² + Δb²)/2.
 
-    From 0, lower is better; squared Lab units. The seed's score (``eval-mse``) in the unit of Lab; in the seed's own,
-    a and b divided by 255, it is :func:`mse_seed`.
+    From 0, lower is better; squared Lab units. :func:`mse_seed` is the same score in the unit of the original
+    framework.
     """
     return (result.lab - original.lab)[:, 1:].square().mean(dim=(1, 2, 3))
 
 
 def mse_seed(original: Seen, result: Seen) -> Tensor:
-    """:func:`mse` as the seed counts it: mean over pixels of ((Δa/255)² + (Δb/255)²)/2.
+    """Return :func:`mse` in the original framework's unit: mean over pixels of ((Δa/255)² + (Δb/255)²)/2.
 
     From 0, lower is better; no unit. Source: github.com/akbokha/image-colorization, ``eval-mse``.
     """
@@ -108,7 +108,7 @@ def mse_seed(original: Seen, result: Seen) -> Tensor:
 
 
 def mae(original: Seen, result: Seen) -> Tensor:
-    r"""Mean absolute error of a and b: mean over pixels of (\|Δa\| + \|Δb\|)/2.
+    r"""Return the mean absolute error of a and b: mean over pixels of (\|Δa\| + \|Δb\|)/2.
 
     From 0, lower is better; Lab units.
     """
@@ -116,10 +116,10 @@ def mae(original: Seen, result: Seen) -> Tensor:
 
 
 def psnr(original: Seen, result: Seen) -> Tensor:
-    """Peak signal-to-noise ratio of 8-bit RGB: 10 log₁₀(255² / mean squared error over pixels and channels).
+    """Return the PSNR of 8-bit RGB: 10 log₁₀(255² / mean squared error over pixels and channels).
 
-    Higher is better, infinite for equal images; decibels. By image, so its mean is a mean of decibels; of the
-    error pooled over all images they are fewer (3.6 dB less for gray on CIFAR-10). Ranks dull colors first.
+    Higher is better, infinite for equal images; decibels. Its mean over images is a mean of decibels; the PSNR of
+    the pooled error is lower (by 3.6 dB for gray on CIFAR-10). It prefers dull colors.
 
     Source: as in scikit-image's ``peak_signal_noise_ratio``.
     """
@@ -128,13 +128,13 @@ def psnr(original: Seen, result: Seen) -> Tensor:
 
 
 def ssim(original: Seen, result: Seen) -> Tensor:
-    """Structural similarity: mean of R, G and B, each with a Gaussian window of σ 1.5 (11 × 11), K = 0.01, 0.03.
+    """Return structural similarity: mean of R, G and B, Gaussian window of σ 1.5 (11 × 11), K = 0.01, 0.03.
 
-    In -1…1, higher is better, 1 for equal images; no unit. Gray with the true lightness has 0.95 on CIFAR-10: where
-    L is kept, it says little about color.
+    In -1…1, higher is better, 1 for equal images; no unit. It says little about color when L is the true lightness:
+    gray has 0.95 on CIFAR-10.
 
     Raises:
-        ValueError: images smaller than the window.
+        ValueError: the images are smaller than the window.
 
     Source: Wang et al., *Image quality assessment*, doi:10.1109/TIP.2003.819861, equation 13; the values are those of
     scikit-image with ``gaussian_weights=True, use_sample_covariance=False``, up to the rounding of float32.
@@ -142,7 +142,7 @@ def ssim(original: Seen, result: Seen) -> Tensor:
     if min(original.rgb.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(
             f"SSIM needs images of at least {SSIM_WINDOW}×{SSIM_WINDOW} pixels, these have "
-            f"{'×'.join(map(str, original.rgb.shape[-2:]))}; leave the score `ssim` out"
+            f"{'×'.join(map(str, original.rgb.shape[-2:]))}; leave out the score `ssim`"
         )
     c1, c2 = _SSIM_CONSTANTS
     covariance = formulas.local_mean(original.values * result.values)
@@ -156,10 +156,10 @@ def ssim(original: Seen, result: Seen) -> Tensor:
 
 
 def ciede2000(original: Seen, result: Seen) -> Tensor:
-    """Mean over pixels of the color difference CIEDE2000, kL = kC = kH = 1.
+    """Return the mean over pixels of the color difference CIEDE2000, kL = kC = kH = 1.
 
-    From 0, lower is better; ΔE₀₀ units, 1 about the least difference that is seen. Made for differences below 5:
-    larger ones are in the right order, not to scale.
+    From 0, lower is better; ΔE₀₀ units, 1 is about the smallest visible difference. Values above 5 are in the right
+    order, but not to scale.
 
     Source: Sharma, Wu and Dalal, *The CIEDE2000 color-difference formula*, doi:10.1002/col.20070.
     """
@@ -167,7 +167,7 @@ def ciede2000(original: Seen, result: Seen) -> Tensor:
 
 
 def epsilon_accuracy(original: Seen, result: Seen, percent: float) -> Tensor:
-    r"""ε-accuracy: percentage of pixels whose L, a and b are all within ``percent`` of their range.
+    r"""Return the ε-accuracy: percentage of pixels whose L, a and b are all within ``percent`` of their range.
 
     L, a and b are rounded to integers; a pixel counts if \|ΔL\| ≤ 1.0·percent, \|Δa\| ≤ 2.2·percent and
     \|Δb\| ≤ 2.2·percent (ranges 100, 220, 220). In 0…100, higher is better; percent.
@@ -176,23 +176,23 @@ def epsilon_accuracy(original: Seen, result: Seen, percent: float) -> Tensor:
     code since May 2018 (before, that counted equal RGB).
     """
     error = (result.lab.round() - original.lab.round()).abs()
-    # 2.2·5 as floating point is 11.000000000000002, which does no harm; 2.2·2 = 4.4 is far from any integer.
+    # The rounding of 2.2·5 to 11.000000000000002 does no harm; 2.2·2 = 4.4 is far from any integer.
     allowed = error.new_tensor([1.0, 2.2, 2.2]).view(3, 1, 1) * percent
     return 100 * (error <= allowed).all(dim=1).float().mean(dim=(1, 2))
 
 
 def epsilon_2(original: Seen, result: Seen) -> Tensor:
-    """:func:`epsilon_accuracy` at 2 %. In 0…100, higher is better; percent."""
+    """Return :func:`epsilon_accuracy` at 2 %. In 0…100, higher is better; percent."""
     return epsilon_accuracy(original, result, 2)
 
 
 def epsilon_5(original: Seen, result: Seen) -> Tensor:
-    """:func:`epsilon_accuracy` at 5 %. In 0…100, higher is better; percent."""
+    """Return :func:`epsilon_accuracy` at 5 %. In 0…100, higher is better; percent."""
     return epsilon_accuracy(original, result, 5)
 
 
 def auc(original: Seen, result: Seen) -> Tensor:
-    """Area under the cumulative error curve, as a percentage of the whole.
+    """Return the area under the cumulative error curve, as a percentage.
 
     F(t) is the share of pixels whose distance √(Δa² + Δb²) is at most t; the area is integrated over t = 0, 1, …, 150
     by trapezoids and divided by 150. In 0…100, higher is better; percent. For images of one size the mean over
@@ -205,15 +205,15 @@ def auc(original: Seen, result: Seen) -> Tensor:
 
 
 def auc_rebalanced(original: Seen, result: Seen) -> Tensor:
-    """:func:`auc` with pixels weighted by how rare their true color is, so that skies and walls do not decide.
+    """Return :func:`auc` with pixels weighted by how rare their true color is.
 
-    The weight is 1/p̃, p̃ being how often the original's color occurs in photographs, on a grid of 10 units in (a, b),
-    smoothed (:mod:`colorlab.evaluation.rebalancing`). In 0…100, higher is better; percent.
+    The weight is 1/p̃, where p̃ is the frequency of the original's color in photographs, on a grid of 10 units in
+    (a, b), smoothed (:mod:`colorlab.evaluation.rebalancing`). In 0…100, higher is better; percent.
 
-    The published value pools the weights of all images. It is the mean over images *weighted by*
-    :func:`auc_weight`, not the plain mean; :func:`colorlab.evaluation.summary` gives the former.
+    The published value pools the weights of all images. It is the mean over images *weighted by* :func:`auc_weight`,
+    which :func:`colorlab.evaluation.summary` gives, not the plain mean.
 
-    Source: as :func:`auc`; their prior is of ImageNet's training images, so values are close to theirs, not equal
+    Source: as :func:`auc`; their p̃ is from ImageNet's training images, so values are close to theirs, not equal
     (gray: 58.0 there).
     """
     weights = original.rarity
@@ -221,15 +221,15 @@ def auc_rebalanced(original: Seen, result: Seen) -> Tensor:
 
 
 def auc_weight(original: Seen, result: Seen) -> Tensor:
-    """Mean weight of an image's pixels in :func:`auc_rebalanced`: how rare the *original's* colors are. Above 0."""
+    """Return the mean weight of an image's pixels in :func:`auc_rebalanced`, above 0: rarity of *original* colors."""
     return original.rarity.mean(dim=(1, 2))
 
 
 def colorfulness(original: Seen, result: Seen) -> Tensor:
-    """How colorful the result looks (:func:`colorlab.color.colorfulness`), whatever the original.
+    """Return how colorful the result looks (:func:`colorlab.color.colorfulness`).
 
-    From 0 (gray); 15 slightly, 45 averagely, 109 extremely colorful. Neither direction is better: false colors are
-    colorful as well. Never to rank by.
+    From 0 (gray); 15 slightly, 45 averagely, 109 extremely colorful. Neither direction is better, as false colors
+    are colorful as well; do not rank by it.
 
     Source: Hasler and Süsstrunk, doi:10.1117/12.477378.
     """
@@ -237,22 +237,22 @@ def colorfulness(original: Seen, result: Seen) -> Tensor:
 
 
 def colorfulness_gain(original: Seen, result: Seen) -> Tensor:
-    """Colorfulness of the result minus that of the original. Below 0: duller, above: more vivid; best is 0."""
+    """Return the result's colorfulness minus the original's. Below 0: duller, above: more vivid; best is 0."""
     return result.colorfulness - original.colorfulness
 
 
 def colorfulness_difference(original: Seen, result: Seen) -> Tensor:
-    r"""By how much the result's colorfulness misses the original's: \|difference\|, image by image.
+    r"""Return the absolute difference between the result's and the original's colorfulness.
 
-    From 0, lower is better. Papers after DDColor (arXiv:2212.11613) give the \|difference of the means\| instead, in
-    which too dull and too vivid images cancel, so that it is never larger; :func:`colorlab.evaluation.summary` has
-    it as ``colorfulness_difference_of_means``.
+    From 0, lower is better. Papers after DDColor (arXiv:2212.11613) give the \|difference of the means\| instead,
+    which is never larger, because too dull and too vivid images cancel; :func:`colorlab.evaluation.summary` gives it
+    as ``colorfulness_difference_of_means``.
     """
     return colorfulness_gain(original, result).abs()
 
 
 def _area(original: Seen, result: Seen) -> Tensor:
-    """What each pixel adds to the area under the curve, ``(N, H, W)`` in 0…1.
+    """Return what each pixel adds to the area under the curve, ``(N, H, W)`` in 0…1.
 
     A pixel at distance d adds a step that is 1 from ⌈d⌉ on: 150.5 - ⌈d⌉ by trapezoids, and all 150 for ⌈d⌉ = 0.
     """
@@ -269,14 +269,14 @@ class Score:
 
     Attributes:
         name: of the column in tables.
-        title: of the column in what people read.
+        title: of the column in the leaderboard.
         unit: of the values, empty if they have none.
-        direction: which values are better; ``none`` where neither are.
-        best: the value of a result that equals its original, ``None`` where that depends on the original.
+        direction: which values are better; ``none`` if neither are.
+        best: the value of a result that equals its original, ``None`` if that depends on the original.
         source: where it is defined.
         measure: originals and results to ``(N,)``; its docstring is the definition.
-        needs: scores that a summary of this one needs beside it.
-        range: the lowest and the highest value that there can be.
+        needs: other scores that a summary of this one needs.
+        range: the lowest and the highest possible value.
     """
 
     name: str
@@ -290,10 +290,10 @@ class Score:
     range: tuple[float, float] = (-math.inf, math.inf)
 
     def of(self, original: Seen, result: Seen) -> Tensor:
-        """Values of a batch, ``(N,)`` float64 on the CPU.
+        """Return the values of a batch, ``(N,)`` float64 on the CPU.
 
         Raises:
-            ValueError: the function of the score gives something else, or values out of its range.
+            ValueError: the function of the score returns another shape, or values outside its range.
         """
         values = self.measure(original, result)
         if values.shape != original.rgb.shape[:1]:
@@ -343,14 +343,14 @@ _BUILT_IN = (
 )
 
 SCORES: Registry[Score] = Registry("score")
-"""The scores that are formulas, by name. Perceptual distance and accuracy need a network and are not among them."""
+"""The scores by name, without perceptual distance and accuracy, which need a network."""
 
 for _score in _BUILT_IN:
     SCORES.add(_score.name, _score, _score.measure)
 
 
 def scores_at(side: int) -> list[str]:
-    """Return the names of the scores that images of this many pixels a side can have."""
+    """Return the names of the scores that work at an image size of ``side`` pixels."""
     return [name for name in SCORES if name != "ssim" or side >= SSIM_WINDOW]
 
 
@@ -369,20 +369,20 @@ def register_score(
 ) -> Callable[[Measure], Measure]:
     """Register a score under a name, for ``evaluate`` and the command line.
 
-    To be written above a function of ``original`` and ``result``, a batch of images each, that gives a value per
-    image, ``(N,)``. A batch has ``rgb``, ``(N, 3, H, W)`` uint8, and ``lab``, the same in Lab units.
+    Use it as a decorator of a function of ``original`` and ``result``, two batches of images, that returns a value
+    per image, ``(N,)``. A batch has ``rgb``, ``(N, 3, H, W)`` uint8, and ``lab``, the same in Lab units.
 
     Args:
         name: of the score, and of its column in tables.
         unit: of the values.
-        range: the lowest and the highest value that there can be; others are refused.
+        range: the lowest and the highest possible value; others raise a ValueError.
         direction: which values are better: ``lower``, ``higher`` or ``none``.
         best: the value of a result that equals its original, if there is one.
-        title: of the column in what people read; by default the name.
+        title: of the column in the leaderboard; by default the name.
         source: where it is defined.
 
     Raises:
-        ValueError: another module has taken the name, or an unknown direction.
+        ValueError: another module uses the name, or the direction is unknown.
     """
     if direction not in get_args(Direction):
         raise ValueError(f"direction of a score must be {', '.join(get_args(Direction))}, got {direction!r}")

@@ -1,8 +1,8 @@
-"""The evaluation set on disk, in the seed's layout: ``<root>/<kind>/test/<class>/img-NNNN.png``.
+"""Write and read evaluation sets in the original framework's layout: ``<root>/<kind>/test/<class>/img-NNNN.png``.
 
-A kind is ``original``, ``grayscale``, or the name of a model. PNG loses nothing, so what is scored is what was made.
-Beside ``test`` lies ``manifest.json``, which says what the images were made from: by it a run that was interrupted
-knows that it goes on with the same, and images of different origins are not compared.
+A kind is ``original``, ``grayscale``, or the name of a model. PNG is lossless. ``manifest.json``, beside ``test``,
+says what the images were made from, so that an interrupted run continues with the same images, and images of
+different origin are not compared.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from colorlab.training.checkpoint import write_text
 
 _SPLIT = "test"
 _MANIFEST = "manifest.json"
-_NAMED = 3  # how many images an error names of each kind of difference
+_LISTED = 3  # images that an error lists for each kind of difference
 
 
 class Images(NamedTuple):
-    """What a data set's images are called in an evaluation set, and what identifies them."""
+    """The names of a dataset's images in an evaluation set, and the SHA-256 of pixels and names."""
 
     names: list[str]
     sha256: str
 
 
 def name_images(dataset: ImageDataset, batches: Iterable[Batch]) -> Images:
-    """``<class>/img-NNNN.png`` for each image, numbered through all classes, and the SHA-256 of pixels and names.
+    """Name each image ``<class>/img-NNNN.png``, numbered through all classes, and compute their SHA-256.
 
     Args:
-        dataset: whose images they are.
-        batches: all of them, in order.
+        dataset: the dataset of the images.
+        batches: all its images, in order.
 
     Raises:
-        ValueError: a class whose name cannot be that of a folder.
+        ValueError: the name of a class cannot be a folder's name.
     """
     digits = max(4, len(str(len(dataset) - 1)))
     names: list[str] = []
@@ -55,10 +55,10 @@ def name_images(dataset: ImageDataset, batches: Iterable[Batch]) -> Images:
     for rgb, labels in batches:
         for label in labels.tolist():
             folder = dataset.classes[label]
-            # A class may be a path, cat/part1, of folders that stay inside.
+            # A class may be a path, such as cat/part1, but must not leave the folder.
             if folder and any(part in ("", "..") or Path(part).name != part for part in folder.split("/")):
                 raise ValueError(f"the class {folder!r} cannot be a folder's name; rename it")
-            # Images of an own folder without classes lie directly in `test`.
+            # Images without classes lie directly in `test`.
             names.append((f"{folder}/" if folder else "") + f"img-{len(names):0{digits}d}.png")
         digest.update(rgb.numpy().tobytes())
     digest.update("\n".join(names).encode())
@@ -67,11 +67,11 @@ def name_images(dataset: ImageDataset, batches: Iterable[Batch]) -> Images:
 
 @dataclass(frozen=True)
 class Writer:
-    """A folder of an evaluation set that is being written.
+    """Writes one folder of an evaluation set.
 
     Args:
         path: the folder, ``<root>/<kind>``.
-        manifest: what the images are made from, as JSON can hold it; what ends in ``sha256`` identifies them.
+        manifest: what the images are made from, as JSON values; keys that end in ``sha256`` identify them.
         render: makes this folder's images from the originals, uint8 ``(N, 3, H, W)`` to the same.
     """
 
@@ -80,10 +80,10 @@ class Writer:
     render: Callable[[Tensor], Tensor]
 
     def start(self, names: Sequence[str]) -> int:
-        """Make the folder, or see that what it holds is a part of the same. The number of images it lacks.
+        """Make the folder, or check that it holds a part of the same images, and return how many are missing.
 
         Raises:
-            ValueError: it holds other images, or cannot be made.
+            ValueError: it holds other images, or cannot be created.
         """
         versions = {"colorlab": colorlab.__version__, "torch": str(torch.__version__), "pillow": PIL.__version__}
         found = _read_manifest(self.path)
@@ -96,7 +96,7 @@ class Writer:
                 text = json.dumps({**self.manifest, "versions": versions}, indent=2, ensure_ascii=False)
                 write_text(self.path / _MANIFEST, text + "\n")
             except OSError as error:
-                raise ValueError(f"the folder {self.path} cannot be made: {error.strerror}") from error
+                raise ValueError(f"the folder {self.path} cannot be created: {error.strerror}") from error
             return len(names)
         for key, value in self.manifest.items():
             if key.endswith("sha256") and found.get(key) != value:
@@ -104,14 +104,14 @@ class Writer:
                 raise ValueError(f"{self.path} was made from other {what}, says its manifest; {way_out}")
         missing = len(self._missing(names))
         if missing and found.get("versions") != versions:
-            raise ValueError(f"{self.path} was begun with {found.get('versions')}, this is {versions}; {way_out}")
+            raise ValueError(f"{self.path} was started with {found.get('versions')}, not {versions}; {way_out}")
         return missing
 
     def write(self, names: Sequence[str], rgb: Tensor) -> int:
-        """Write those of a batch that are not there yet, each all at once or not at all. Their number."""
+        """Write the missing images of a batch, each atomically, and return their number."""
         missing = self._missing(names)
         if missing:
-            # All of the batch, so that the floats are those of a run that was not interrupted.
+            # Render the whole batch, so that the floats are those of an uninterrupted run.
             images = dict(zip(names, self.render(rgb).cpu().movedim(1, -1).numpy(), strict=True))
             for name in missing:
                 path = self.path / _SPLIT / name
@@ -125,20 +125,20 @@ class Writer:
 
 def _save_png(rgb: npt.NDArray[np.uint8], path: Path) -> None:
     unfinished = path.with_name(path.name + ".part")
-    # At 224 pixels, level 1 takes 8 ms in place of 28, and a ninth more bytes.
+    # At 224 pixels, level 1 takes 8 ms instead of 28, and 11 % more bytes.
     Image.fromarray(rgb).save(unfinished, format="PNG", compress_level=1)
-    # Not synchronized with the disk, which would double the time; what a power cut damages is found when it is read.
+    # No fsync, which would double the time; reading detects files that a power cut damaged.
     os.replace(unfinished, path)
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A folder of an evaluation set, as found.
+    """An existing folder of an evaluation set.
 
     Attributes:
         path: the folder, ``<root>/<kind>``.
-        sizes: height and width of each image by its name, ``<class>/img-NNNN.png``; ``None``: no image at all.
-        manifest: what they were made from; empty for images from elsewhere.
+        sizes: height and width of each image by its name, ``<class>/img-NNNN.png``; ``None`` if it is unreadable.
+        manifest: what the images were made from; empty for images from elsewhere.
     """
 
     path: Path
@@ -147,43 +147,43 @@ class ImageFolder:
 
     @property
     def names(self) -> list[str]:
-        """Of all images."""
+        """Return the names of all images."""
         return list(self.sizes)
 
     def read(self, names: Sequence[str]) -> Tensor:
-        """Some of the images, uint8 ``(N, 3, H, W)``.
+        """Return images by name, uint8 ``(N, 3, H, W)``.
 
         Raises:
-            ValueError: an image is damaged, or has more than 8 bits a channel.
+            ValueError: an image is damaged, or has more than 8 bits per channel.
         """
         images = [read_image(self.path / _SPLIT / name).rgb for name in names]
         if any(image.dtype != np.uint8 for image in images):
-            raise ValueError(f"{self.path} holds images of more than 8 bits a channel; only 8 can be compared")
+            raise ValueError(f"{self.path} holds images of more than 8 bits per channel; convert them to 8")
         return torch.from_numpy(np.stack(images)).movedim(-1, 1).contiguous()
 
 
 def label_of(name: str) -> str:
-    """The class in an image's name; empty where there are no classes."""
+    """Return the class in an image's name; empty if there are no classes."""
     return name.rpartition("/")[0]
 
 
 def open_folders(root: Path, kinds: Sequence[str]) -> list[ImageFolder]:
-    """Folders of an evaluation set, in which each image of the first has its counterpart in every other.
+    """Return the folders of an evaluation set, after a check that all have the same image names and sizes.
 
     Args:
         root: of the evaluation set.
-        kinds: names of the folders; the others are held against the first.
+        kinds: names of the folders; the others are compared with the first.
 
     Raises:
-        ValueError: a folder is not there, or does not match the first; the differences are listed.
+        ValueError: a folder is missing or does not match the first; the message lists the differences.
     """
     folders = [_scan(root / kind) for kind in kinds]
     first = folders[0]
     expected = dict.fromkeys(first.sizes, next(iter(first.sizes.values())))
     if len(expected) != first.manifest.get("count", len(expected)):
         raise ValueError(
-            f"{first.path} holds {len(expected)} images, where its manifest says {first.manifest['count']}; give "
-            "eval-gen again, which goes on where it was"
+            f"{first.path} holds {len(expected)} images, but its manifest says {first.manifest['count']}; run "
+            "eval-gen again to complete it"
         )
     for folder in folders:
         differences = _differences(folder.sizes, expected)
@@ -193,18 +193,18 @@ def open_folders(root: Path, kinds: Sequence[str]) -> list[ImageFolder]:
                 f"{folder.path} {other}: {'; '.join(differences)}. Remove what is wrong and give eval-gen again, "
                 "which writes what is missing"
             )
-        # Images from elsewhere have no manifest, and may be compared by name.
+        # Images from elsewhere have no manifest; only their names are compared.
         made_from = {f.manifest["images_sha256"] for f in (first, folder) if "images_sha256" in f.manifest}
         if len(made_from) > 1:
             raise ValueError(
-                f"{folder.path} was made from other images than {first.path}, say their manifests; remove it and "
-                "give eval-gen again"
+                f"{folder.path} was made from other images than {first.path}, according to their manifests; remove "
+                "it and run eval-gen again"
             )
     return folders
 
 
 def read_batches(folders: Sequence[ImageFolder], batch_size: int) -> Iterator[tuple[list[str], list[Tensor]]]:
-    """Names of images and, for each of the folders, the images of these names, uint8 ``(N, 3, H, W)``."""
+    """Yield names of images and, for each folder, the images of these names, uint8 ``(N, 3, H, W)``."""
     names = folders[0].names
     for start in range(0, len(names), batch_size):
         batch = names[start : start + batch_size]
@@ -214,19 +214,19 @@ def read_batches(folders: Sequence[ImageFolder], batch_size: int) -> Iterator[tu
 def _scan(path: Path) -> ImageFolder:
     sizes = {name: _size(path / _SPLIT / name) for name in _image_files(path)}
     if not sizes:
-        raise ValueError(f"there are no images in {path / _SPLIT}; eval-gen writes them")
+        raise ValueError(f"there are no images in {path / _SPLIT}; write them with eval-gen")
     return ImageFolder(path, sizes, _read_manifest(path) or {})
 
 
 def _image_files(path: Path) -> list[str]:
     files = (path / _SPLIT).rglob("*")
     names = (f.relative_to(path / _SPLIT).as_posix() for f in files if f.suffix.lower() in SUFFIXES and f.is_file())
-    # What begins with a dot is not meant to be seen.
+    # Skip hidden files and folders.
     return sorted(name for name in names if "/." not in f"/{name}")
 
 
 def _size(path: Path) -> tuple[int, int] | None:
-    """Height and width, from the first bytes of the file; ``None`` if they are not those of an image."""
+    """Return height and width from the file's header; ``None`` if it is not that of an image."""
     try:
         with Image.open(path) as opened:
             return opened.height, opened.width
@@ -237,7 +237,7 @@ def _size(path: Path) -> tuple[int, int] | None:
 def _differences(
     found: Mapping[str, tuple[int, int] | None], expected: Mapping[str, tuple[int, int] | None]
 ) -> list[str]:
-    """Each kind of difference with its count and its first few images."""
+    """Describe each kind of difference, with its count and its first few images."""
     both = [name for name in expected if name in found]
     kinds = {
         "missing": [name for name in expected if name not in found],
@@ -246,14 +246,14 @@ def _differences(
         "of another size": [name for name in both if found[name] not in (None, expected[name])],
     }
     return [
-        f"{len(names)} {kind} ({', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''})"
+        f"{len(names)} {kind} ({', '.join(names[:_LISTED])}{', …' if len(names) > _LISTED else ''})"
         for kind, names in kinds.items()
         if names
     ]
 
 
 def _read_manifest(path: Path) -> dict[str, Any] | None:
-    """What :class:`Writer` wrote about a folder; ``None`` if it did not."""
+    """Return the manifest that :class:`Writer` wrote; ``None`` if there is none."""
     file = path / _MANIFEST
     if not file.exists():
         return None
@@ -262,5 +262,5 @@ def _read_manifest(path: Path) -> dict[str, Any] | None:
     except ValueError:
         manifest = None
     if not isinstance(manifest, dict):
-        raise ValueError(f"{file} is damaged; remove {path} and give eval-gen again")
+        raise ValueError(f"{file} is damaged; remove {path} and run eval-gen again")
     return manifest

@@ -1,4 +1,4 @@
-"""The two formulas behind scores that take more than a few lines: CIEDE2000, and the Gaussian window of SSIM."""
+"""The two longer formulas of scores: CIEDE2000 and the Gaussian window of SSIM."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ _WEIGHTS = [tap / math.fsum(_TAPS) for tap in _TAPS]
 
 
 def local_mean(images: Tensor) -> Tensor:
-    """Return the mean under SSIM's window at every place where the window lies inside the image.
+    """Return the weighted mean in SSIM's window, at every position where the window lies inside the image.
 
     Args:
         images: ``(…, H, W)`` float, both at least :data:`WINDOW`.
 
     Returns:
-        ``(…, H - 10, W - 10)``. scikit-image mirrors images at their borders and then leaves out the places that
-        saw a mirrored pixel, which are the same places.
+        ``(…, H - 10, W - 10)``, the same positions as in scikit-image.
     """
     for axis in (-1, -2):
         length = images.shape[axis] - WINDOW + 1
-        # The window is symmetric: one multiplication for two pixels. All in place, so that it stays in the cache.
+        # The window is symmetric: one multiplication for two pixels. In-place operations stay in the cache.
         mean = images.narrow(axis, WINDOW // 2, length) * _WEIGHTS[WINDOW // 2]
         for i in range(WINDOW // 2):
             pair = images.narrow(axis, i, length) + images.narrow(axis, WINDOW - 1 - i, length)
@@ -45,7 +44,7 @@ def delta_e_2000(first: Tensor, second: Tensor) -> Tensor:
         second: the same shape.
 
     Returns:
-        ``(…, H, W)`` in ΔE₀₀ units, of the inputs' precision. The comments name the equations of the source.
+        ``(…, H, W)`` in ΔE₀₀ units, of the inputs' precision.
 
     Source: Sharma, Wu and Dalal, *The CIEDE2000 color-difference formula*, doi:10.1002/col.20070, equations 2-22.
     """
@@ -56,10 +55,10 @@ def delta_e_2000(first: Tensor, second: Tensor) -> Tensor:
     # Eq. 5-7: chroma C' and hue h', here in radians.
     c1, c2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
     h1, h2 = (_turned(torch.atan2(b, a)) for a, b in ((a1, b1), (a2, b2)))
-    # Eq. 10: the difference of the hues, the short way round; half a turn, which rounds to 0, stays as it is.
+    # Eq. 10: the hue difference, the short way around; half a turn, which rounds to 0, stays as it is.
     turn = h2 - h1
     turn.sub_((turn / _CIRCLE).round_(), alpha=_CIRCLE).div_(2)
-    # Eq. 14: the mean hue lies half way along. (Of grays, which have no hue, nothing below depends on it: ΔH' is 0.)
+    # Eq. 14: the mean hue is half way. (Grays have no hue, but nothing below depends on it, as ΔH' is 0.)
     hue = h1 + turn
     delta_hue = (c1 * c2).sqrt_().mul_(turn.sin_()).mul_(2)  # eq. 11
     lightness, chroma = (l1 + l2) / 2 - 50, (c1 + c2) / 2
@@ -82,11 +81,11 @@ def delta_e_2000(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _turned(angle: Tensor) -> Tensor:
-    """Angles in -π…π as such in 0…2π."""
+    """Convert angles from -π…π to 0…2π."""
     return torch.where(angle < 0, angle + _CIRCLE, angle)
 
 
 def _saturation(chroma: Tensor) -> Tensor:
-    """√(C⁷/(C⁷ + 25⁷)): from 0 for grays to 1 for vivid colors."""
+    """Return √(C⁷/(C⁷ + 25⁷)), from 0 for grays to 1 for vivid colors."""
     power = (chroma / 25).pow_(7)
     return (power / (power + 1)).sqrt_()

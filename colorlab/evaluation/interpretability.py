@@ -1,4 +1,4 @@
-"""Semantic interpretability: does a classifier that learned from color photographs still recognize what is shown?"""
+"""Semantic interpretability: the accuracy of a classifier of color photographs on colorized images."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from colorlab.models import Classifier
 
 @torch.inference_mode()
 def classify(classifier: Classifier, rgb_batches: Iterable[Batch]) -> pd.DataFrame:
-    """What a classifier makes of images, in ``eval()`` mode; it is left in the mode it came in.
+    """Classify images in ``eval()`` mode; the classifier's own mode is restored.
 
     Args:
-        classifier: of the classes that the labels are indices of.
+        classifier: the labels are indices of its classes.
         rgb_batches: ``(rgb, labels)``: ``(N, 3, H, W)`` uint8 and ``(N,)``, such as a loader gives.
 
     Returns:
-        A row per image in the order given: ``label``, the true class's name; ``top1``, whether it is the most
-        probable one; ``top5``, whether it is among the five most probable (missing where there are no more than five
-        classes, as all are always among them); ``probability`` of the true class in 0…1.
+        A row per image in the given order: ``label``, the true class's name; ``top1``, whether it is the most
+        probable class; ``top5``, whether it is among the five most probable (missing for five classes or fewer);
+        ``probability`` of the true class in 0…1.
 
     Raises:
-        ValueError: no images, or labels that are none of the classifier's.
+        ValueError: there are no images, or a label is not an index of the classes.
     """
     was_training = classifier.training
     classifier.eval()
@@ -47,10 +47,10 @@ def _judge(classifier: Classifier, rgb: Tensor, labels: Tensor) -> pd.DataFrame:
 
 
 def verdicts(classifier: Classifier, logits: Tensor, labels: Tensor) -> pd.DataFrame:
-    """What :func:`classify` returns, from logits ``(N, classes)``."""
+    """Return the table of :func:`classify` from logits ``(N, classes)``."""
     logits, truth = logits.float().cpu(), labels.cpu()[:, None]
-    # How many classes come before the true one. Of equal logits it is the last, and where they are no numbers every
-    # class comes before it: a classifier without an opinion is not right.
+    # The number of classes before the true one. Classes with an equal logit count, and so do all if logits are NaN:
+    # a classifier without a decision is not right.
     others = logits.scatter(1, truth, -torch.inf)
     place = (~(others < logits.gather(1, truth))).sum(dim=1)
     known = (place < 5).tolist() if len(classifier.classes) > 5 else [pd.NA] * len(logits)
@@ -59,31 +59,31 @@ def verdicts(classifier: Classifier, logits: Tensor, labels: Tensor) -> pd.DataF
             "label": [classifier.classes[i] for i in labels.tolist()],
             "top1": (place < 1).numpy(),
             "top5": pd.array(known, dtype="boolean"),
-            # In float64, so that no probability is 0, whose logarithm is needed.
+            # In float64, so that no probability is 0 and its logarithm is finite.
             "probability": logits.double().softmax(dim=1).gather(1, truth)[:, 0].numpy(),
         }
     )
 
 
 def interpretability(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Accuracies of a classifier on the images of several models, and what they mean.
+    """Return a classifier's accuracies on the images of several models, with intervals and tests.
 
     Args:
-        tables: name → what :func:`classify` gives for the same images, as ``original``, as ``gray``, and as each
-            model colored them.
+        tables: name → the table of :func:`classify` for the same images: ``original``, ``gray``, and as each model
+            colored them.
 
     Returns:
-        A row for each name: ``n`` images; ``top1`` accuracy in 0…1 (higher is better) and the ends of its 95 %
-        Wilson interval, ``top1_low`` and ``top1_high``; likewise ``top5``, not a number with five classes or fewer;
+        A row for each name: ``n`` images; ``top1`` accuracy in 0…1 (higher is better) and its 95 % Wilson confidence
+        interval, ``top1_low`` and ``top1_high``; likewise ``top5``, NaN with five classes or fewer;
         ``log_probability``, the mean natural logarithm of the true class's probability (up to 0, higher is better),
-        which feels what changes no first place;
-        ``gap_recovered``, the share of the top-1 accuracy that gray costs and the model brings back (not a number
-        without the rows ``original`` and ``gray``); ``p_gray``, the p value of McNemar's test of top-1 against gray.
+        which also shows changes that leave top-1 as it is;
+        ``gap_recovered``, the share of the top-1 accuracy lost by gray that the model recovers (NaN without the rows
+        ``original`` and ``gray``); ``p_gray``, the p value of McNemar's test of top-1 against gray.
 
     Raises:
-        ValueError: tables that are not about the same images.
+        ValueError: the tables are not about the same images.
 
-    Source: the seed's ``eval-si``; Zhang, Isola and Efros, arXiv:1603.08511, section 3.1; Wilson 1927.
+    Source: the original framework's ``eval-si``; Zhang, Isola and Efros, arXiv:1603.08511, section 3.1; Wilson 1927.
     """
     _check_same(tables)
     rows = {}
@@ -108,10 +108,10 @@ def interpretability(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def mcnemar_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """P values of McNemar's exact test of top-1 between every two models, as rows and columns.
+    """Return the p values of McNemar's exact test of top-1 between every two models, as rows and columns.
 
-    Arguments as for :func:`interpretability`. Of many pairs some differ by chance: compare with 0.05 divided by their
-    number (Bonferroni).
+    Arguments as for :func:`interpretability`. Some of many pairs differ by chance: compare with 0.05 divided by the
+    number of pairs (Bonferroni).
     """
     _check_same(tables)
     return pd.DataFrame(

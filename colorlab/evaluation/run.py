@@ -1,4 +1,4 @@
-"""The verb ``evaluate``: models, however they are named, on data, however that is named."""
+"""The function ``evaluate``: score any models on any data."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Evaluated = str | Path | nn.Module
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """What :func:`evaluate` found. A notebook shows the leaderboard.
+    """The result of :func:`evaluate`. A notebook shows the leaderboard.
 
     Attributes:
         rows: scores by model and image: ``model``, ``image``, ``label`` and a column for each score.
-        judge: what to call the classifier that judged, empty without one.
+        judge: name of the classifier that judged, empty without one.
         frechet: distances between sets (:func:`colorlab.evaluation.frechet.frechet_distance`), if they were measured.
     """
 
@@ -39,17 +39,17 @@ class Evaluation:
 
     @property
     def board(self) -> pd.DataFrame:
-        """The leaderboard, best first, as text: :func:`colorlab.evaluation.leaderboard`."""
+        """Return the leaderboard, best first, as text: :func:`colorlab.evaluation.leaderboard`."""
         return leaderboard(self.rows)
 
     @property
     def means(self) -> pd.DataFrame:
-        """Means and standard errors as numbers: :func:`colorlab.evaluation.summary`."""
+        """Return means and standard errors as numbers: :func:`colorlab.evaluation.summary`."""
         return summary(self.rows)
 
     @property
     def accuracies(self) -> pd.DataFrame | None:
-        """What the classifier recognized: :func:`colorlab.evaluation.interpretability`; None without one."""
+        """Return the classifier's accuracies (:func:`colorlab.evaluation.interpretability`), or None without one."""
         if not self.judge:
             return None
         by_model = {str(name): rows for name, rows in self.rows.groupby("model", sort=False)}
@@ -77,22 +77,22 @@ def evaluate(
     Args:
         models: a model, a list of models, or models by name. A model is the name of weights that ship
             (:func:`colorlab.list_models`), the path of a weights file, or any network from lightness to a and b; a
-            network is used where it is and left as it was.
-        data: a dataset's name, the path of a folder or tar of images, of which the test images are used; or a
-            ``torch.utils.data.Dataset``, of which all are.
-        scores: names of scores; the models are ordered by the first of them. By default all there are.
+            network keeps its device and mode.
+        data: a dataset's name or the path of a folder or tar of images, whose test images are used; or a
+            ``torch.utils.data.Dataset``, which is used whole.
+        scores: names of scores; the first orders the models. By default all.
         size: side of the images in pixels; by default that of a Dataset's first image, else the largest working size
-            of the models. Models see the images at this size.
-        root: the folder in which datasets lie by name.
-        batch_size: images at a time.
-        classifier: judges whether what is shown is still recognized: ``imagenet`` or ``timm:NAME`` for photographs
-            whose classes are ImageNet's, a dataset whose classifier ships, or the file of one.
+            of the models. Models get the images at this size.
+        root: the folder of the datasets.
+        batch_size: images per batch.
+        classifier: adds its accuracies: ``imagenet`` or ``timm:NAME`` for photographs of ImageNet's classes, a
+            dataset whose classifier ships, or a classifier's file.
 
     Returns:
-        The leaderboard, and the scores by image that it is made of.
+        The leaderboard and the scores by image.
 
     Raises:
-        ValueError: an unknown model, dataset, score or classifier, or a size that a model does not take.
+        ValueError: a model, dataset, score or classifier is unknown, or a model does not take the size.
     """
     networks = _networks(models)
     side = size or _size(networks, data)
@@ -101,7 +101,7 @@ def evaluate(
     for name, network in networks.items():
         if network.accepted_size(side) != side:
             raise ValueError(
-                f"{name} takes multiples of {network.stride} pixels, from {network.smallest} on, got size {side}"
+                f"{name} takes multiples of {network.stride} pixels, at least {network.smallest}, got size {side}"
             )
     testset = create_dataset(data, "test", size=side, root=root)
     trainset = create_dataset(data, "train", size=side, root=root)
@@ -137,6 +137,6 @@ def _size(networks: Mapping[str, Colorizer], data: Data) -> int:
         if height == width:
             return int(height)
     side = max((network.working_size for network in networks.values()), default=32)
-    for _ in networks:  # what one takes, another may not
+    for _ in networks:  # until a size fits all
         side = max(network.accepted_size(side) for network in networks.values())
     return side

@@ -1,4 +1,4 @@
-"""Scores of colorizers on a data set: a table with a row per image, and its means with standard errors."""
+"""Score colorizers on a dataset: a table with a row per image, and its means with standard errors."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from colorlab.models import Classifier, Colorizer, colored_lab
 __all__ = ["DEFAULT", "SCORES", "Score", "compare", "score", "score_images", "summary"]
 
 DEFAULT = ("mse", "mae", "psnr")
-"""The scores that are computed unless others are named: errors of the colors, all quick."""
+"""The default scores: errors of the colors, all fast."""
 
 _NOT_SCORES = ("model", "image", "label")
 _PIXELS_AT_A_TIME = 2**16
-"""Of which scores are computed at once: so many stay in a processor's cache."""
+"""Scores are computed in parts of this many pixels, which stay in a processor's cache."""
 
 
 @torch.inference_mode()
 def score_images(originals: Tensor, results: Tensor, scores: Sequence[str] = DEFAULT) -> dict[str, Tensor]:
-    """Scores of resulting images against their originals.
+    """Score results against their originals.
 
     Args:
         originals: ``(N, 3, H, W)`` uint8 RGB.
         results: the same shape, on the same device.
-        scores: names out of :data:`SCORES`.
+        scores: names from :data:`SCORES`.
 
     Returns:
-        Name → ``(N,)`` float64 on the CPU, in the order asked for; then what a :func:`summary` of them needs
+        Name → ``(N,)`` float64 on the CPU, in the given order; then the scores that a :func:`summary` of them needs
         (``auc_weight`` for ``auc_rebalanced``, ``colorfulness_gain`` for ``colorfulness_difference``).
 
     Raises:
-        ValueError: an unknown score, or images that are not of one shape and uint8.
+        ValueError: a score is unknown, or the images are not uint8 of one shape.
     """
     return _score(Seen(originals), Seen(results), with_needs(scores))
 
 
 def with_needs(scores: Sequence[str]) -> tuple[str, ...]:
-    """Checked names of scores, and after them those that a summary of them needs."""
+    """Check names of scores, and return them with those that a summary of them needs."""
     return tuple(dict.fromkeys([*scores, *(needed for name in scores for needed in SCORES.find(name).needs)]))
 
 
@@ -62,7 +62,7 @@ def _score(original: Seen, result: Seen, scores: Sequence[str]) -> dict[str, Ten
             f"originals and results must have one shape, got {tuple(original.rgb.shape)} and "
             f"{tuple(result.rgb.shape)}"
         )
-    # What equals its original has the best value, by the definition of `best`.
+    # The originals themselves have the best value, by the definition of `best`.
     known = {name: SCORES[name].best for name in scores} if result is original else {}
     return {
         name: SCORES[name].of(original, result)
@@ -73,14 +73,14 @@ def _score(original: Seen, result: Seen, scores: Sequence[str]) -> dict[str, Ten
 
 
 class Batch(NamedTuple):
-    """Some images of a test set and what models made of them, all uint8 ``(N, 3, H, W)``.
+    """A batch of test images with the models' results, all uint8 ``(N, 3, H, W)``.
 
     Attributes:
-        images: what the table calls each image: its index, or its name.
+        images: index or name of each image, for the table.
         labels: the names of their classes.
-        files: the names of their files, empty where there are none.
+        files: the names of their files, empty if there are none.
         original: the images.
-        results: model → its images; the originals themselves may be among them.
+        results: model → its images; may include the originals themselves.
     """
 
     images: Sequence[object]
@@ -92,19 +92,19 @@ class Batch(NamedTuple):
 
 @dataclass
 class Measures:
-    """What one pass over a test set measures, and what it has measured so far.
+    """The scores to measure in one pass over a test set, and the values so far.
 
-    Of the originals, Lab, local means, features and logits are computed once for all models.
+    Lab, local means, features and logits of the originals are computed once for all models.
 
     Args:
-        scores: names out of :data:`SCORES`.
-        perceptual: measures a further column, named by its label.
-        classifier: judges whether images are recognized, three further columns.
-        frechet: gather the features of the classifier, an :class:`ImageNetJudge`, for Fréchet distances.
+        scores: names from :data:`SCORES`.
+        perceptual: adds a column, named by its label.
+        classifier: adds the columns ``top1``, ``top5`` and ``probability``.
+        frechet: collect the features of the classifier, an :class:`ImageNetJudge`, for Fréchet distances.
 
     Attributes:
         tables: model → a table for each batch.
-        moments: model → of its features.
+        moments: model → moments of its features.
     """
 
     scores: Sequence[str] = DEFAULT
@@ -161,11 +161,11 @@ class Measures:
 
     @property
     def done(self) -> int:
-        """The number of images measured."""
+        """Return the number of images measured so far."""
         return sum(map(len, next(iter(self.tables.values()), [])))
 
     def table(self) -> pd.DataFrame:
-        """Return a row per model and image, the models one under the other."""
+        """Return a table with a row per model and image, model by model."""
         return pd.concat([part for parts in self.tables.values() for part in parts], ignore_index=True)
 
 
@@ -176,14 +176,14 @@ def measure_all(
     task: str,
     after_batch: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
-    """Go once over a test set, with a progress bar on standard error where that takes more than 2 seconds.
+    """Measure all batches of a test set, with a progress bar on standard error after 2 seconds.
 
     Args:
-        measures: what to measure; those that have measured some images already go on behind them.
-        batches: the images, in order.
-        total: their number, with those that were measured before.
-        task: what the bar says.
-        after_batch: called when a batch is measured.
+        measures: what to measure, with the values of earlier batches.
+        batches: the remaining images, in order.
+        total: number of images, including those measured before.
+        task: label of the progress bar.
+        after_batch: called after each batch.
     """
     with tqdm(total=total, initial=measures.done, unit="image", desc=task, disable=None, delay=2) as bar:
         for batch in batches:
@@ -203,16 +203,16 @@ def colorizations(
     workers: int = 0,
     start: int = 0,
 ) -> Iterator[Batch]:
-    r"""Yield a data set's images with what colorizers make of their L\*, each on its own device.
+    r"""Yield a dataset's images with the results of colorizers, each computed on its own device from L\*.
 
     Args:
         models: name → colorizer in ``eval()`` mode.
         dataset: the images.
-        batch_size: images at a time.
+        batch_size: images per batch.
         original: put the originals first among the results, named ``original``.
-        device: on which the images are scored; by default the CPU.
+        device: where the images are scored; by default the CPU.
         workers: processes that read files.
-        start: the image to begin with, a multiple of ``batch_size``.
+        start: index of the first image, a multiple of ``batch_size``.
     """
     loader, order = create_loader(dataset, batch_size, workers=workers)
     order.start = start // batch_size
@@ -222,15 +222,15 @@ def colorizations(
         for name, model in models.items():
             results[name] = colored_lab(model, seen.lab.to(_device(model))).to(seen.rgb.device)
         images = range(start, start + len(rgb))
-        # Of what was read: another image stands in for one that cannot be.
+        # Labels as read, because another image replaces an unreadable one.
         labels = [dataset.classes[i] for i in numbers.tolist()]
         yield Batch(images, labels, [dataset.file_name(i) for i in images], seen, results)
         start += len(rgb)
 
 
 @contextmanager
-def borrowed(networks: Iterable[nn.Module], device: torch.device | None = None) -> Iterator[None]:
-    """Put networks in ``eval()`` mode and on a device, and in the end back where and as they were."""
+def evaluation_mode(networks: Iterable[nn.Module], device: torch.device | None = None) -> Iterator[None]:
+    """Put networks in ``eval()`` mode and on a device for the time of the block, and restore both afterwards."""
     before = [(network, _device(network), [(m, m.training) for m in network.modules()]) for network in networks]
     try:
         for network, _, _ in before:
@@ -255,32 +255,32 @@ def compare(
     batch_size: int = 100,
     classifier: Classifier | None = None,
 ) -> pd.DataFrame:
-    r"""Return scores of several colorizers that see the L\* of the same images, in one pass over these.
+    r"""Score several colorizers on the L\* of the same images, in one pass.
 
-    What depends on the originals alone (Lab, features, logits) is computed once for all models.
+    Lab, features and logits of the originals are computed once for all models.
 
     Args:
-        models: name → colorizer; used in ``eval()`` mode, each on its device, and left in the mode it came in.
+        models: name → colorizer; used in ``eval()`` mode on its own device, and its mode is restored.
         dataset: images of a size that all models take.
-        scores: names out of :data:`SCORES`.
-        perceptual: measures a further column, named by its label.
-        original: score the originals as well, as the first model, named ``original``: the ceiling of every score.
-        batch_size: images at a time.
-        classifier: judges whether images are recognized: the columns ``top1``, ``top5`` and ``probability`` of
+        scores: names from :data:`SCORES`.
+        perceptual: adds a column, named by its label.
+        original: also score the originals, as the first model, named ``original``: the upper bound of every score.
+        batch_size: images per batch.
+        classifier: adds the columns ``top1``, ``top5`` and ``probability`` of
             :func:`colorlab.evaluation.classify`.
 
     Returns:
-        A row per model and image, the models one under the other in their order: ``model``; ``image``, its index
-        in the data set; ``label``, the class's name; the scores, and after them those that :func:`summary` needs.
+        A row per model and image, model by model in their order: ``model``; ``image``, its index in the dataset;
+        ``label``, the class's name; the scores, and after them those that :func:`summary` needs.
 
     Raises:
-        ValueError: an unknown score, images of a size that a model or a score does not take, or of a class that the
-            classifier does not know, or a classifier that is the encoder of one of the models.
+        ValueError: a score is unknown, a model or a score does not take the image size, the classifier does not know
+            a class, or it is the encoder of one of the models.
     """
     measures = Measures(scores, perceptual, classifier)
     if classifier:
         refuse_own_encoder(classifier, {name: getattr(model, "backbone", None) for name, model in models.items()})
-    with borrowed([*models.values(), *([classifier] if classifier else [])]):
+    with evaluation_mode([*models.values(), *([classifier] if classifier else [])]):
         batches = colorizations(models, dataset, batch_size=batch_size, original=original)
         return measure_all(measures, batches, len(dataset), "compare")
 
@@ -288,27 +288,27 @@ def compare(
 def score(
     model: Colorizer, dataset: ImageDataset, *, batch_size: int = 100, scores: Sequence[str] = DEFAULT
 ) -> pd.DataFrame:
-    """:func:`compare` of one colorizer, without the column ``model``."""
+    """Score one colorizer as :func:`compare` does, without the column ``model``."""
     return compare({"": model}, dataset, scores=scores, batch_size=batch_size).drop(columns="model")
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    r"""Means over images and their standard errors, a row per model in the table's order.
+    r"""Return means over images and their standard errors, a row per model in the table's order.
 
     Args:
-        table: what :func:`compare` gives, or any table with a column ``model`` and scores by image, such as
+        table: the table of :func:`compare`, or any table with a column ``model`` and scores by image, such as
             :func:`colorlab.evaluation.classify`'s.
 
     Returns:
-        Indexed by ``model``: for each score its mean and, as ``<score>_se``, the standard error of the mean (not a
-        number for one image alone); ``n``, the number of images. Three columns are more than a mean:
+        Indexed by ``model``: for each score its mean and, as ``<score>_se``, the standard error of the mean (NaN for
+        a single image); ``n``, the number of images. Three columns are not plain means:
 
-        * ``psnr`` is infinite for a model that meets all images exactly; else it is the mean over images that no
-          such other model meets exactly, so that all means are about the same images (gray meets gray ones);
+        * ``psnr`` is infinite for a model that equals all originals; for the others it is the mean over the images
+          that none of them equals, so that all means are about the same images (gray equals gray ones);
         * ``auc_rebalanced`` is the mean weighted by ``auc_weight``, which is the published value over all pixels; its
           standard error is that of a ratio of means (delta method; Cochran, *Sampling techniques*, 1977, eq. 2.46);
         * ``colorfulness_difference_of_means``, for ``colorfulness_difference``: \|mean colorfulness of the results
-          minus that of the originals\|, the papers' form.
+          minus that of the originals\|, as in papers.
     """
     columns = [column for column in scores_of(table) if column != "auc_weight"]
     numbers = {column: table[column].to_numpy(dtype="float64", na_value=np.nan) for column in columns}
@@ -331,21 +331,21 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scores_of(table: pd.DataFrame) -> list[str]:
-    """The columns of a table by image that hold scores: all but those that say which model and which image."""
+    """Return the columns of a table by image that hold scores."""
     return [column for column in table.columns if column not in _NOT_SCORES]
 
 
 def _comparable(table: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """PSNRs, without those of images that a model meets exactly which does not meet all."""
+    """Return PSNRs, NaN for images that some model equals, unless it equals all."""
     image = table["image"] if "image" in table else table.groupby("model").cumcount()
     infinite = table["psnr"] == np.inf
     perfect = infinite.groupby(table["model"]).transform("all")
-    met = image[infinite & ~perfect]
-    return table["psnr"].mask(image.isin(met) & ~perfect).to_numpy()
+    equal = image[infinite & ~perfect]
+    return table["psnr"].mask(image.isin(equal) & ~perfect).to_numpy()
 
 
 def _mean(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] | None = None) -> tuple[float, float]:
-    """Mean and its standard error."""
+    """Return the mean and its standard error."""
     finite = np.isfinite(values)
     if not finite.any():
         return float(values[0]), float("nan")
@@ -356,7 +356,7 @@ def _mean(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] | No
     share = weights[finite] / weights[finite].mean()
     mean = float((share * values).mean())
     residuals = share * (values - mean)
-    residuals[np.abs(residuals) < 1e-9 * abs(mean)] = 0  # rounding, where all values are equal
+    residuals[np.abs(residuals) < 1e-9 * abs(mean)] = 0  # rounding errors of equal values
     return mean, float(residuals.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
 
 

@@ -1,4 +1,4 @@
-"""How sure a number is: intervals and tests, all by SciPy."""
+"""Confidence intervals and tests, computed by SciPy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONFIDENCE = 0.95
 
 
 class Interval(NamedTuple):
-    """An estimate and the ends of its 95 % interval."""
+    """An estimate and the ends of its 95 % confidence interval."""
 
     estimate: float
     low: float
@@ -20,40 +20,40 @@ class Interval(NamedTuple):
 
 
 def wilson(successes: int, n: int) -> Interval:
-    """A proportion and its 95 % interval after Wilson, which stays inside 0…1 and works for 0 and n successes.
+    """Return a proportion and its 95 % Wilson interval, which stays inside 0…1 and works for 0 and n successes.
 
     Args:
         successes: 0…n.
         n: trials, at least 1.
 
     Raises:
-        ValueError: no trials, or more successes than trials.
+        ValueError: there are no trials, or more successes than trials.
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
     """
     from scipy.stats import binomtest
 
     if not 0 <= successes <= n or n < 1:
-        raise ValueError(f"successes must be among n trials, n at least 1; got {successes} of {n}")
+        raise ValueError(f"successes must be in 0…n, with n at least 1, got {successes} of {n}")
     interval = binomtest(int(successes), int(n)).proportion_ci(CONFIDENCE, method="wilson")
     return Interval(successes / n, float(interval.low), float(interval.high))
 
 
 def paired_bootstrap(differences: npt.ArrayLike) -> Interval:
-    """The mean of differences by image and its 95 % interval, by resampling the images 9,999 times.
+    """Return the mean of differences by image and its 95 % confidence interval, from 9,999 resamples of the images.
 
-    Two models that are scored on the same images are compared by these differences: what makes an image hard for
-    both cancels, which their two separate intervals do not know. An interval without 0 tells them apart.
+    Use it to compare two models on the same images: what makes an image hard for both cancels, so the interval is
+    narrower than the two separate ones. If it does not contain 0, the models differ.
 
     Args:
-        differences: one per image, model minus other. Those that are not finite (a PSNR of an image met exactly)
-            are left out.
+        differences: one per image, model minus other. Infinite ones and NaN (from the PSNR of equal images) are
+            skipped.
 
     Returns:
         Mean and percentile interval, the same in every call.
 
     Raises:
-        ValueError: fewer than 2 finite differences.
+        ValueError: there are fewer than 2 finite differences.
 
     Source: Efron and Tibshirani, *An introduction to the bootstrap*, 1993, section 13.3; computed by SciPy.
     """
@@ -75,7 +75,7 @@ def paired_bootstrap(differences: npt.ArrayLike) -> Interval:
 
 
 def differences(table: pd.DataFrame, score: str, reference: str = "gray") -> pd.DataFrame:
-    """By how much models differ from one of them, image by image.
+    """Return the mean difference of each model from a reference model, with its confidence interval.
 
     Args:
         table: scores by image, with the columns ``model``, ``image`` and ``score``.
@@ -83,13 +83,12 @@ def differences(table: pd.DataFrame, score: str, reference: str = "gray") -> pd.
         reference: the model that the others are compared with.
 
     Returns:
-        For each other model the mean of its values minus the reference's, ``difference``, and the ends of the 95 %
-        interval of :func:`paired_bootstrap`, ``low`` and ``high``; ``n``, the number of images used: those with
-        finite differences. Of ``auc_rebalanced`` these are plain means over images, not the weighted ones of a
-        summary.
+        For each other model ``difference``, the mean of its values minus the reference's; ``low`` and ``high``, the
+        95 % confidence interval of :func:`paired_bootstrap`; ``n``, the number of images with finite differences.
+        For ``auc_rebalanced`` these are plain means over images, not weighted as in a summary.
 
     Raises:
-        ValueError: no such model, or models that are not scored on the same images.
+        ValueError: the reference is missing, or the models are not scored on the same images.
     """
     if reference not in set(table["model"]):
         raise ValueError(f"no model {reference!r} in the table; there are {', '.join(table['model'].unique())}")
@@ -104,19 +103,19 @@ def differences(table: pd.DataFrame, score: str, reference: str = "gray") -> pd.
 
 
 def mcnemar(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> float:
-    """McNemar's exact test: could two models that are right about different images be equally good?
+    """Return the p value of McNemar's exact test of whether two models are equally accurate.
 
-    Only images on which exactly one is right tell; were both equally good, each would win half of them.
+    Only images on which exactly one model is right count; equally good models win half of these each.
 
     Args:
         correct_a: a boolean per image.
         correct_b: the same images in the same order.
 
     Returns:
-        The two-sided p value in 0…1; 1 where the two never differ.
+        The two-sided p value in 0…1; 1 if the two never differ.
 
     Raises:
-        ValueError: not equally many images.
+        ValueError: the numbers of images differ.
 
     Source: McNemar 1947, doi:10.1007/BF02295996, with the binomial distribution instead of its approximation.
     """
@@ -130,10 +129,9 @@ def mcnemar(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike) -> float:
 
 
 def gap_recovered(model: float, gray: float, original: float) -> float:
-    """Which share of the accuracy that gray costs a model brings back: (model - gray)/(original - gray).
+    """Return the share of the accuracy lost by gray that a model recovers: (model - gray)/(original - gray).
 
-    0 as bad as gray, 1 as good as the originals; below 0 where colors mislead. Not a number where gray costs nothing
-    (gray at or above the originals).
+    0: as bad as gray; 1: as good as the originals; below 0: worse than gray. NaN if gray loses nothing.
 
     Source: from the accuracies of Zhang et al., arXiv:1603.08511, table 1: (56.0 - 52.7)/(68.3 - 52.7) = 0.21.
     """

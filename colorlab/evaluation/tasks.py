@@ -1,7 +1,7 @@
-"""The evaluation tasks of the command line: the set of images, its scores as the seed wrote them, the leaderboard.
+"""The evaluation tasks of the command line: evaluation sets, the original framework's scores, and the leaderboard.
 
-Each leaves the table by image beside its summary, so that other questions can be asked of it later. Rows are named
-``original``, ``gray`` (the folder ``grayscale``), and as the model's weights.
+Each scoring task writes a table by image beside its summary. The models are named ``original``, ``gray`` (the folder
+``grayscale``), and as the model's weights.
 """
 
 from __future__ import annotations
@@ -37,42 +37,42 @@ from colorlab.evaluation.options import (
 )
 from colorlab.evaluation.perceptual import PerceptualDistance
 from colorlab.evaluation.run import Evaluation
-from colorlab.evaluation.scores import Batch, Measures, borrowed, colorizations, measure_all, summary
+from colorlab.evaluation.scores import Batch, Measures, colorizations, evaluation_mode, measure_all, summary
 from colorlab.models import Colorizer, colored, describe_weights, load_weights
 from colorlab.models.state import read_state
 from colorlab.training.checkpoint import save_state, write_text
 
 _SAVE_EVERY = 30.0
-"""Seconds after which ``eval-all`` keeps what it has measured, for ``resume``."""
+"""Seconds between two saves of ``eval-all``, for ``resume``."""
 
 
 def generate(options: GenerationOptions, weights: Path | None = None) -> list[Path]:
-    """Write the folders of an evaluation set, or what is still missing of them.
+    """Write the folders of an evaluation set, or complete them.
 
-    Under ``options.eval_root_path``, as far as ``eval_type`` goes: ``original``, the test images; ``grayscale``,
-    their lightness with a = b = 0; and ``<model-name>[-<model-suffix>]``, their lightness with the model's a and b,
-    joined as by :func:`colorlab.evaluation.colored`. In each lie ``test/<class>/img-NNNN.png`` and a
-    ``manifest.json`` with the data set, the size, the number of images and their SHA-256, the weights and their
+    The folders under ``options.eval_root_path``, as ``eval_type`` selects them, are ``original``, the test images;
+    ``grayscale``, their lightness with a = b = 0; and ``<model-name>[-<model-suffix>]``, their lightness with the
+    model's a and b (:func:`colorlab.evaluation.colored`). Each holds ``test/<class>/img-NNNN.png`` and a
+    ``manifest.json`` with the dataset, the size, the number of images and their SHA-256, the weights and their
     SHA-256, and the versions.
 
     Args:
         options: what to write, and where.
-        weights: of the model; needed for ``colorized``.
+        weights: weights of the model; needed for ``colorized``.
 
     Returns:
         The folders.
 
     Raises:
-        ValueError: a data set or weights that cannot be had, or a folder that holds other images.
+        ValueError: the dataset or the weights are not available, or a folder holds other images.
     """
-    renderers: dict[str, Callable[[Tensor], Tensor]] = {"original": lambda rgb: rgb, "grayscale": _painter(gray())}
+    renderers: dict[str, Callable[[Tensor], Tensor]] = {"original": lambda rgb: rgb, "grayscale": _renderer(gray())}
     facts: dict[str, Any] = {}
     if options.eval_type == "colorized":
         if weights is None:
             raise ValueError(f"eval_type colorized needs the weights of {options.model}")
         model = _load(weights, options.model_name)
         _check_size(options.model, model, options.image_size)
-        renderers[options.model] = _painter(model.to(options.torch_device()))
+        renderers[options.model] = _renderer(model.to(options.torch_device()))
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         facts = {"model": options.model, "weights": str(weights), "weights_sha256": digest}
@@ -85,7 +85,7 @@ def generate(options: GenerationOptions, weights: Path | None = None) -> list[Pa
         "size": 2 * [options.image_size],
         "count": len(names),
     }
-    # The images' new names forget what their files' names say of their class.
+    # The new names of the images do not hold the WordNet ids of their files' names.
     ids = {name: wordnet_id(dataset.file_name(i)) for i, name in enumerate(names)}
     shared |= {"wordnet_ids": ids} if all(ids.values()) else {}
     writers = [
@@ -96,9 +96,9 @@ def generate(options: GenerationOptions, weights: Path | None = None) -> list[Pa
         )
         for kind in options.kinds
     ]
-    lacking = sum([writer.start(names) for writer in writers])
-    if lacking:
-        with tqdm(total=lacking, unit="image", desc="eval-gen", disable=None, delay=2) as bar:
+    missing = sum([writer.start(names) for writer in writers])
+    if missing:
+        with tqdm(total=missing, unit="image", desc="eval-gen", disable=None, delay=2) as bar:
             seen = 0
             for rgb, _ in options.batches(dataset):
                 batch = names[seen : seen + len(rgb)]
@@ -110,12 +110,12 @@ def generate(options: GenerationOptions, weights: Path | None = None) -> list[Pa
 
 
 def evaluate_mse(options: MSEOptions) -> pd.DataFrame:
-    """The seed's mean squared error of a and b, in its unit (``mse_seed``) and in that of Lab (``mse``).
+    """Return the original framework's mean squared error of a and b, as ``mse_seed`` and in Lab units as ``mse``.
 
-    Writes ``mse_loss.csv`` (means and standard errors by folder, also returned) and ``mse_images.csv``.
+    It also writes the returned means and standard errors to ``mse_loss.csv``, and ``mse_images.csv``.
 
     Raises:
-        ValueError: folders that are not there or do not match.
+        ValueError: a folder is missing, or the folders do not match.
     """
     table = _measure_folders("eval-mse", options, Measures(("mse_seed", "mse")))
     means = summary(table)
@@ -124,13 +124,13 @@ def evaluate_mse(options: MSEOptions) -> pd.DataFrame:
 
 
 def evaluate_ps(options: PSOptions) -> pd.DataFrame:
-    """The seed's perceptual similarity: the mean LPIPS distance to the originals, or what another trunk measures.
+    """Return the original framework's perceptual similarity: the mean distance to the originals, LPIPS by default.
 
-    Writes ``ps_distances.csv`` (means and standard errors by folder, also returned) and ``ps_images.csv``; the
-    column is named by measure, version and trunk (:attr:`colorlab.evaluation.PerceptualDistance.label`).
+    It also writes the returned means and standard errors to ``ps_distances.csv``, and ``ps_images.csv``. The column
+    is named :attr:`colorlab.evaluation.PerceptualDistance.label`.
 
     Raises:
-        ValueError: a trunk whose weights cannot be had, or folders that are not there or do not match.
+        ValueError: the trunk's weights are not available, a folder is missing, or the folders do not match.
     """
     perceptual = PerceptualDistance(options.trunk, options.trunk_weights, options.torch_device())
     table = _measure_folders("eval-ps", options, Measures((), perceptual))
@@ -140,13 +140,14 @@ def evaluate_ps(options: PSOptions) -> pd.DataFrame:
 
 
 def evaluate_si(options: SIOptions) -> pd.DataFrame:
-    """The seed's semantic interpretability: a classifier's accuracies on originals, grays and a model's images.
+    """Return the original framework's semantic interpretability: a classifier's accuracies on the folders' images.
 
-    Writes ``si_accuracy.csv`` (:func:`colorlab.evaluation.interpretability`, also returned) and ``si_images.csv``.
+    It also writes the returned table (:func:`colorlab.evaluation.interpretability`) to ``si_accuracy.csv``, and
+    ``si_images.csv``.
 
     Raises:
-        ValueError: no classifier, one that is the encoder of the model, classes that it does not know, or folders
-            that are not there or do not match.
+        ValueError: the classifier is missing, is the encoder of the model, or does not know a class; a folder is
+            missing, or the folders do not match.
     """
     classifier = load_judge(options.classifier_path, options.classifier_weights).to(options.torch_device())
     table = _measure_folders("eval-si", options, Measures((), classifier=classifier))
@@ -157,22 +158,22 @@ def evaluate_si(options: SIOptions) -> pd.DataFrame:
 
 
 def evaluate_all(options: LeaderboardOptions, models: Mapping[str, Colorizer]) -> Evaluation:
-    """All scores of several models on a data set's test images, in one pass over these.
+    """Score several models on a dataset's test images with all scores, in one pass.
 
-    Always with ``original``, ``gray`` and ``mean color`` (of the training images). Writes ``scores.csv`` (by
-    image), ``leaderboard.csv`` (means and standard errors), ``leaderboard.md`` (the same to read), with a classifier
-    ``si_accuracy.csv``, and with ``options.frechet`` ``frechet.csv``.
+    The table also holds ``original``, ``gray`` and ``mean color`` (of the training images). ``evaluate_all`` writes
+    ``scores.csv`` (by image), ``leaderboard.csv`` (means and standard errors), ``leaderboard.md`` (formatted), with a
+    classifier ``si_accuracy.csv``, and with ``options.frechet`` ``frechet.csv``.
 
     Args:
-        options: the data set, and which networks judge.
-        models: name → colorizer, left on the device and in the mode it came in.
+        options: the dataset, and the networks that judge.
+        models: name → colorizer, whose device and mode are restored.
 
     Returns:
-        The same, as :func:`colorlab.evaluate` gives it.
+        The same results, as from :func:`colorlab.evaluate`.
 
     Raises:
-        ValueError: a data set, trunk or classifier that cannot be had, a model that does not take the size, too few
-            images for a Fréchet distance, or a run to resume that was started with other options.
+        ValueError: the dataset, trunk or classifier is not available, a model does not take the size, there are too
+            few images for a Fréchet distance, or the run to resume had other options.
     """
     for name, model in models.items():
         _check_size(name, model, options.image_size)
@@ -188,11 +189,11 @@ def evaluate_all(options: LeaderboardOptions, models: Mapping[str, Colorizer]) -
     if options.frechet:
         _check_frechet(measures, len(testset))
     entries = {"gray": gray(), "mean color": mean_color(options.dataset("train")), **models}
-    kept = _Kept(options.folder / "scores.part", _identity(options, entries, testset))
+    checkpoint = _Checkpoint(options.folder / "scores.part", _identity(options, entries, testset))
     if options.resume:
-        kept.read_into(measures)
+        checkpoint.restore(measures)
     networks = [*entries.values(), *([measures.classifier] if measures.classifier else [])]
-    with borrowed(networks, device):
+    with evaluation_mode(networks, device):
         batches = colorizations(
             entries,
             testset,
@@ -202,7 +203,7 @@ def evaluate_all(options: LeaderboardOptions, models: Mapping[str, Colorizer]) -
             workers=options.workers,
             start=measures.done,
         )
-        table = measure_all(measures, batches, len(testset), "eval-all", lambda: kept.write(measures))
+        table = measure_all(measures, batches, len(testset), "eval-all", lambda: checkpoint.write(measures))
     testset.report_unreadable()
     judge = judge_label(measures.classifier) if measures.classifier else ""
     found = Evaluation(table, judge, _frechet_table(measures) if options.frechet else None)
@@ -215,26 +216,26 @@ def evaluate_all(options: LeaderboardOptions, models: Mapping[str, Colorizer]) -
     files |= {"si_accuracy.csv": accuracies.to_csv()} if accuracies is not None else {}
     files |= {"frechet.csv": found.frechet.to_csv()} if found.frechet is not None else {}
     _write(options, files)
-    kept.path.unlink(missing_ok=True)
+    checkpoint.path.unlink(missing_ok=True)
     return found
 
 
 def _check_frechet(measures: Measures, count: int) -> None:
     if not isinstance(measures.classifier, ImageNetJudge):
         raise ValueError(
-            "frechet compares features of an ImageNet classifier; give classifier_path imagenet or timm:NAME. (For "
-            "FID of Inception's features, give torch-fidelity the folders that eval-gen writes)"
+            "frechet needs the features of an ImageNet classifier; set classifier_path to imagenet or timm:NAME. "
+            "(For FID with Inception's features, give torch-fidelity the folders that eval-gen writes)"
         )
     if count < LEAST_IMAGES:
         raise ValueError(
-            f"frechet needs at least {LEAST_IMAGES} test images, these are {count}: of fewer, the estimate depends "
-            "more on their number than on the images; evaluate a larger set, or leave it out"
+            f"frechet needs at least {LEAST_IMAGES} test images, got {count}: with fewer, the estimate depends more "
+            "on their number than on the images; evaluate a larger set, or leave it out"
         )
     measures.frechet = True
 
 
 def _frechet_table(measures: Measures) -> pd.DataFrame:
-    """``distance``, ``n`` and the ``judge`` of each model's images against the originals."""
+    """Return ``distance``, ``n`` and ``judge`` of each model's images against the originals."""
     judge, moments = measures.classifier, measures.moments
     rows = {
         name: {
@@ -247,15 +248,15 @@ def _frechet_table(measures: Measures) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
-class _Kept:
-    """What a pass has measured so far, in a file beside its results."""
+class _Checkpoint:
+    """A file with the values that a pass has measured so far."""
 
     def __init__(self, path: Path, identity: str) -> None:
         self.path, self.identity = path, identity
         self._written = time.monotonic()
 
     def write(self, measures: Measures) -> None:
-        """Keep what was measured, unless that was done a moment ago."""
+        """Save the measured values, at most every 30 seconds."""
         if time.monotonic() - self._written < _SAVE_EVERY:
             return
         _make_folder(self.path.parent)
@@ -270,19 +271,19 @@ class _Kept:
         save_state(self.path, state)
         self._written = time.monotonic()
 
-    def read_into(self, measures: Measures) -> None:
-        """Give back what was kept; nothing if there is nothing.
+    def restore(self, measures: Measures) -> None:
+        """Load the saved values, if there are any.
 
         Raises:
-            ValueError: it was measured with other options.
+            ValueError: they were measured with other options.
         """
         if not self.path.is_file():
             return
         state: dict[str, Any] = dict(read_state(self.path))
         if state.get("identity") != self.identity:
             raise ValueError(
-                f"{self.path} is of a run with other options, models or images; give the same, or leave out resume "
-                "to begin anew"
+                f"{self.path} is from a run with other options, models or images; use the same, or leave out resume "
+                "to start over"
             )
         for model, columns in state["tables"].items():
             table = pd.DataFrame(columns)
@@ -293,25 +294,25 @@ class _Kept:
 
 
 def _plain(column: pd.Series[Any]) -> list[Any]:
-    """Values that a state can hold: no pandas, no NumPy."""
+    """Convert a column to plain Python values, for a checkpoint."""
     return [None if v is pd.NA else v.item() if isinstance(v, np.generic) else v for v in column]
 
 
 def _identity(options: LeaderboardOptions, models: Mapping[str, Colorizer], testset: ImageDataset) -> str:
-    """What a run must have in common with the one that it goes on from."""
+    """Return what must be equal in a run and in the one that it resumes."""
     digest = hashlib.sha256()
     for name, model in models.items():
         digest.update(name.encode(errors="surrogateescape"))
         for tensor in model.state_dict().values():
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     free = ("resume", "device", "models")
-    told = {name: str(value) for name, value in vars(options).items() if name not in free}
+    fixed = {name: str(value) for name, value in vars(options).items() if name not in free}
     versions = (colorlab.__version__, str(torch.__version__))
-    return f"{told} {len(testset)} {versions} {digest.hexdigest()}"
+    return f"{fixed} {len(testset)} {versions} {digest.hexdigest()}"
 
 
 def _measure_folders(task: str, options: SetOptions, measures: Measures) -> pd.DataFrame:
-    """``model``, ``image``, ``label`` and scores: a row for each image of each folder, folder by folder."""
+    """Return ``model``, ``image``, ``label`` and scores, a row for each image of each folder, folder by folder."""
     folders = open_folders(options.eval_root_path, options.kinds)
     if measures.classifier:
         refuse_own_encoder(measures.classifier, {f.path.name: f.manifest.get("encoder") for f in folders})
@@ -329,8 +330,8 @@ def _folder_batches(folders: list[ImageFolder], options: SetOptions) -> Iterator
         yield Batch(names, list(map(label_of, names)), files, Seen(results["original"]), results)
 
 
-def _painter(model: Colorizer) -> Callable[[Tensor], Tensor]:
-    """Images as a model gives them back, computed on the model's device."""
+def _renderer(model: Colorizer) -> Callable[[Tensor], Tensor]:
+    """Return a function that colorizes images, computed on the model's device."""
     device = next(iter([*model.parameters(), *model.buffers()])).device
     model.eval()
     return lambda rgb: colored(model, rgb.to(device)).cpu()
@@ -339,7 +340,7 @@ def _painter(model: Colorizer) -> Callable[[Tensor], Tensor]:
 def _load(weights: Path, architecture: str) -> Colorizer:
     found = describe_weights(weights)["model_name"]
     if found != architecture:
-        raise ValueError(f"{weights} holds a {found}, where model_name says {architecture}")
+        raise ValueError(f"{weights} holds a {found}, but model_name is {architecture}")
     return load_weights(weights)
 
 
@@ -354,7 +355,7 @@ def _write(options: OutputOptions, texts: Mapping[str, str]) -> None:
     _make_folder(options.folder)
     try:
         for name, text in texts.items():
-            # A class may be called by bytes that are no text.
+            # The name of a class may hold bytes that are not valid text.
             write_text(options.folder / name, text.encode(errors="backslashreplace").decode())
     except OSError as error:
         raise ValueError(f"{options.folder} cannot be written to: {error.strerror}") from error

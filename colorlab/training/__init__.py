@@ -1,4 +1,4 @@
-"""Training: one options object, one loop, for notebooks and the command line alike."""
+"""Train colorizers and classifiers, in notebooks and on the command line."""
 
 from __future__ import annotations
 

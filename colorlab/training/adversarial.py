@@ -1,8 +1,7 @@
-"""The adversarial game: a generator paints, a discriminator tells painted from real, each learns from the other.
+"""Adversarial training: a generator colors images, and a discriminator tells them from real ones.
 
-Regression is honest about its doubt by painting the average of all plausible colors. The discriminator knows no
-doubt: an average looks like no real image, so a generator that must please it has to decide. λ·L1 of the colors
-keeps the decision near the truth.
+Regression predicts the average of all plausible colors. An average does not look like a real image, so the
+discriminator makes the generator choose one color. λ·L1 of the colors keeps that color near the truth.
 
 References: Goodfellow et al., arXiv:1406.2661; Isola et al. (λ = 100), arXiv:1611.07004; Salimans et al. (real label
 0.9), arXiv:1606.03498; Nazeri et al., arXiv:1803.05400.
@@ -23,19 +22,18 @@ from colorlab.training.learner import ColorizerLearner, begin_colorizer, schedul
 from colorlab.training.options import TrainingOptions
 
 REAL, FAKE = 0.9, 0.0
-"""What the discriminator shall answer; 0.9 keeps it from being too sure, and its gradients alive."""
+"""The discriminator's targets; 0.9 (label smoothing) keeps its gradients from vanishing."""
 
 
 def verdict_loss(logits: Tensor, label: float) -> Tensor:
-    """Binary cross entropy of logits against one label for all. The sigmoid is in here, and nowhere else."""
+    """Return the binary cross entropy of logits against one label for all; this applies the only sigmoid."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
 
 class Adversarial(ColorizerLearner):
-    """Generator and discriminator, an Adam (2e-4, betas 0.5 and 0.999) for each.
+    """Train a generator and a discriminator, each with its own Adam (2e-4, betas 0.5 and 0.999).
 
-    Both learn in one step from the same image of the other: neither is half-updated when the other one learns, and
-    no gradient of one's loss reaches the other's weights.
+    Both gradients are computed before either network is updated, and neither loss changes the other network.
     """
 
     def __init__(self, options: TrainingOptions, processes: Processes, steps: int) -> None:
@@ -43,8 +41,8 @@ class Adversarial(ColorizerLearner):
         self.l1_weight = options.l1_weight
         self.generator = self.place(begin_colorizer(options))
         self.discriminator = self.place(create_discriminator(options.model_name))
-        self.paint = self.callable_(self.generator)
-        self.judge = self.callable_(self.discriminator)
+        self.call_generator = self.callable_(self.generator)
+        self.call_discriminator = self.callable_(self.discriminator)
         rate = options.learning_rate or 2e-4
         name = "constant" if options.schedule == "auto" else options.schedule
         self.parts |= {"generator": self.generator, "discriminator": self.discriminator}
@@ -58,29 +56,29 @@ class Adversarial(ColorizerLearner):
 
     @property
     def model(self) -> nn.Module:
-        """The generator."""
+        """Return the generator."""
         return self.generator
 
     @property
     def learning_rate(self) -> float:
-        """That of the next step, the same for both."""
+        """Return the learning rate of the next training step, the same for both networks."""
         return float(self.optimizers[0].param_groups[0]["lr"])
 
-    def merit(self, row: Mapping[str, float]) -> float:
-        """The error as a share of gray's, and how far colorfulness is from the truth's: gray has 2, the truth 0.
+    def epoch_score(self, row: Mapping[str, float]) -> float:
+        """Return minus the sum of two shares: error of gray's error, and missing colorfulness. Truth 0, gray -2.
 
-        The error alone would keep the dullest epoch, which is what the discriminator is there against.
+        The error alone would select the dullest epoch.
         """
         missing = abs(1 - row["val_colorfulness"] / max(1e-6, row["val_true_colorfulness"]))
         return -(row["val_mae"] / max(1e-6, row["val_gray_mae"]) + missing)
 
     def train_step(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """Both networks learn from a batch.
+        """Update both networks from a batch.
 
         Returns:
             ``loss``, the generator's: its adversarial part plus λ × ``l1``, the mean absolute error of a and b in
-            network units; ``d_loss``, the discriminator's; ``d_real`` and ``d_fake``, how probably real it found the
-            real and the painted images, in 0…1.
+            network units; ``d_loss``, the discriminator's; ``d_real`` and ``d_fake``, the mean probability of being
+            real that it gives to real and to colorized images, in 0…1.
         """
         for optimizer in self.optimizers:
             optimizer.zero_grad()
@@ -96,22 +94,21 @@ class Adversarial(ColorizerLearner):
         return sums
 
     def _accumulate(self, rgb: Tensor, share: float) -> dict[str, Tensor]:
-        """Adds the gradients of a part of the batch to both networks."""
+        """Add the gradients of a part of the batch to both networks."""
         lightness, ab = self.pairs(rgb)
         with self.autocast:
-            fake: Tensor = self.paint(lightness).float()
-            # The discriminator learns from the painting as from a photograph: `detach` keeps its lesson out of the
-            # generator.
-            real_logits = self.judge(lightness, ab).float()
-            fake_logits = self.judge(lightness, fake.detach()).float()
+            fake: Tensor = self.call_generator(lightness).float()
+            # `detach` keeps the discriminator's loss out of the generator.
+            real_logits = self.call_discriminator(lightness, ab).float()
+            fake_logits = self.call_discriminator(lightness, fake.detach()).float()
         d_loss = verdict_loss(real_logits, REAL) + verdict_loss(fake_logits, FAKE)
         self.scaler.scale(d_loss * share).backward()  # type: ignore[no-untyped-call]
 
-        # The generator learns through the discriminator, whose own weights stand still meanwhile.
+        # The generator's gradients flow through the discriminator, but do not change it.
         self.discriminator.requires_grad_(False)
         with self.autocast:
             logits: Tensor = self.discriminator(lightness, fake).float()
-        l1 = F.l1_loss(fake, ab)  # of the colors, not of the verdicts
+        l1 = F.l1_loss(fake, ab)
         loss = verdict_loss(logits, REAL) + self.l1_weight * l1
         self.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]
         self.discriminator.requires_grad_(True)
@@ -124,11 +121,11 @@ class Adversarial(ColorizerLearner):
         }
 
     def scores(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """Validation means.
+        """Return means over a validation batch.
 
         Returns:
             ``loss``, the L1 of a and b in network units; ``mae``, the same in Lab units, and ``gray_mae``, that of
-            gray; ``colorfulness`` and ``true_colorfulness`` of the painted and the real images
+            gray; ``colorfulness`` and ``true_colorfulness`` of the colorized and the real images
             (:func:`colorlab.color.colorfulness`).
         """
         lightness, ab = self.pairs(rgb)

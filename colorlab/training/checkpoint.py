@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and the state that a run goes on from."""
+"""Write files atomically, and save and load the state of a run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file, and give it its name only when it is finished and on the disk.
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file with ``write``, and rename it to ``path`` when it is complete and on the disk.
 
-    Whenever the process is killed, ``path`` is the whole old file or the whole new one.
+    If the process is killed, ``path`` is either the old file or the new one, never a part.
     """
     unfinished = path.with_name(path.name + ".part")
     write(unfinished)
@@ -25,28 +25,27 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """:func:`write_whole` for text."""
-    write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+    """Write text atomically, as UTF-8."""
+    write_atomically(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write the state of a run; tensors and plain Python values only."""
-    write_whole(path, lambda unfinished: torch.save(dict(state), unfinished))
+    """Write the state of a run, which may hold only tensors and plain Python values."""
+    write_atomically(path, lambda unfinished: torch.save(dict(state), unfinished))
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read the state of a run. Nothing in the file can run code (``weights_only``).
+    """Return the state of a run from a file, without running code from it (``weights_only``).
 
     Raises:
         ValueError: the file is damaged, or holds more than tensors and plain values.
     """
-    refusal = f"{path} is no checkpoint of colorlab's, or is damaged; remove it to begin anew"
-    # Anything else torch would take for a bare pickle.
+    refusal = f"{path} is not a checkpoint of colorlab, or it is damaged; remove it to start over"
+    # torch would read any other file as a bare pickle.
     if not zipfile.is_zipfile(path):
         raise ValueError(refusal)
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    # torch's own words on it take many lines; the cause keeps them.
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(refusal) from error
     if not isinstance(state, dict) or "epoch" not in state:

@@ -1,4 +1,4 @@
-"""Training a classifier in color, the judge of semantic interpretability."""
+"""Train a classifier on color images, for the score of semantic interpretability."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ClassifierOptions(RunOptions):
     """Train a classifier."""
 
     classifier_name: ClassifierName = "vgg16"
-    """vgg16; small, for two CPU cores at 32 pixels; squeeze, at 64; or one of your own."""
+    """vgg16; small, for two CPU cores at 32 pixels; squeeze, at 64; or your own."""
     pretrained: bool = True
-    """Let vgg16 start from ImageNet's weights (528 MB), its convolutions frozen."""
+    """Start vgg16 from ImageNet weights (528 MB) and freeze its convolutions."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -33,11 +33,11 @@ class ClassifierOptions(RunOptions):
 
 
 class ClassifierTraining(Result[Classifier]):
-    """A run of :func:`train_classifier`."""
+    """The result of :func:`train_classifier`."""
 
 
 class Classification(Learner):
-    """Cross entropy. ``vgg16``: SGD 0.01, momentum 0.9, a tenth every 5 epochs; others: SGD, one cycle to 0.1."""
+    """Minimize cross entropy by SGD. ``vgg16``: 0.01, divided by 10 every 5 epochs; others: one cycle, peak 0.1."""
 
     def __init__(
         self, options: ClassifierOptions, classes: tuple[str, ...], together: Processes, steps_per_epoch: int
@@ -58,20 +58,20 @@ class Classification(Learner):
 
     @property
     def model(self) -> nn.Module:
-        """The classifier."""
+        """Return the classifier."""
         return self.network
 
     @property
     def learning_rate(self) -> float:
-        """That of the next step."""
+        """Return the learning rate of the next training step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def merit(self, row: Mapping[str, float]) -> float:
-        """Validation accuracy, as in the seed."""
+    def epoch_score(self, row: Mapping[str, float]) -> float:
+        """Return the validation accuracy, as in the original framework."""
         return row["val_accuracy"]
 
     def train_step(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """``loss``: cross entropy in nats; ``accuracy``: share of images whose likeliest class is the right one."""
+        """Train on a batch and return ``loss``, the cross entropy in nats, and ``accuracy`` in 0…1 (top-1)."""
         self.optimizer.zero_grad()
         sums = {"loss": torch.zeros((), device=self.device), "accuracy": torch.zeros((), device=self.device)}
         for part, part_labels in zip(self.parts_of(rgb), self.parts_of(labels), strict=True):
@@ -86,7 +86,7 @@ class Classification(Learner):
         return sums
 
     def scores(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """``loss`` and ``accuracy`` as in training."""
+        """Return ``loss`` and ``accuracy`` of a validation batch, as in training."""
         return self._scores(self.network, rgb, labels)
 
     def _scores(self, network: nn.Module, rgb: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -103,7 +103,7 @@ class Classification(Learner):
 def train_classifier(
     options: ClassifierOptions | None = None, *, on_epoch: Callable[[History], None] | None = None
 ) -> ClassifierTraining:
-    """Train a classifier; files and errors as :func:`colorlab.training.train`, without images.
+    """Train a classifier; files and errors are those of :func:`colorlab.training.train`, without images.
 
     ``best.safetensors`` is from the epoch with the highest validation accuracy.
     """

@@ -1,4 +1,4 @@
-"""Training a colorizer: which objective belongs to which name, and the files of a run."""
+"""Train a colorizer and write the files of the run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from colorlab.training.watching import watched
 
 
 class Training(Result[Colorizer]):
-    """A run of :func:`train`."""
+    """The result of :func:`train`."""
 
 
 def train(
@@ -39,39 +39,39 @@ def train(
 ) -> Training:
     """Train a colorizer and write the run's files: ``train("unet32", "photos/", max_epochs=20)``.
 
-    Networks with a discriminator are trained adversarially, the others by regression. Under ``options.folder``:
-    ``options.json``; ``train_stats.csv``, the history's table; ``epochs/NNN.png``, the watched validation images
-    (gray, colored, true in three rows); ``last.safetensors`` and ``best.safetensors``, the latter from the epoch
-    of the highest merit (:meth:`Regression.merit`, the lowest validation loss; :meth:`Adversarial.merit`);
-    ``checkpoint.pt``, to resume from.
+    Networks with a discriminator are trained adversarially, the others by regression. ``train`` writes into
+    ``options.folder``: ``options.json``; ``train_stats.csv``, the history's table; ``epochs/NNN.png``, the watched
+    validation images (gray, colored, true in three rows); ``last.safetensors``; ``best.safetensors``, from the
+    epoch of the highest score (:meth:`Regression.epoch_score`, the lowest validation loss;
+    :meth:`Adversarial.epoch_score`); ``checkpoint.pt``, to resume from.
 
-    An interrupt (Ctrl-C, a notebook's stop button) ends the epoch after the current batch; what was learned is kept.
-    Interrupts only reach the main thread; a run in another one is stopped by its ``stop``.
+    An interrupt (Ctrl-C, a notebook's stop button) stops training after the current batch and keeps the weights.
+    Interrupts only reach the main thread; to stop a run in another thread, use ``stop``.
 
     Args:
         model: a colorizer's name, or any network (``nn.Module``) from lightness in [-1, 1], ``(N, 1, H, W)``, to a
-            and b divided by 110, ``(N, 2, H, W)``, which is trained in place. Or, instead of all but the callbacks, a
-            :class:`TrainingOptions` object.
+            and b divided by 110, ``(N, 2, H, W)``, which is trained in place. Or a :class:`TrainingOptions` object,
+            which replaces all other arguments but the callbacks.
         data: what to train on: a dataset's name; the path of a folder or tar of images; a
             ``torch.utils.data.Dataset`` of images, uint8 RGB ``(3, H, W)``, and the numbers of their classes; or a
             list of these. By default ``placeholder``.
-        validation: what to validate on; by default the validation images of ``data`` (the first in a list), of a
-            Dataset a tenth, which is then not trained on.
-        on_epoch: called with the history after each epoch, to draw it, say.
-        on_batch: called between batches, every ``batch_output_frequency`` of them, in place of the progress bar.
-        stop: setting its ``made`` does what an interrupt does.
+        validation: what to validate on; by default the validation images of ``data`` (the first in a list). Of a
+            Dataset, a random tenth is held out.
+        on_epoch: called with the history after each epoch.
+        on_batch: called every ``batch_output_frequency`` batches, in place of the progress bar.
+        stop: set its ``made`` to stop the run as an interrupt does.
         options: any of :class:`TrainingOptions`, such as ``max_epochs``, ``learning_rate``, ``loss``, ``image_size``
             or ``experiment_name``.
 
     Returns:
-        The trained model with its history. With the same options on the same machine, always the same, also when the
-        run was killed and resumed in between.
+        The trained model with its history. The same options give the same result on the same machine, even if the
+        run was killed and resumed.
 
     Raises:
-        ValueError: an option that cannot be had on this machine or makes no difference to this model, or a folder
-            that holds an unfinished run.
+        ValueError: an option is not available on this machine or makes no difference to this model, or the folder
+            holds an unfinished run.
         TypeError: an unknown option.
-        TrainingDivergedError: the loss became infinite or no number.
+        TrainingDivergedError: the loss became NaN or infinite.
     """
     if not isinstance(model, TrainingOptions):
         return train(_options(model, data, validation, options), on_epoch=on_epoch, on_batch=on_batch, stop=stop)
@@ -83,7 +83,7 @@ def train(
 def _options(
     model: Model, data: Data | Sequence[Data] | None, validation: Data | None, more: Mapping[str, object]
 ) -> TrainingOptions:
-    """The arguments of :func:`train` as one object."""
+    """Return the arguments of :func:`train` as one object."""
     names = [field.name for field in dataclasses.fields(TrainingOptions)]
     unknown = [name for name in more if name not in names]
     if unknown:

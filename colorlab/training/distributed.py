@@ -1,8 +1,8 @@
-"""Several processes, one training: what changes under ``torchrun``.
+"""Train in several processes under ``torchrun``.
 
 Every process holds the networks and computes the gradient of its share of each batch; DistributedDataParallel
-averages the gradients. Batch norm is the one layer that looks across images, so its statistics are shared as well
-(:class:`GlobalBatchNorm2d`): two processes then learn what one would from the same global batch.
+averages the gradients. Batch norm depends on the other images of the batch, so the processes share its statistics
+(:class:`GlobalBatchNorm2d`). Two processes then learn what one would from the same global batch.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ Module = TypeVar("Module", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together; alone, rank 0 of 1."""
+    """This process among those that train together; a single process is rank 0 of 1."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def writes(self) -> bool:
-        """Only the first process writes files and draws a progress bar."""
+        """Return whether this process writes files and draws a progress bar; only the first does."""
         return self.rank == 0
 
     def total(self, value: Tensor) -> Tensor:
-        """The sum of ``value`` over all processes."""
+        """Return the sum of ``value`` over all processes."""
         if self.count > 1:
             dist.all_reduce(value)
         return value
 
-    def any(self, wish: bool) -> bool:
-        """Whether one process at least has the wish; all are told the same."""
-        return bool(self.total(torch.tensor(float(wish))))
+    def any(self, condition: bool) -> bool:
+        """Return, in all processes, whether the condition holds in at least one of them."""
+        return bool(self.total(torch.tensor(float(condition))))
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes get here."""
         if self.count > 1:
             dist.barrier()
 
     def share(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """``network`` wrapped so that its gradients are averaged over all processes."""
+        """Wrap ``network`` so that its gradients are averaged over all processes."""
         if self.count == 1:
             return network
         ids = [device.index] if device.type == "cuda" else None
@@ -58,13 +58,13 @@ class Processes:
 
 @contextmanager
 def processes(device: torch.device) -> Iterator[Processes]:
-    """Joins the processes that ``torchrun`` started, for the time of the block; without it, one process."""
+    """Join the processes that ``torchrun`` started, for the time of the block; without it, yield one process."""
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         yield Processes()
         return
     joined_here = not dist.is_initialized()
     if joined_here:
-        # Statistics and wishes are shared on the CPU, which nccl does not know.
+        # nccl does not work on the CPU, where statistics and stop requests are shared.
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), dist.get_world_size())
@@ -74,7 +74,7 @@ def processes(device: torch.device) -> Iterator[Processes]:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes, through which gradients flow back as their sum."""
+    """Sum over all processes; the backward pass sums the gradients likewise."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:  # noqa: ANN401  autograd's own
@@ -90,13 +90,10 @@ class _Sum(torch.autograd.Function):
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over the batch of all processes; on one process, ``torch.nn.BatchNorm2d``.
-
-    ``torch.nn.SyncBatchNorm`` does the same on GPUs only.
-    """
+    """Batch norm over the batch of all processes; ``torch.nn.SyncBatchNorm`` does the same on GPUs only."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` to the same, normalized per channel over N, H, W of all processes."""
+        """Normalize ``(N, C, H, W)`` per channel over N, H, W of all processes."""
         if not self.training:
             return super().forward(x)
         values = x.float()
@@ -118,9 +115,9 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
 
 
 def with_global_batch_norm(network: Module) -> Module:
-    """The same network, its batch norms turned into :class:`GlobalBatchNorm2d` in place."""
+    """Turn the batch norms of a network into :class:`GlobalBatchNorm2d`, in place, and return it."""
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
-            # The two have the same state; only `forward` differs.
+            # Only `forward` differs.
             module.__class__ = GlobalBatchNorm2d
     return network

@@ -1,4 +1,4 @@
-"""Learning what a hint is for: a trained colorizer is kept as it is, and the attention to hints is learned on top."""
+"""Train a colorizer's attention to hints; the rest of the network stays as it is."""
 
 from __future__ import annotations
 
@@ -16,57 +16,57 @@ from colorlab.models.distribution import CELL, Answer
 from colorlab.models.hinting import random_hints
 from colorlab.training.regression import Regression, random_style
 
-_MOST, _DRAWS, _CELLS = 200, 3, 432
-_VALIDATED = 10  # hints of a validation image
+_MAX_HINTS, _DRAWS, _CELLS = 200, 3, 432
+_VALIDATION_HINTS = 10  # per image
 
-_LEAST_ERROR = 2.0
-"""Added to an image's squared error, in Lab units²: below it nobody sees a difference."""
+_ERROR_OFFSET = 2.0
+"""Added to an image's squared error, in Lab units²; smaller errors are invisible."""
 
 
 class HintLearning(Regression):
-    """AdamW on the logarithm of each image's squared error, which is its PSNR: every image counts alike.
+    """Minimize the mean log squared error (which is PSNR) by AdamW; all images have the same weight.
 
-    One answer of the network serves three draws of 1 to 200 hints, few as likely as many on a logarithmic scale; the
-    error is taken at 432 random cells.
+    Each output of the network is used for three draws of 1 to 200 hints, log-uniform; the error is taken at 432
+    random cells.
     """
 
-    def _called(self, network: nn.Module) -> nn.Module:
+    def _trainable_module(self, network: nn.Module) -> nn.Module:
         attention = cast("DistributionColorizer", network).hinting
         attention.learned.fill_(1)
         return attention
 
     def train(self) -> None:
-        """Nothing but the attention learns; the network answers as in use."""
+        """Put the attention in training mode and the rest of the network in ``eval()`` mode."""
         super().train()
         self.network.eval()
 
     def part_loss(self, part: Tensor) -> Tensor:
-        """See the class."""
+        """Return the loss of a batch or a part of it, over random hints."""
         lightness, ab = self.pairs(part)
         with torch.no_grad():
-            answer, guess, true = self._frozen(self.given(lightness), ab)
+            answer, guess, true = self._frozen(self.augment(lightness), ab)
         cells = guess[0, 0].numel()
         losses = []
         for _ in range(_DRAWS):
-            count = round(math.exp(math.log(min(_MOST, cells)) * float(torch.rand(()))))
+            count = round(math.exp(math.log(min(_MAX_HINTS, cells)) * float(torch.rand(()))))
             at = torch.randperm(cells)[:_CELLS].to(self.device)
             found = self.forward(answer.features.float(), guess, random_hints(true, count), at)
             losses.append(_error(found, true.flatten(2)[..., at]))
         return torch.stack(losses).mean()
 
     def scores(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """``loss`` and ``mae`` as in regression, with ten hints, always the same."""
+        """Return ``loss`` and ``mae`` (Lab units) of a validation batch, with the same ten hints in every epoch."""
         lightness, ab = self.pairs(rgb)
         network = cast("DistributionColorizer", self.model)
         answer, guess, true = self._frozen(lightness, ab, network)
-        hints = random_hints(true, min(_VALIDATED, guess[0, 0].numel()), torch.Generator().manual_seed(0))
+        hints = random_hints(true, min(_VALIDATION_HINTS, guess[0, 0].numel()), torch.Generator().manual_seed(0))
         found = network.hinting(answer.features.float(), guess, hints)
         return {"loss": _error(found.flatten(2), true.flatten(2)), "mae": (found - true).abs().mean()}
 
     def _frozen(
         self, lightness: Tensor, ab: Tensor, network: DistributionColorizer | None = None
     ) -> tuple[Answer, Tensor, Tensor]:
-        """The network's answer, its color of each cell and the true one, in Lab units."""
+        """Return the network's output, its color of each cell and the true one, in Lab units."""
         style = network.style if network else random_style()
         network = network or cast("DistributionColorizer", self.network)
         with self.autocast:
@@ -75,4 +75,4 @@ class HintLearning(Regression):
 
 
 def _error(found: Tensor, true: Tensor) -> Tensor:
-    return ((found - true).square().mean(dim=(1, 2)) + _LEAST_ERROR).log().mean()
+    return ((found - true).square().mean(dim=(1, 2)) + _ERROR_OFFSET).log().mean()

