@@ -290,7 +290,7 @@ def test_outputs_that_collapsed_to_gray_are_warned_of(tiny):
     assert len(seen) == 1
     row = run.history.table().loc[1]
     assert row["val_colorfulness"] < 0.1 * row["val_true_colorfulness"]
-    assert f"truth has {row['val_true_colorfulness']:.1f}" in str(seen[0].message)
+    assert f"real images have {row['val_true_colorfulness']:.1f}" in str(seen[0].message)
 
 
 def test_regression_is_not_warned_of(tiny):
