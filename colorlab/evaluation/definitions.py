@@ -221,7 +221,7 @@ def auc_rebalanced(original: Seen, result: Seen) -> Tensor:
 
 
 def auc_weight(original: Seen, result: Seen) -> Tensor:
-    """Return the mean weight of an image's pixels in :func:`auc_rebalanced`, above 0: rarity of *original* colors."""
+    """Return the mean weight of an image's pixels in :func:`auc_rebalanced`: rare *original* colors. Above 0."""
     return original.rarity.mean(dim=(1, 2))
 
 
