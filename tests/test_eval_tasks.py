@@ -282,7 +282,7 @@ def test_an_interrupted_run_goes_on_where_it_was(evalset, capsys, monkeypatch, n
     assert len(written) == number - 1
     status, _, err = run(capsys, "eval-mse", *COLORIZED, "--eval-root-path", "second")
     assert status == 1
-    assert "run eval-gen again" in complaint(err) or "write them with eval-gen" in complaint(err)
+    assert "eval-gen again" in complaint(err) or "write them with eval-gen" in complaint(err)
     assert run(capsys, *given)[0] == 0
     assert len(saved) == 27 + 1
     for folder in ("original", "grayscale", "resnet-placeholder"):
