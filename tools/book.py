@@ -49,7 +49,7 @@ def collect(source: Path) -> None:
     chapters["Reference"] = [write_reference(module, source) for module in public_modules()]
     cards = sorted(ROOT.glob("colorlab/pretrained/*.md"))
     chapters["Weights"] = [path.relative_to(ROOT).with_suffix("").as_posix() for path in cards]
-    chapters["Project"] = ["CONTRIBUTING", "CHANGELOG", "docs/training-record"]
+    chapters["Project"] = ["CONTRIBUTING", "CHANGELOG", "docs/benchmark", "docs/training-record"]
     front = (ROOT / "README.md").read_text(encoding="utf-8")
     front += "".join(contents(title, pages) for title, pages in chapters.items())
     (source / "index.md").write_text(front, encoding="utf-8")
