@@ -24,6 +24,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,8 @@ class Hint:
     b: float
 
     def __init__(self, x: int, y: int, color: str | Sequence[float]) -> None:
+        if not (isinstance(x, Integral) and isinstance(y, Integral)):
+            raise TypeError(f"x and y of a hint must be whole pixels, got {x!r} and {y!r}")
         lab = rgb_to_lab(torch.tensor(_rgb(color), dtype=torch.float64).view(3, 1, 1) / 255).flatten().tolist()
         vars(self).update(x=x, y=y, a=lab[1], b=lab[2])
 
@@ -84,11 +87,12 @@ class Hint:
 
 
 def _rgb(color: str | Sequence[float]) -> list[float]:
-    if isinstance(color, str):
-        if not re.fullmatch("#[0-9a-fA-F]{6}", color):
-            raise ValueError(f"the color of a hint must be #rrggbb or three numbers in 0…255, got {color!r}")
+    if isinstance(color, str) and re.fullmatch("#[0-9a-fA-F]{6}", color):
         return [float(value) for value in bytes.fromhex(color[1:])]
-    values = [float(value) for value in color]
+    try:
+        values = [] if isinstance(color, str) else [float(value) for value in color]
+    except (TypeError, ValueError):
+        values = []
     if len(values) != 3 or not all(0 <= value <= 255 for value in values):
         raise ValueError(f"the color of a hint must be #rrggbb or three numbers in 0…255, got {color!r}")
     return values

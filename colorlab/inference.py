@@ -40,9 +40,10 @@ from colorlab.models import (
 )
 from colorlab.models.distribution import CELL
 from colorlab.models.hinting import CellHints
-from colorlab.strokes import load_hints
+from colorlab.strokes import hints_from_strokes, load_hints
 
 Painter = str | Path | nn.Module | None
+Hints = Hint | Sequence[Hint] | str | Path | Image.Image | None
 
 _STRIP_PIXELS = 2**19
 _FORMATS: dict[str, results.Format] = {
@@ -58,7 +59,7 @@ def colorize(
     temperature: float | None = None,
     prior_correction: float | None = None,
     seed: int | None = None,
-    hints: Sequence[Hint] | str | Path = (),
+    hints: Hints = (),
     size: int | None = None,
     chroma: float = 1.0,
     device: str | torch.device | None = None,
@@ -151,10 +152,13 @@ def network_of(model: Painter, device: str | torch.device | None = None) -> Colo
     return network if device is None else copy.deepcopy(network).to(device)  # do not move the caller's network
 
 
-def _known(hints: Sequence[Hint] | str | Path, shape: tuple[int, int]) -> Sequence[Hint]:
+def _known(hints: Hints, shape: tuple[int, int]) -> Sequence[Hint]:
     """Load and check the hints for an image of this shape."""
     if isinstance(hints, str | Path):
         return load_hints(Path(hints).expanduser(), shape)
+    if isinstance(hints, Image.Image):
+        return hints_from_strokes(hints, shape)
+    hints = [hints] if isinstance(hints, Hint) else hints or ()
     for hint in hints:
         if not isinstance(hint, Hint):
             raise TypeError(f"hints must be colorlab.Hint(x, y, color), not {type(hint).__name__}")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -347,3 +348,18 @@ def test_a_file_that_holds_no_such_hints_is_refused_in_a_sentence(text, message)
 def test_no_file_raises_anything_else(content):
     with pytest.raises(ValueError, match="the file holds no hints"):
         from_json(content, (30, 40))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ((1, 1, None), ValueError, "the color of a hint must be #rrggbb or three numbers in 0…255, got None"),
+        ((1, 1, 255), ValueError, "three numbers in 0…255, got 255"),
+        ((1, 1, "red"), ValueError, "got 'red'"),
+        (("10", 3, "#ff0000"), TypeError, "x and y of a hint must be whole pixels, got '10' and 3"),
+        ((10.5, 3, "#ff0000"), TypeError, "whole pixels, got 10.5 and 3"),
+    ],
+)
+def test_what_is_no_hint_is_refused(arguments, error, said):
+    with pytest.raises(error, match=re.escape(said)):
+        Hint(*arguments)

@@ -24,6 +24,8 @@ from torch.nn import functional as F
 import colorlab
 from colorlab import color, pretrained
 from colorlab.data import create_dataset
+from colorlab.data.placeholder import photograph
+from colorlab.hints import Hint
 from colorlab.image import read_image
 from colorlab.inference import colorize, enlarge, full_lightness, predict_ab, render
 from colorlab.models import Colorizer, ConstantColor
@@ -365,3 +367,15 @@ def test_a_photograph_of_24_megapixels_fits_into_2_gigabytes(tmp_path):
     assert peak < 2e9
     with Image.open(tmp_path / "done" / "large.png") as result:
         assert result.size == (6000, 4000)
+
+
+def test_hints_may_be_one_hint_an_image_of_strokes_or_none():
+    photo = photograph("coffee").resize((96, 64))
+    hint = Hint(40, 30, "#2040c0")
+    expected = np.asarray(colorize(photo, hints=[hint]))
+    assert np.array_equal(np.asarray(colorize(photo, hints=hint)), expected)
+    assert np.array_equal(np.asarray(colorize(photo, hints=None)), np.asarray(colorize(photo)))
+    strokes = Image.new("RGBA", photo.size)
+    strokes.putpixel((40, 30), (0x20, 0x40, 0xC0, 255))
+    # Strokes and hint give the same color to the same pixel.
+    assert np.abs(np.asarray(colorize(photo, hints=strokes)).astype(int) - expected).max() <= 1

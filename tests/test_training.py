@@ -11,6 +11,7 @@ import scipy.special
 import scipy.stats
 import torch
 from PIL import Image
+from torch import nn
 
 from colorlab import color
 from colorlab.data import BatchOrder, create_dataset
@@ -19,6 +20,7 @@ from colorlab.models import create_colorizer, describe_weights, load_weights, sa
 from colorlab.training import OBJECTIVES, TrainingOptions, train
 from colorlab.training.distributed import Processes
 from colorlab.training.loop import steps_per_epoch
+from colorlab.training.regression import Regression
 
 
 @pytest.fixture(scope="module")
@@ -346,3 +348,25 @@ def test_a_new_run_clears_what_a_finished_one_left(tmp_path):
     folder = train(TrainingOptions(output_root_path=tmp_path, max_epochs=1, image_size=8, max_images=1)).folder
     assert sorted(p.name for p in (folder / "epochs").iterdir()) == ["000.png", "001.png"]
     assert not list(folder.glob("epoch-*"))
+
+
+class Dilated(nn.Module):
+    """A convolution of which oneDNN gives wrong bfloat16 gradients in channels last: dilated, 24 channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 24, 3, padding=3, dilation=3), nn.ReLU(), nn.Conv2d(24, 2, 1), nn.Tanh()
+        )
+
+    def forward(self, lightness):
+        return self.layers(lightness)
+
+
+def test_dilated_convolutions_are_not_trained_in_channels_last(tmp_path):
+    def layout(model):
+        options = TrainingOptions(model_name=model, precision="bfloat16", output_root_path=tmp_path)
+        return Regression(options, Processes(), steps=1).layout
+
+    assert layout("resnet") == torch.channels_last
+    assert layout(Dilated()) == torch.contiguous_format

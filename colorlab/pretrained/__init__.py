@@ -131,7 +131,9 @@ def path(name: str, *, among: Collection[str] = FILES.keys()) -> Path:
     """
     if name not in among:
         raise ValueError(
-            f"no weights named {name!r} ship with colorlab; there are {', '.join(among)}{did_you_mean(name, among)}. "
+            f"no weights named {name!r} ship with colorlab; there are {', '.join(among)}"
+            + (did_you_mean(name, among) or ".")
+            + " "
             + (
                 f"colorlab.train({name!r}, data) trains a {name}"
                 if name in COLORIZERS

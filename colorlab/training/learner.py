@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from colorlab import color, pretrained
-from colorlab.models import Colorizer, Discriminator, DistributionColorizer, create_colorizer, load_weights, name_of
+from colorlab.models import Colorizer, Discriminator, DistributionColorizer, create_colorizer, name_of
 from colorlab.models.backbones import imagenet_state, package_name
 from colorlab.training.distributed import Processes, with_global_batch_norm
 from colorlab.training.history import History
@@ -105,6 +105,10 @@ class Learner(ABC):
 
     def place(self, network: Network) -> Network:
         """Move ``network`` to the device and memory layout, and share its batch norms between processes."""
+        # oneDNN's gradients of dilated bfloat16 convolutions are wrong in channels last (torch 2.14: NaN where the
+        # channels are no multiple of 16).
+        if any(isinstance(part, nn.Conv2d) and max(part.dilation) > 1 for part in network.modules()):
+            self.layout = torch.contiguous_format
         if self.processes.count > 1:
             network = with_global_batch_norm(network)
         return network.to(self.device).to(memory_format=self.layout)
@@ -157,7 +161,8 @@ def begin_colorizer(options: TrainingOptions) -> Colorizer:
     if new and options.initial_weights is None and isinstance(model, DistributionColorizer):
         load_encoder(model)
     if options.initial_weights is not None:
-        earlier = load_weights(options.initial_weights)
+        name = str(options.initial_weights)
+        earlier = pretrained.load(name if name in pretrained.NAMES else options.initial_weights)
         try:
             model.load_state_dict(earlier.state_dict())
         except RuntimeError as error:

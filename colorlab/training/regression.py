@@ -61,6 +61,10 @@ class Regression(ColorizerLearner):
         if isinstance(network, DistributionColorizer):
             network.freeze(options.frozen_stride)
             if options.learn_hints:
+                if options.initial_weights is None and isinstance(options.model_name, str):
+                    raise ValueError(
+                        "learn_hints needs a trained network: give initial_weights, such as distribution"
+                    )
                 network.requires_grad_(False).hinting.requires_grad_(True)
             if options.initial_weights is None and trainset is not None:
                 network.set_prior(_prior(network, trainset, options.seed))
