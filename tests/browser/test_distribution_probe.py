@@ -16,12 +16,13 @@ SIZE = (100, 80)  # width and height of the image of two halves; its working siz
 CODE = '''
 import torch
 from colorlab.models import DistributionColorizer
+from colorlab.models.distribution import Answer
 from colorlab.widgets import DistributionProbe
 
 class RedOrBlue(DistributionColorizer):
     """Knows that what is bright is gray, and that what is dark is red (60 %) or blue (40 %)."""
 
-    def answer(self, lightness, hints=None):
+    def answer(self, lightness):
         dark = torch.nn.functional.avg_pool2d(lightness, 4) < 0
         logits = torch.full((len(self.bins), 1, 1), -30.0)
         bright_logits = logits.clone()
@@ -30,7 +31,7 @@ class RedOrBlue(DistributionColorizer):
         bright_logits[(self.bins == 0).all(dim=1)] = 0
         mixture = torch.zeros(len(dark), 9, 16, *dark.shape[2:])
         mixture[:, 4] = 50
-        return torch.where(dark, logits, bright_logits), mixture.flatten(1, 2)
+        return Answer(torch.where(dark, logits, bright_logits), mixture.flatten(1, 2), dark)
 
 DistributionProbe("halves.png", RedOrBlue().eval())
 '''
