@@ -30,7 +30,7 @@ def test_the_table_holds_the_baselines_and_all_weights_that_ship():
     assert (table[LABEL] >= 0).all()
     for name in pretrained.NAMES:
         assert f"Weights {name}: SHA-256 {pretrained.FILES[name][:12]}" in lpips_provenance()
-    with pytest.raises(ValueError, match="images of 32 and 64 pixels, not 48"):
+    with pytest.raises(ValueError, match="size must be 32 or 64 pixels, as in the stored table, got 48"):
         lpips_table(48)
 
 

@@ -283,7 +283,7 @@ def test_a_generator_goes_on_from_the_regression_of_its_architecture(tmp_path):
 
 def test_weights_of_another_architecture_are_refused(tiny_run, tmp_path):
     with pytest.raises(
-        ValueError, match=r"initial_weights .*last\.safetensors are those of resnet, which unet32 cannot"
+        ValueError, match=r"initial_weights .*last\.safetensors are weights of resnet, which unet32 cannot"
     ):
         train(
             tiny(tmp_path, model_name="unet32", image_size=16, initial_weights=tiny_run.folder / "last.safetensors")
