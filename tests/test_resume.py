@@ -288,7 +288,8 @@ def test_a_loss_that_is_no_number_is_named_and_the_last_good_state_kept(a_run, m
     monkeypatch.setitem(OBJECTIVES, "mse", failing)
     options = a_run()
     with pytest.raises(
-        TrainingDivergedError, match=r"epoch 2, batch 3, at a learning rate of \d.*; .*checkpoint.pt holds the last good state"
+        TrainingDivergedError,
+        match=r"epoch 2, batch 3, at a learning rate of \d.*; .*checkpoint.pt holds the last good state",
     ) as it:
         train(options)
     assert str(options.folder / "checkpoint.pt") in str(it.value)
