@@ -13,7 +13,7 @@ QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
 help:
 	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
-	@echo "make check     ruff, mypy and the quick tests, in under three minutes (make check ARGS=\"-k color\")"
+	@echo "make check     ruff, mypy and the quick tests, in some four minutes (make check ARGS=\"-k color\")"
 	@echo "make test      all tests, the notebooks among them (make test ARGS=\"-k color\")"
 	@echo "make bench     all benchmarks (BENCH=training for one, with ARGS=resnet for one model)"
 	@echo "make weights   train the weights that ship, from the images in COLORLAB_REAL_DATA (ARGS=resnet for one)"
