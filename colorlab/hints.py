@@ -12,7 +12,7 @@ prediction is unchanged. Where L is constant, a single hint has the shape of a p
 load.
 
 The matrix depends on L alone and is factorized once. Each hint's position then costs one pair of triangular solves,
-and the colors one dense system with a row per hint. Notebook ``11_colorize_your_own`` uses this module.
+and the colors one dense system with a row per hint. Notebook ``12_colorize_your_own`` uses this module.
 
 Reference: Levin, Lischinski and Weiss, *Colorization using Optimization*, doi:10.1145/1015706.1015780, equation 1.
 """

@@ -7,7 +7,7 @@ protocol is that of score_styles.py; hints are means over 7×7 px at random plac
 is Levin's (:mod:`colorlab.hints`) at working size, over gray and over the network's output without hints; *network*
 is its output with the hints; *both* adds the residual of each hint, spread along the lightness, as
 :func:`colorlab.colorize` does. The published row (Zhang et al., arXiv:1705.02999, other images) is in docs and
-notebook 11.
+notebook 12.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Check exercises on color and on whole photographs: notebooks 1, 2 and 11."""
+"""Check exercises on color and on whole photographs: notebooks 1, 2 and 12."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def chroma_left(answer: object) -> str:
     return "the mean of cos θ is exp(-σ²/2): a normal distribution always leaves something, though soon very little."
 
 
-@exercise("11.1")
+@exercise("12.1")
 def working_shape(answer: object) -> str:
     """Compute the height and width at which color is predicted, for an image of any shape."""
     shape = function(answer, "(height, width, size) to (height, width)")
@@ -150,7 +150,7 @@ def _scaled(height: int, width: int, scale: float) -> Tensor:
     return torch.tensor([round(height * scale), round(width * scale)])
 
 
-@exercise("11.2")
+@exercise("12.2")
 def three_hints(answer: object) -> str:
     """Choose three pixels of the gray portrait where true colors help most."""
     lab = color.rgb_to_lab(torch.from_numpy(np.array(photograph("astronaut").resize((64, 64)))).movedim(-1, 0))

@@ -1,4 +1,4 @@
-"""Check exercises on networks and their training: notebooks 3, 4, 5 and 12."""
+"""Check exercises on networks and their training: notebooks 3, 4, 5 and 13."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def discriminator_loss(answer: object) -> str:
     return f"two cross entropies of logits, labels {REAL} and {FAKE:g}, and no gradient of them reaches the painter."
 
 
-@exercise("12.1")
+@exercise("13.1")
 def combined(answer: object) -> str:
     """Compute the gradient of a batch from those of two parts of any sizes."""
     combine = function(answer, "(gradient of the first part, of the second, images in the first, in the second)")
@@ -230,7 +230,7 @@ def combined(answer: object) -> str:
     return "each part counts as many times as it has images; a plain mean is the case of equal parts."
 
 
-@exercise("12.2")
+@exercise("13.2")
 def left_out(answer: object) -> str:
     """Count the images that no process sees in an epoch of training."""
     count = function(answer, "(images, batch size, processes) to a number of images")

@@ -1,4 +1,4 @@
-"""Check exercises on scores and their reliability: notebooks 6 to 10."""
+"""Check exercises on scores and their reliability: notebooks 7 to 11."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from colorlab.evaluation.leaderboard import reading
 from colorlab.exercises.checking import WrongAnswer, compare, exercise, function, number, require, tensor
 
 
-@exercise("06.1")
+@exercise("07.1")
 def jpeg_floor(answer: object) -> str:
     """Find the MSE of true colors saved as JPEG of quality 100 without chroma subsampling."""
     floor = number(answer, "the mean squared error")
@@ -58,7 +58,7 @@ def _mse_of_jpeg(truth: Tensor, **how: int) -> float:
     return float(evaluation.score_images(truth, torch.stack(back), ["mse"])["mse"].mean())
 
 
-@exercise("06.2")
+@exercise("07.2")
 def same_lightness(answer: object) -> str:
     """Write a function that tells whether a result kept its original's lightness, to detect swapped files."""
     kept = function(answer, "(original, result), both (3, H, W) uint8, to True or False")
@@ -90,7 +90,7 @@ def same_lightness(answer: object) -> str:
     return "a colorizer may choose a and b, never L; so L tells whose colors these are."
 
 
-@exercise("07.1")
+@exercise("08.1")
 def lab_units(answer: object) -> str:
     """Convert the framework's error of 0.0025 to a root mean square in Lab units."""
     found = number(answer, "the number of Lab units")
@@ -108,7 +108,7 @@ def lab_units(answer: object) -> str:
     return f"√{reported} · 255 = {right:.2f}: a small number in one unit is a color seen at once in another."
 
 
-@exercise("07.2")
+@exercise("08.2")
 def best_factor(answer: object) -> str:
     """Find the factor on predicted a and b that minimizes their squared error."""
     best = function(answer, "(predicted, truth), both (N, 2, H, W), to one number")
@@ -141,7 +141,7 @@ def best_factor(answer: object) -> str:
     return "it is Σ predicted · true / Σ predicted², a straight line through 0, as NumPy's least squares finds it."
 
 
-@exercise("08.1")
+@exercise("09.1")
 def agreement(answer: object) -> str:
     """Compute the share of people that a distance agrees with, as in the test of LPIPS."""
     share = function(answer, "(distances of the first, of the second, share of people for the second) to one number")
@@ -175,7 +175,7 @@ def agreement(answer: object) -> str:
     return "even a person reaches no 1 here, as people disagree among themselves."
 
 
-@exercise("08.2")
+@exercise("09.2")
 def turned(answer: object) -> str:
     """Write a function that rotates all hues of images and keeps their lightness."""
     turn = function(answer, "(rgb, degrees), (N, 3, H, W) uint8, to the same")
@@ -209,7 +209,7 @@ def turned(answer: object) -> str:
     return "L is what it was, chroma too where a screen can show it: to a colorizer these are all the same image."
 
 
-@exercise("09.1")
+@exercise("10.1")
 def wins_needed(answer: object) -> str:
     """Find how many of ten differing images one model must win for McNemar's p to fall below 0.05."""
     wins = number(answer, "the number of wins")
@@ -226,7 +226,7 @@ def wins_needed(answer: object) -> str:
     return f"{right} wins give p = {p[right]:.3f}, {right - 1} {p[right - 1]:.3f}: few differences prove little."
 
 
-@exercise("09.2")
+@exercise("10.2")
 def images_needed(answer: object) -> str:
     """Find how many images make Wilson's interval around 80 % no wider than ±3 points."""
     n = number(answer, "the number of images")
@@ -248,7 +248,7 @@ def images_needed(answer: object) -> str:
     return f"{says}. Half of that would take four times as many images."
 
 
-@exercise("10.1")
+@exercise("11.1")
 def judged(answer: object) -> str:
     """Write a function that interprets the interval of a paired difference."""
     read = function(answer, "(low, high, direction) to 'better', 'worse' or 'unclear'")
@@ -271,7 +271,7 @@ def judged(answer: object) -> str:
     return "first whether 0 is inside, then which side, then which way the score counts."
 
 
-@exercise("10.2")
+@exercise("11.2")
 def mean_ranks(answer: object) -> str:
     """Compute each model's mean rank over images and scores, where 1 is best."""
     rank = function(answer, "(table by image, names of scores) to model → mean rank")

@@ -3,7 +3,7 @@
 The network runs when the image, the model, the working size or the style changes. A new chroma gain only redraws the
 image. Only *Save* works at full resolution.
 
-Used in notebook ``11_colorize_your_own``.
+Used in notebook ``12_colorize_your_own``.
 """
 
 from __future__ import annotations

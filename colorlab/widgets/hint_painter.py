@@ -9,7 +9,7 @@ propagation only.
 :class:`colorlab.widgets.hinted_image.HintedImage` computes the colors; neither depends on widgets. During a drag the
 image is drawn at :data:`HINT_SIZE`, afterward at the size it is shown.
 
-Used in notebook ``11_colorize_your_own``.
+Used in notebook ``12_colorize_your_own``.
 """
 
 from __future__ import annotations

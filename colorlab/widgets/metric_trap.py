@@ -1,7 +1,7 @@
 """The metric trap: rank six colorizations of one photograph by eye, then see how the scores rank them.
 
 The six are chosen to mislead scores: some look good but score badly, some the reverse. :func:`six` makes them,
-:func:`agreement` compares rankings, and :class:`MetricTrap` is the widget. Used in notebook ``10_comparing_models``.
+:func:`agreement` compares rankings, and :class:`MetricTrap` is the widget. Used in notebook ``11_comparing_models``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Model comparison: one image, the result of every model, and its scores.
 
 :mod:`colorlab.widgets.scoring` computes the scores; :class:`ModelComparison` shows the results, sorted by a score
-that the user chooses. Used in notebook ``10_comparing_models``.
+that the user chooses. Used in notebook ``11_comparing_models``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Score several colorizations of one image against the original, for two widgets of notebook 10."""
+"""Score several colorizations of one image against the original, for two widgets of notebook 11."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ paper: the question is which one is real (there: which one is fake), and there a
 
 :mod:`colorlab.widgets.trials` chooses the pairs and evaluates the answers, :class:`TuringTest` is the widget. A CSS
 animation shows and hides the images. Browsers restart animations when the user returns to a page, so the kernel
-removes the images as well, a little later. Used in notebook ``10_comparing_models``.
+removes the images as well, a little later. Used in notebook ``11_comparing_models``.
 """
 
 from __future__ import annotations

@@ -260,8 +260,8 @@ def test_likely_colors_by_keyboard(watched, painter):
     assert watched.offsite == []
 
 
-def test_in_notebook_11(watched, lab):
-    watched.open_and_run(lab, "11_colorize_your_own.ipynb")
+def test_in_notebook_12(watched, lab):
+    watched.open_and_run(lab, "12_colorize_your_own.ipynb")
     page, painter = watched.page, watched.page.locator(".colorlab-hint-painter")
     status = painter.get_by_role("status")
     shown = painter.get_by_role("img", name="in the network's colors")

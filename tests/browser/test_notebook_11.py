@@ -1,125 +1,222 @@
-"""Somebody opens notebook 11 in a browser and colors an image of their own, mostly by keyboard."""
+"""Somebody looks at the widgets of notebook 11 in a browser: compares models, falls into the trap, is tested."""
 
+import json
 import re
 
-import numpy as np
+import nbformat
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
-from colorlab import pretrained
 from colorlab.data.placeholder import photograph
-from colorlab.image import read_image
-from colorlab.inference import full_lightness
 
 pytestmark = pytest.mark.browser
 
+LIBRARY = """
+from colorlab.evaluation import gray
+from colorlab.models import ConstantColor
+from colorlab.widgets import MetricTrap, ModelComparison, TuringTest
 
-def test_coloring_a_image_of_ones_own(watched, lab, tmp_path):
-    original = photograph("coffee").crop((40, 0, 440, 300))
-    photo = tmp_path / "my breakfast.jpg"
-    original.save(photo, quality=95)
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(photo.read_bytes()[:3000])
+models = {"gray": gray(), "brown": ConstantColor((16, 20)), "blue": ConstantColor((0, -60))}
+"""
 
+# Which of the two images is visible at which time: their animations are held as soon as they are there, looked at
+# at moments within and between them, and then let go from the beginning. No frame can be missed on a busy machine.
+WATCH = """() => {
+    const widget = document.querySelector('.colorlab-turing-test');
+    window.seen = [];
+    new MutationObserver((_, observer) => {
+        const animations = widget.getAnimations({subtree: true});
+        if (animations.length === 0) return;
+        observer.disconnect();
+        animations.forEach(animation => animation.pause());
+        for (const time of [250, 1000, 1750, 2500, 3250]) {
+            animations.forEach(animation => { animation.currentTime = time; });
+            const visible = [...widget.querySelectorAll('img')]
+                .filter(image => getComputedStyle(image).visibility === 'visible')
+                .map(image => image.alt.split(', ')[1]);
+            window.seen.push(visible.join(' and ') || 'nothing');
+        }
+        for (const animation of animations) {
+            animation.currentTime = 0;
+            animation.play();
+        }
+    }).observe(widget, {childList: true, subtree: true});
+}"""
+# Both were shown and are hidden: no animation is left, and none is to come.
+HIDDEN = """() => document.querySelector('.colorlab-turing-test').getAnimations({subtree: true})
+    .filter(animation => animation.animationName === 'colorlab-glance').length === 0"""
+
+EMPTY = """() => !document.querySelector('.colorlab-turing-test').innerHTML.includes('animation:')"""
+ELSEWHERE_AND_BACK = """async () => {
+    const { commands, shell } = window.jupyterapp;
+    const notebook = shell.currentWidget;
+    await commands.execute('launcher:create');
+    await new Promise(requestAnimationFrame);
+    shell.activateById(notebook.id);
+    await new Promise(requestAnimationFrame);
+}"""
+
+
+@pytest.fixture
+def open_cell(watched, lab):
+    """A notebook with one widget, made by the code given, open in JupyterLab; gives the widget's element."""
+
+    def open_(code, widget):
+        # Without a kernel's name JupyterLab would ask which.
+        kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(LIBRARY + code)], metadata=kernel)
+        nbformat.write(notebook, lab.folder / f"{widget}.ipynb")
+        watched.open_and_run(lab, f"{widget}.ipynb")
+        return watched.page.locator(f".colorlab-{widget}")
+
+    return open_
+
+
+def quiet(watched):
+    """Whether nothing went wrong on the page and nothing left the machine."""
+    return watched.problems == [] and watched.offsite == []
+
+
+def test_comparing_models(watched, open_cell, tmp_path):
+    mine, broken = tmp_path / "mine.jpg", tmp_path / "broken.jpg"
+    photograph("cat").crop((0, 0, 200, 120)).save(mine, quality=95)
+    broken.write_bytes(mine.read_bytes()[:2000])
+    found = open_cell('ModelComparison("coffee", models)', "model-comparison")
+    status, images = found.get_by_role("status"), found.get_by_role("figure")
+    expect(status).to_contain_text("coffee at 256×171 pixels, sorted by MAE of a, b (Lab, ↓): brown is first.")
+    expect(images).to_have_text(["original", "brown", "gray", "blue"])
+    for image in found.get_by_role("img").all():
+        assert image.evaluate("async image => { await image.decode(); return image.naturalWidth; }") == 256
+
+    # Sorted by another score, by keyboard: another order, and that score in bold.
+    sort_by = found.get_by_role("combobox", name="Sort by")
+    sort_by.focus()
+    sort_by.press("End")
+    expect(status).to_contain_text("sorted by |Δ colorfulness| (↓)")
+    expect(images).not_to_have_text(["original", "brown", "gray", "blue"])
+    bold = found.get_by_role("row", name="|Δ colorfulness|").first
+    assert int(bold.evaluate("row => getComputedStyle(row).fontWeight")) >= 600
+
+    # An image of one's own, then one that is broken, which changes nothing.
+    upload(watched.page, found, mine)
+    expect(status).to_contain_text("mine.jpg at 200×120 pixels, sorted by |Δ colorfulness|")
+    expect(found.get_by_role("img", name="mine.jpg, the original")).to_be_visible()
+    upload(watched.page, found, broken)
+    expect(status).to_contain_text(re.compile(r"broken\.jpg is damaged.*Nothing was changed\."))
+    expect(found.get_by_role("img", name="mine.jpg, the original")).to_be_visible()
+    assert quiet(watched)
+
+
+def test_falling_into_the_trap(watched, open_cell):
+    found = open_cell('MetricTrap("coffee", models["brown"])', "metric-trap")
+    page, status = watched.page, found.get_by_role("status")
+    compare = found.get_by_role("button", name="Compare with the scores")
+    expect(status).to_contain_text("Which colors look best?")
+    expect(found.get_by_role("figure")).to_have_text(list("ABCDEF"))
+
+    # By mouse, with a change of mind and too early a look.
+    for letter in "CAB":
+        found.get_by_role("button", name=f"{letter}: choose").click()
+    found.get_by_role("button", name="A: rank 2").click()
+    expect(found.get_by_role("button", name="B: rank 2")).to_be_visible()
+    compare.click()
+    expect(status).to_have_text("First rank all six: A, D, E, F are missing.")
+    expect(found.get_by_role("table")).to_have_count(0)
+
+    # The rest by keyboard: the focus stays on a button that was pressed.
+    found.get_by_role("button", name="D: choose").focus()
+    for letter in "DEF":
+        page.keyboard.press("Space")
+        expect(found.get_by_role("button", name=f"{letter}: rank")).to_be_focused()
+        page.keyboard.press("Tab")
+    expect(compare).to_be_focused()
+    found.get_by_role("button", name="A: choose").click()
+    compare.focus()
+    page.keyboard.press("Space")
+    expect(status).to_contain_text("Nearest to you is ")
+    expect(found.get_by_role("row", name="you 6 2 1 3 4 5")).to_be_visible()
+    expect(found.get_by_role("row", name=re.compile(r"^CIEDE2000 .*( \d){6} [−\d]"))).to_be_visible()
+    expect(found.get_by_role("img", name="the original photograph")).to_be_visible()
+    expect(found.get_by_role("figure", name="no color")).to_have_count(1)
+    assert quiet(watched)
+
+
+def test_being_tested(watched, open_cell, lab):
+    found = open_cell('TuringTest({"blue": models["blue"]}, pairs=3, seed=1)', "turing-test")
+    page, status = watched.page, found.get_by_role("status")
+    left, right = found.get_by_role("button", name="Left is real"), found.get_by_role("button", name="Right is real")
+    left.click()
+    expect(status).to_have_text("Press Start first.")
+
+    # The page notes which image is to be seen when.
+    page.evaluate(WATCH)
+    found.get_by_role("button", name="Start").focus()
+    page.keyboard.press("Space")
+    expect(status).to_have_text("Pair 1 of 3: which one is real?")
+    page.wait_for_function("() => window.seen.length === 5")
+    assert page.evaluate("() => window.seen") == ["nothing", "left", "nothing", "right", "nothing"]
+    page.wait_for_function(HIDDEN)
+
+    # Somebody looks at another tab and comes back: browsers begin animations again, but the images are gone.
+    page.wait_for_function(EMPTY)
+    page.evaluate(ELSEWHERE_AND_BACK)
+    expect(found).to_be_visible()
+    assert page.evaluate(HIDDEN)
+    assert page.evaluate(EMPTY)
+
+    # By keyboard; the focus stays, so that the next answer needs no way to it. The other half of a double press is
+    # not an answer.
+    found.get_by_role("button", name="Start").focus()
+    page.keyboard.press("Tab")
+    expect(left).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Space")
+    expect(status).to_have_text("Pair 2 of 3: too soon, look at both first.")
+    expect(left).to_be_focused()
+    page.wait_for_function(HIDDEN)
+    right.click()
+    expect(status).to_have_text("Pair 3 of 3: which one is real?")
+    page.wait_for_function(HIDDEN)
+    right.click()
+    expect(status).to_contain_text("All 3 pairs are answered.")
+    expect(found.get_by_role("row", name=re.compile(r"^blue [0-3] 3 \d+% \d+% … \d+%$"))).to_be_visible()
+
+    target = found.get_by_role("textbox", name="Save as")
+    target.fill("results/answers.json")
+    found.get_by_role("button", name="Save answers").click()
+    saved = lab.folder / "results" / "answers.json"
+    expect(status).to_have_text(f"Saved 3 of 3 answers as {saved}.")
+    answers = json.loads(saved.read_text(encoding="utf-8"))["answers"]
+    assert [answer["answer"] for answer in answers] == ["left", "right", "right"]
+    assert [answer["fooled"] for answer in answers] == [answer["answer"] != answer["real"] for answer in answers]
+    assert quiet(watched)
+
+
+def test_in_notebook_11(watched, lab):
+    watched.open_and_run(lab, "11_comparing_models.ipynb")
     page = watched.page
-    watched.open_and_run(lab, "11_colorize_your_own.ipynb")
-    bench = page.locator(".colorlab-colorize-bench")
-    status = bench.get_by_role("status")
-    before = bench.get_by_role("img", name="without color")
-    after = bench.get_by_role("img", name="in the colors that")
-
-    # The first state: a sample, before and after, both really decoded by the browser.
-    expect(status).to_contain_text("astronaut, 512×512 pixels, colored by")
-    for image in (before, after):
-        expect(image).to_be_visible()
-        assert image.evaluate("async image => { await image.decode(); return image.naturalWidth; }") == 512
-
-    # The edge between them: before to its left, after to its right; by keyboard and by mouse.
-    edge = bench.get_by_role("slider", name="Edge between before and after")
-    expect(edge).to_have_value("50")
-    expect(after).to_have_css("clip-path", "inset(0px 0px 0px 50%)")
-    edge.focus()
-    edge.press("ArrowRight")
-    expect(edge).to_have_value("51")
-    expect(after).to_have_css("clip-path", "inset(0px 0px 0px 51%)")
-    box = edge.bounding_box()
-    page.mouse.move(box["x"] + 0.51 * box["width"], box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + box["height"] / 3, steps=4)
-    page.mouse.up()
-    expect(edge).to_have_value("25")
-    expect(before).to_have_css("clip-path", "inset(0px 75% 0px 0px)")
-
-    # Beside it the colors alone, or how far they are from the true ones.
-    expect(bench.get_by_role("img", name="The colors of astronaut alone")).to_be_visible()
-    view = bench.get_by_role("combobox", name="Beside it")
-    view.focus()
-    view.press("End")
-    expect(status).to_contain_text(re.compile(r"CIEDE2000 to the true colors: \d+\.\d in the mean"))
-    expect(bench.get_by_role("img", name="Where the colors are far from the true ones")).to_be_visible()
-
-    # Another sample, another model.
-    src = after.get_attribute("src")
-    bench.get_by_role("combobox", name="Image").select_option(label="rocket")
-    expect(status).to_contain_text("rocket, 640×427 pixels")
-    expect(after).not_to_have_attribute("src", src)
-    src = after.get_attribute("src")
-    other = pretrained.NAMES[-1]
-    bench.get_by_role("combobox", name="Model").select_option(label=other)
-    expect(status).to_contain_text(f"colored by {other}")
-    expect(after).not_to_have_attribute("src", src)
-
-    # The chroma gain, by keyboard on the slider and in the number beside it.
-    src = after.get_attribute("src")
-    slider = bench.locator(".widget-slider").get_by_role("slider")
-    slider.focus()
-    slider.press("ArrowRight")
-    expect(status).to_contain_text("chroma gain 1.05")
-    expect(after).not_to_have_attribute("src", src)
-    slider.press("Home")
-    expect(status).to_contain_text("chroma gain 0.00")
-    number = bench.get_by_role("spinbutton", name="Chroma gain")
-    expect(number).to_have_value("0")
-    number.fill("1.4")
-    number.press("Tab")
-    expect(status).to_contain_text("chroma gain 1.40")
-    expect(slider).to_have_attribute("aria-valuenow", re.compile(r"^1\.40?$"))
-
-    # An image of one's own.
-    upload(page, bench, photo)
-    expect(status).to_contain_text("my breakfast.jpg, 400×300 pixels")
-    expect(after).to_have_attribute("alt", re.compile(r"^my breakfast\.jpg in the colors that"))
-    expect(bench.get_by_role("combobox", name="Image").locator("option:checked")).to_have_text(
-        "my breakfast.jpg (own)"
+    trap, comparison, test = (
+        page.locator(f".colorlab-{name}") for name in ("metric-trap", "model-comparison", "turing-test")
     )
+    trap.get_by_role("button", name="E: choose").click()
+    expect(trap.get_by_role("status")).to_contain_text("Which colors look second?")
+    comparison.get_by_role("combobox", name="Sort by").select_option(label="SSIM (↑)")
+    expect(comparison.get_by_role("status")).to_contain_text("sorted by SSIM (↑)")
+    test.get_by_role("button", name="Start").click()
+    expect(test.get_by_role("status")).to_have_text("Pair 1 of 20: which one is real?")
 
-    # A broken one: a sentence, and everything stays.
-    src = after.get_attribute("src")
-    upload(page, bench, broken)
-    expect(status).to_contain_text(re.compile(r"broken\.jpg is damaged.*: .*\. Nothing was changed\."))
-    expect(after).to_have_attribute("src", src)
-    expect(bench).not_to_contain_text("Traceback")
-
-    # Saved at full resolution, into the notebook's folder, with the lightness of the original.
-    name = bench.get_by_role("textbox", name="Save as")
-    expect(name).to_have_value("colorized/my breakfast.png")
-    name.fill("results/breakfast.png")
-    bench.get_by_role("button", name="Save").click()
-    target = lab.folder / "results" / "breakfast.png"
-    expect(status).to_contain_text(f"Saved {target} (400×300 pixels).")
-    with Image.open(target) as saved:
-        assert saved.size == (400, 300)
-        assert np.ptp(np.asarray(saved).astype(int), axis=2).mean() > 3
-        difference = full_lightness(read_image(saved)) - full_lightness(read_image(photo))
-    assert float(difference.abs().max()) < 0.3
-
-    assert watched.problems == []
-    assert watched.offsite == []
+    # Narrow pages show all of it, too.
+    page.set_viewport_size({"width": 800, "height": 900})
+    for widget in (trap, comparison, test):
+        for image in widget.locator("img").all():
+            box = image.bounding_box()
+            assert box["x"] + box["width"] <= 800
+            assert box["width"] > 80
+    assert quiet(watched)
 
 
-def upload(page, bench, path):
-    """Choose a file in the dialogue that the upload button opens."""
+def upload(page, found, path):
+    """Choose a file in the dialogue that the button opens."""
     with page.expect_file_chooser() as chooser:
-        bench.get_by_role("button", name="Upload").click()
+        found.get_by_role("button", name="Upload").click()
     chooser.value.set_files(path)
