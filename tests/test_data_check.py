@@ -9,7 +9,7 @@ from PIL import Image
 
 from colorlab.data import create_dataset
 from colorlab.data.check import UNREADABLE, CheckOptions, check_folder, run_check
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 
 PHOTO = photograph("coffee").crop((100, 100, 200, 180))
 

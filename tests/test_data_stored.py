@@ -17,7 +17,7 @@ from colorlab import color
 from colorlab.data import create_dataset, create_loader, crops, stored
 from colorlab.data.crops import middle, random_crop
 from colorlab.data.decode import decode
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.data.stored import StoredDataset
 from colorlab.evaluation import gray, mean_color, score
 from colorlab.training import TrainingOptions, train

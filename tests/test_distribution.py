@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from colorlab import color, colorize, pretrained
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.inference import choose_style, predict_ab
 from colorlab.models import (
     STYLES,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from colorlab import pretrained
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.hints import Hint, reduce_hints
 from colorlab.image import read_image
 from colorlab.inference import cell_hints, full_lightness, predict_ab

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import kei
 
 from colorlab import color
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.hints import SIGMA, Hint, Propagation, from_json, to_json
 
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 import colorlab
 from colorlab import color, pretrained
 from colorlab.data import create_dataset
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.hints import Hint
 from colorlab.image import read_image
 from colorlab.inference import colorize, enlarge, full_lightness, predict_ab, render

@@ -16,7 +16,8 @@ from torchvision.datasets import CIFAR10
 
 import colorlab
 from colorlab.data import create_dataset
-from colorlab.data.placeholder import IMAGES_PER_CLASS, PHOTOGRAPHS, photograph, placeholder
+from colorlab.data.placeholder import IMAGES_PER_CLASS, PHOTOGRAPHS, placeholder
+from colorlab.data.samples import photograph
 from colorlab.models import COLORIZERS, create_colorizer, load_weights
 from colorlab.training import TrainingOptions, train
 from colorlab.training.checkpoint import load_state
@@ -103,9 +104,7 @@ def data(request, tmp_path, monkeypatch):
     if request.param == "placeholder":
         # One image each of two photographs, of 120 or 25 of eight.
         placeholder.cache_clear()
-        # Not by deleting the others: put back, they would stand in another order, for all tests that follow.
-        two = dict(list(PHOTOGRAPHS.items())[:2])
-        monkeypatch.setattr("colorlab.data.placeholder.PHOTOGRAPHS", two)
+        monkeypatch.setattr("colorlab.data.placeholder.PHOTOGRAPHS", PHOTOGRAPHS[:2])
         for split in IMAGES_PER_CLASS:
             monkeypatch.setitem(IMAGES_PER_CLASS, split, 1)
         yield {"dataset_name": "placeholder"}, (2, 2)

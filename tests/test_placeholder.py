@@ -6,15 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import skimage
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.cbook import get_sample_data
 from PIL import Image
+from sklearn.datasets import load_sample_image
 
-from colorlab.data import DATASETS, ImageDataset, create_dataset, placeholder
+from colorlab.data import DATASETS, ImageDataset, create_dataset, placeholder, samples
 
 ROOT = Path(__file__).parents[1]
 SPLITS = ("train", "val", "test")
@@ -57,7 +60,7 @@ def test_crops_stay_in_their_region(split, width, height, seed):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_split_sees_its_own_region_and_no_other(split, monkeypatch):
-    original = {name: placeholder.photograph(name) for name in placeholder.PHOTOGRAPHS}
+    original = {name: samples.photograph(name) for name in placeholder.PHOTOGRAPHS}
     before = create_dataset("placeholder", split)
 
     def inverted(name, inside):
@@ -112,7 +115,7 @@ def test_no_file_of_scikit_image_is_copied_into_the_repository():
 
 
 def test_a_photograph_is_scikit_images_own():
-    assert np.array_equal(np.array(placeholder.photograph("coffee")), skimage.data.coffee())
+    assert np.array_equal(np.array(samples.photograph("coffee")), skimage.data.coffee())
 
 
 # What it holds
@@ -161,7 +164,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match=f"no dataset 'imagenet'; there are {', '.join(DATASETS)}"):
         create_dataset("imagenet", "train")
     with pytest.raises(ValueError, match="no photograph 'dog'; there are astronaut, cat, "):
-        placeholder.photograph("dog")
+        samples.photograph("dog")
 
 
 def test_an_unknown_split_or_size_is_answered_with_what_there_is():
@@ -182,3 +185,35 @@ def test_an_unknown_split_or_size_is_answered_with_what_there_is():
 def test_a_data_set_of_the_wrong_shape_is_refused(rgb, labels, message):
     with pytest.raises(ValueError, match=message):
         ImageDataset(rgb, labels, ("only",))
+
+
+# Sample photographs
+
+
+def test_every_sample_can_be_opened():
+    assert {name: samples.photograph(name).mode for name in samples.SAMPLES} == dict.fromkeys(samples.SAMPLES, "RGB")
+
+
+def test_samples_of_scikit_learn_and_matplotlib_are_theirs():
+    assert np.array_equal(np.array(samples.photograph("temple")), load_sample_image("china.jpg"))
+    with get_sample_data("grace_hopper.jpg") as file:
+        assert np.array_equal(np.array(samples.photograph("admiral")), plt.imread(file))
+
+
+def test_a_batch_of_samples_keeps_the_centers():
+    batch = samples.photographs("coffee", "rocket", size=(100, 200))
+    assert (batch.dtype, batch.shape) == (torch.uint8, (2, 3, 100, 200))
+    square = samples.photographs("coffee")[0].float()
+    whole = torch.from_numpy(np.array(samples.photograph("coffee"))).movedim(-1, 0).float()
+    middle = whole[:, :, (whole.shape[2] - whole.shape[1]) // 2 :][:, :, : whole.shape[1]]
+    reduced = torch.nn.functional.interpolate(middle[None], (256, 256), mode="area")[0]
+    assert square.shape == (3, 256, 256)
+    assert (reduced - square).abs().mean() < 3  # two ways to reduce; another part of the photograph differs by 40
+
+
+def test_a_sample_of_a_package_that_is_missing_names_the_extra(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        FileNotFoundError, match=r"'temple' .*china.jpg in sklearn.* is missing; .*colorlab\[notebooks\]"
+    ):
+        samples.photograph("temple")

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, Subset
 import colorlab
 from colorlab import cli, data, evaluation, models, training
 from colorlab.data import ImageDataset, create_dataset
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.models import (
     Colorizer,
     create_classifier,

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 import colorlab
 from colorlab import pretrained
 from colorlab.data import ImageDataset
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.hints import to_json
 from colorlab.training import TrainingOptions
 

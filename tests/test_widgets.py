@@ -17,7 +17,8 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from colorlab import color, pretrained
-from colorlab.data.placeholder import PHOTOGRAPHS, photograph
+from colorlab.data.placeholder import PHOTOGRAPHS
+from colorlab.data.samples import photograph
 from colorlab.image import read_image
 from colorlab.inference import colorize, full_lightness, predict_ab
 from colorlab.models import ConstantColor, DistributionColorizer

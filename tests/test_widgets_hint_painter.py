@@ -17,7 +17,8 @@ from PIL import Image
 from torch.nn.modules.module import register_module_forward_hook
 
 from colorlab import color, pretrained
-from colorlab.data.placeholder import PHOTOGRAPHS, photograph
+from colorlab.data.placeholder import PHOTOGRAPHS
+from colorlab.data.samples import photograph
 from colorlab.hints import Hint, Propagation, reduce_hints, to_json
 from colorlab.image import read_image
 from colorlab.inference import full_lightness, predict_ab

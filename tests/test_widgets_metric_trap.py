@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colorlab import color
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.evaluation import PerceptualDistance
 from colorlab.models import ConstantColor
 from colorlab.widgets import MetricTrap

@@ -15,7 +15,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from colorlab import colorize, pretrained
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.evaluation import PerceptualDistance, gray, score_images
 from colorlab.evaluation.leaderboard import heading, reading
 from colorlab.image import LoadedImage, read_image

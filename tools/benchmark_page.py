@@ -31,7 +31,7 @@ from torch import Tensor
 
 import colorlab
 from colorlab import color, pretrained
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.evaluation import gap_recovered, gray, mean_color, summary
 from colorlab.evaluation.definitions import Seen
 from colorlab.evaluation.frechet import Moments, frechet_distance

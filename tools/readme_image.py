@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import ImageOps
 
 from colorlab import colorize, plots
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 
 # Photographs of scikit-image that the default model was not trained on.
 PHOTOGRAPHS = ("astronaut", "cat", "coffee", "motorcycle", "rocket")

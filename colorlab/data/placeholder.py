@@ -12,8 +12,6 @@ photographs in general.
 from __future__ import annotations
 
 import functools
-import importlib.util
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,18 +19,10 @@ import torch
 from PIL import Image
 
 from colorlab.data.dataset import ImageDataset, Split
+from colorlab.data.samples import photograph
 
-PHOTOGRAPHS = {
-    "astronaut": "astronaut.png",
-    "cat": "chelsea.png",
-    "coffee": "coffee.png",
-    "galaxies": "hubble_deep_field.jpg",
-    "motorcycle": "motorcycle_left.png",
-    "retina": "retina.jpg",
-    "rocket": "rocket.jpg",
-    "tissue": "ihc.png",
-}
-"""Class → file in ``skimage/data``; ``README.txt`` there has the origin and license of each."""
+PHOTOGRAPHS = ("astronaut", "cat", "coffee", "galaxies", "motorcycle", "retina", "rocket", "tissue")
+"""The classes; each is a photograph of :data:`colorlab.data.samples.SAMPLES`."""
 
 IMAGES_PER_CLASS: dict[Split, int] = {"train": 120, "val": 25, "test": 25}
 
@@ -46,24 +36,6 @@ class Box(NamedTuple):
     top: int
     right: int
     bottom: int
-
-
-def photograph(name: str) -> Image.Image:
-    """Return a whole photograph, by its class name."""
-    if name not in PHOTOGRAPHS:
-        raise ValueError(f"no photograph {name!r}; there are {', '.join(PHOTOGRAPHS)}")
-    # scikit-image need not be imported to find its files.
-    package = importlib.util.find_spec("skimage")
-    if package is None or package.origin is None:
-        raise FileNotFoundError("the dataset `placeholder` needs the images inside scikit-image; install it")
-    path = Path(package.origin).parent / "data" / PHOTOGRAPHS[name]
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"this scikit-image lacks {path.name}, which the dataset `placeholder` needs; "
-            "install the version that colorlab pins"
-        )
-    with Image.open(path) as image:
-        return image.convert("RGB")
 
 
 def region(split: Split, width: int, height: int) -> Box:
@@ -110,4 +82,4 @@ def placeholder(split: Split, size: int) -> ImageDataset:
             small = photo.crop(box).resize((size, size), Image.Resampling.BICUBIC)
             images.append(torch.from_numpy(np.array(small)).movedim(-1, 0))
             labels.append(label)
-    return ImageDataset(torch.stack(images), torch.tensor(labels), tuple(PHOTOGRAPHS))
+    return ImageDataset(torch.stack(images), torch.tensor(labels), PHOTOGRAPHS)

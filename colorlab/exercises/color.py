@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from colorlab import color
 from colorlab.data import create_dataset
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.evaluation import gray
 from colorlab.exercises.checking import WrongAnswer, compare, exercise, function, number, require, tensor
 from colorlab.hints import Hint, Propagation

@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import ipywidgets
 
-from colorlab.data.placeholder import PHOTOGRAPHS, photograph
+from colorlab.data.placeholder import PHOTOGRAPHS
+from colorlab.data.samples import photograph
 from colorlab.image import LoadedImage, read_image
 from colorlab.widgets.markup import sentence, status_html
 from colorlab.widgets.subject import read_upload

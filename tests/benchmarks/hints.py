@@ -24,7 +24,8 @@ import torch
 from torch.nn import functional as F
 
 from colorlab import color, pretrained
-from colorlab.data.placeholder import PHOTOGRAPHS, photograph
+from colorlab.data.placeholder import PHOTOGRAPHS
+from colorlab.data.samples import photograph
 from colorlab.hints import Hint, Propagation
 from colorlab.inference import predict_ab
 from colorlab.widgets import HintPainter

@@ -33,7 +33,8 @@ from colorlab.data import ImageDataset, create_dataset, create_loader
 from colorlab.data.crops import random_crop
 from colorlab.data.decode import decode
 from colorlab.data.names import open_files
-from colorlab.data.placeholder import PHOTOGRAPHS, photograph
+from colorlab.data.placeholder import PHOTOGRAPHS
+from colorlab.data.samples import photograph
 from colorlab.image import read_image
 
 ROUNDS = 9

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from colorlab import pretrained
-from colorlab.data.placeholder import photograph
+from colorlab.data.samples import photograph
 from colorlab.image import read_image
 from colorlab.inference import full_lightness
 
