@@ -10,7 +10,7 @@ import itertools
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -369,7 +369,9 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
         print("Written to " + ", ".join(map(str, folders)) + (f", with the weights {weights}" if weights else ""))
         return _hint(options)
     if isinstance(options, LeaderboardOptions):
-        models = {name: _weights_named(name) for name in options.models or pretrained.NAMES}
+        names = [name for name in options.models or pretrained.NAMES if name not in ("gray", "mean color")]
+        models = {name: _weights_named(name) for name in names}
+        _say_working_sizes(models, options.image_size)
         found = tasks.evaluate_all(options, models)
         board, accuracies = found.board, found.accuracies
         # Transposed, since there are more scores than models.
@@ -397,6 +399,17 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
         print(_SI)
     _end(options.folder, stopped=False)
     return _hint(options)
+
+
+def _say_working_sizes(models: Mapping[str, Colorizer], size: int) -> None:
+    """Say which models are made for much larger images than they are scored at."""
+    for name, model in models.items():
+        if model.working_size > 2 * size:
+            print(
+                f"colorlab: {name} is made for images of {model.working_size} px and is worse at {size} px; "
+                f"--image-size {model.working_size} scores it at its size",
+                file=sys.stderr,
+            )
 
 
 def _hint(options: SetOptions) -> int:
@@ -492,7 +505,8 @@ def run_colorize(options: ColorizeOptions) -> int:
             raise
     said = "would be colorized" if options.dry_run else "colorized"
     instead = f"; results of earlier runs replaced: {replaced}" if replaced else ""
-    print(f"{written} of {len(sources)} images {said}, in {options.output}{instead}")
+    if sources:
+        print(f"{written} of {len(sources)} images {said}, in {options.output}{instead}")
     return 1 if problems or written < len(sources) else 0
 
 

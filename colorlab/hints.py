@@ -246,6 +246,9 @@ def reduce_hints(hints: Sequence[Hint], shape: Sequence[int], size: Sequence[int
 def to_json(hints: Sequence[Hint], shape: tuple[int, int]) -> str:
     """Return hints as the text of a JSON file, one hint per line.
 
+    The file holds ``height`` and ``width`` of the image and a list ``hints`` of objects with ``row`` and ``column``
+    in its pixels, counted from the top left, and ``a`` and ``b`` in Lab units.
+
     Args:
         hints: of one image.
         shape: H and W of the lightness that they belong to.

@@ -143,7 +143,7 @@ def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> LoadedI
         warnings.simplefilter("ignore")
         try:
             return _read(file, what, smallest)
-        except _FinalError:
+        except ImageError:
             raise
         except UnidentifiedImageError as error:
             file.seek(0)
@@ -161,7 +161,7 @@ def read_file(file: BinaryIO, what: str, smallest: int | None = None) -> LoadedI
             raise ValueError(f"{what} is damaged or of an unsupported variety: {reason}") from error
 
 
-class _FinalError(ValueError):
+class ImageError(ValueError):
     """An error whose message is complete."""
 
 
@@ -200,7 +200,7 @@ def _read(file: BinaryIO, what: str, smallest: int | None) -> LoadedImage:
     start = file.read(64)
     file.seek(0)
     if not start:
-        raise _FinalError(f"{what} is empty (0 bytes)")
+        raise ImageError(f"{what} is empty (0 bytes)")
     kind = kind_of(start)
     if kind == "raw":
         return _developed(file, what)
@@ -228,7 +228,7 @@ def _read_tiff(file: BinaryIO, what: str) -> LoadedImage:
         return _developed(file, what)
     width, height, most = page.page.imagewidth, page.page.imagelength, 2 * (Image.MAX_IMAGE_PIXELS or math.inf)
     if width * height > most:  # Pillow's limit; tifffile would allocate the memory first
-        raise _FinalError(f"{what} is too large to be opened safely: it claims {width}×{height} pixels")
+        raise ImageError(f"{what} is too large to be opened safely: it claims {width}×{height} pixels")
     values, reason = _pixels(page) if page.is_misread else (None, "")
     bits = int(max(np.atleast_1d(page.page.bitspersample)))
     if values is None and (not reason or bits in (8, 16)) and page.page.sampleformat == 1:
@@ -244,7 +244,7 @@ def _read_tiff(file: BinaryIO, what: str) -> LoadedImage:
                     image.load()
                     return _from_pil(image, what, orientation=page.orientation)
     if values is None:
-        raise _FinalError(f"{what} cannot be read: {reason}")
+        raise ImageError(f"{what} cannot be read: {reason}")
     integers = values.dtype.kind in "iu" and values.dtype.itemsize > 1
     whole = _sixteen_bits(values, what) if integers else _to_integers(values, what)
     colors = 1 if whole.shape[2] < 3 else 3
@@ -276,14 +276,14 @@ def _developed(file: BinaryIO, what: str) -> LoadedImage:
             return LoadedImage(raw.postprocess(use_camera_wb=True, output_bps=16, gamma=(2.4, 12.92)))
     except Exception as error:  # rawpy has its own exceptions, with messages in bytes
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
-        raise _FinalError(f"{what} holds a camera's raw data that cannot be developed: {reason}") from error
+        raise ImageError(f"{what} holds a camera's raw data that cannot be developed: {reason}") from error
 
 
 def _extra(module: str, what: str) -> Any:  # noqa: ANN401  a module that may be missing
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise _FinalError(f"{what}, which needs {module}: pip install 'colorlab[files]'") from error
+        raise ImageError(f"{what}, which needs {module}: pip install 'colorlab[files]'") from error
 
 
 def _deep_color(file: BinaryIO, image: Image.Image) -> npt.NDArray[np.uint16] | None:
@@ -334,7 +334,7 @@ def _png(image: Image.Image, chunks: Mapping[bytes, bytes], what: str) -> profil
     try:
         return profiles.png_encoding(chunks.get(b"cICP"), image.info, what)
     except ValueError as error:
-        raise _FinalError(str(error)) from error
+        raise ImageError(str(error)) from error
 
 
 def _keyed(
@@ -391,7 +391,7 @@ def _from_pil(
     # Not ImageOps.exif_transpose: it rewrites the EXIF data, and raises if that is damaged.
     orientation = _orientation(image) if orientation is None else orientation
     if image.width < 1 or image.height < 1:
-        raise _FinalError(f"{what} has no pixels: it is {image.width}×{image.height}")
+        raise ImageError(f"{what} has no pixels: it is {image.width}×{image.height}")
     profile, encoding = image.info.get("icc_profile"), _png(image, chunks, what)
     if image.mode.startswith("I") or image.mode == "F":
         values = _to_integers(_deep_gray(image, what)[..., None], what)
@@ -421,7 +421,7 @@ def _deep_gray(image: Image.Image, what: str) -> npt.NDArray[Any]:
 def _sixteen_bits(values: npt.NDArray[Any], what: str) -> npt.NDArray[np.uint16]:
     """Convert integers of any size to uint16, or refuse them if they need more bits."""
     if values.min() < 0 or values.max() > 65535:
-        raise _FinalError(
+        raise ImageError(
             f"{what} holds {8 * values.itemsize}-bit integers from {values.min()} to {values.max()}; scale them to "
             "16 bits first"
         )
@@ -457,6 +457,6 @@ def _to_integers(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
         low, high = float(array.min()), float(array.max())
         # This form also rejects NaN.
         if not (low >= -1e-3 and high <= 1 + 1e-3):
-            raise _FinalError(f"{what} holds floats from {low:g} to {high:g}; an image of floats lies in 0…1")
+            raise ImageError(f"{what} holds floats from {low:g} to {high:g}; an image of floats lies in 0…1")
         return (array.astype(np.float32).clip(0, 1) * 65535).round().astype(np.uint16)
-    raise _FinalError(f"{what} has values of type {array.dtype}; images are uint8, uint16, bool or float")
+    raise ImageError(f"{what} has values of type {array.dtype}; images are uint8, uint16, bool or float")

@@ -78,7 +78,8 @@ def colorize(
             (the default), ``vivid``, or ``sample``, which draws one of several plausible colorings.
         temperature: replaces that of the style: 1 gives the mean color, less favors the likeliest.
         prior_correction: replaces that of the style: how much of the bias toward dull colors to remove, 0…1.
-        seed: which coloring ``sample`` draws; given alone, it selects that style.
+        seed: which coloring ``sample`` draws; given alone, it selects that style. Another style
+            with a seed is varied at random, too.
         hints: known colors: a list of :class:`colorlab.Hint`, the JSON file of the hint painter, or an image
             of strokes on a transparent background (:mod:`colorlab.strokes`). Single images only.
         size: the working size in pixels: color is predicted on ``size²`` pixels in the image's own shape; by

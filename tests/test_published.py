@@ -17,9 +17,12 @@ from colorlab.evaluation.published import (
     altered,
     hint_curve,
     judged_photos,
-    judged_provenance,
     lpips_provenance,
     lpips_table,
+    photo_provenance,
+    photo_scores,
+    pretraining,
+    training_run,
 )
 
 
@@ -34,14 +37,39 @@ def test_the_table_holds_the_baselines_and_all_weights_that_ship():
         lpips_table(48)
 
 
-def test_the_table_of_the_judge_is_of_the_weights_that_ship():
-    tables = judged_photos()
-    default = pretrained.load(pretrained.NAMES[0])
-    assert list(tables) == ["original", "gray", "mean color", *default.styles]
-    found = interpretability(tables)
-    assert set(found["n"]) == {200}
+def test_the_scores_of_photographs_are_of_the_weights_that_ship():
+    table = photo_scores()
+    shipped = [name for name in pretrained.NAMES[1:] if name != "resnet-placeholder"]
+    styles = pretrained.load(pretrained.NAMES[0]).styles
+    assert list(table["model"].unique()) == ["original", "gray", "mean color", *styles, *shipped]
+    for name in (pretrained.NAMES[0], *shipped):
+        assert f"Weights {name}: SHA-256 {pretrained.FILES[name][:12]}" in photo_provenance()
+    means = table.groupby("model").mean(numeric_only=True)
+    assert means["lpips"].idxmin() == "original"
+    assert means["colorfulness"].idxmin() == "gray"
+    # What the card says of the default: better than gray in every style.
+    assert (means.loc[["careful", "balanced", "vivid"], "psnr"] > means.loc["gray", "psnr"]).all()
+    found = interpretability(judged_photos())
+    assert set(found["n"]) == {192}
     assert found["log_probability"].idxmax() == "original"
-    assert f"Weights {default.name}: SHA-256 {pretrained.FILES[default.name][:12]}" in judged_provenance()
+
+
+def test_the_table_of_pretraining_has_the_baselines_and_the_same_minutes():
+    table = pretraining().set_index("network")
+    assert list(table.index[:2]) == ["gray", "mean color"]
+    assert table["minutes"].iloc[2:].nunique() == 1
+    assert table["psnr_gain"]["gray"] == 0
+    # What the lesson says: features of recognition are worth more than the rest.
+    assert table["mae"].idxmin() == table["lpips"].idxmin() == "pretrained encoder, frozen"
+
+
+def test_a_training_run_is_stored_for_the_lesson_on_gans():
+    run = training_run("nazerigan32")
+    assert run["images"].is_monotonic_increasing
+    assert run["minutes"].is_monotonic_increasing
+    assert run[["d_real", "d_fake"]].stack().between(0, 1).all()
+    with pytest.raises(ValueError, match="no run of 'cgan' is stored; there are nazerigan32"):
+        training_run("cgan")
 
 
 def test_the_genuine_weights_give_the_table():

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
-from recipes import JUDGES, REAL_DATA, RECIPES, learn
+from recipes import BLENDS, JUDGES, REAL_DATA, RECIPES, learn
 from safetensors.torch import save_file
 from score_weights import predict
 
@@ -57,6 +57,10 @@ def ship(name: str, source: Path) -> None:
     """Copy trained weights into the package as ``name``, in half precision."""
     target = FOLDER / f"{name}.safetensors"
     model = load_weights(source)
+    if name in BLENDS:
+        before = load_weights(RECIPES[name][-2].folder / "last.safetensors").state_dict()
+        last = model.state_dict()
+        model.load_state_dict({key: torch.lerp(before[key].float(), last[key].float(), BLENDS[name]) for key in last})
     model.working_size = working_size(name, model)
     if isinstance(model, DistributionColorizer):
         model.styles |= CHOSEN_STYLES
@@ -91,6 +95,8 @@ def working_size(name: str, model: Colorizer) -> int:
     """
     if name == "distribution":
         return 160  # larger than 128 in training: better LPIPS at equal PSNR, chosen with the styles
+    if name == "nazerigan32":
+        return 96  # that of the regression which it continues; more color and more error at larger sizes
     if name == "resnet-placeholder":
         return 96  # its training images were a third of a photograph's side, at 32 px
     if Path(RECIPES[name][-1].dataset_name).stem in ("photos", "photographs"):

@@ -4,8 +4,9 @@
 the shipped weights color them, and as :func:`altered` changes them. Its first lines say how it was computed;
 ``tools/lpips_table.py`` made it. Do not mix its numbers with those of another trunk.
 
-``judged_photos.csv`` holds the answers of the judge ``imagenet`` for 200 photographs: originals, gray, the mean
-color, and the styles of the default colorizer; ``tools/judged_photos.py`` made it.
+``photo_scores.csv`` holds scores of 192 photographs of 256 px that no colorizer here has seen, and the answers of the
+judge ``imagenet``: originals, gray, the mean color, the shipped weights, and the styles of the default colorizer;
+``tools/photo_scores.py`` made it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from torchvision.transforms.v2 import functional as transforms
 
 FILE = Path(__file__).with_name("lpips_squeeze.csv")
 
-JUDGED = Path(__file__).with_name("judged_photos.csv")
+PHOTOS = Path(__file__).with_name("photo_scores.csv")
+
+PRETRAINING = Path(__file__).with_name("pretraining.csv")
+
+RUNS = Path(__file__).with_name("training_runs.csv")
 
 HINTS = Path(__file__).with_name("hints.csv")
 
@@ -62,14 +67,26 @@ def lpips_table(size: int = SIZES[0]) -> pd.DataFrame:
     return long[["model", "image", "label", LABEL]]
 
 
+def photo_scores() -> pd.DataFrame:
+    """Return scores of unseen photographs at 256 px, a row per model and photograph.
+
+    Returns:
+        ``model``: ``original``, ``gray``, ``mean color``, the default's styles, then other shipped weights;
+        ``image``, ``label``, a WordNet id; ``psnr`` in dB; ``mae`` of a and b in Lab units; ``ciede2000``;
+        ``colorfulness``, also of the originals; ``lpips`` with SqueezeNet; ``top1``, ``top5`` and ``probability``
+        of the judge ``imagenet``.
+    """
+    return pd.read_csv(PHOTOS, comment="#").astype({"top1": bool, "top5": bool})
+
+
 def judged_photos() -> dict[str, pd.DataFrame]:
     """Return an ImageNet classifier's answers for photographs, for :func:`colorlab.evaluation.interpretability`.
 
     Returns:
-        ``original``, ``gray``, ``mean color``, and the default's styles → a table as from
-        :func:`colorlab.evaluation.classify`, the labels as WordNet ids.
+        Each model of :func:`photo_scores` → a table as from :func:`colorlab.evaluation.classify`, the labels as
+        WordNet ids.
     """
-    table = pd.read_csv(JUDGED, comment="#").astype({"top1": bool, "top5": bool})
+    table = photo_scores()[["model", "image", "label", "top1", "top5", "probability"]]
     return {str(name): rows.reset_index(drop=True) for name, rows in table.groupby("model", sort=False)}
 
 
@@ -78,9 +95,9 @@ def lpips_provenance() -> str:
     return _provenance(FILE)
 
 
-def judged_provenance() -> str:
-    """Return from what and with which versions :func:`judged_photos` was computed."""
-    return _provenance(JUDGED)
+def photo_provenance() -> str:
+    """Return from what and with which versions :func:`photo_scores` was computed."""
+    return _provenance(PHOTOS)
 
 
 def _provenance(file: Path) -> str:
@@ -99,6 +116,39 @@ def hint_curve() -> pd.DataFrame:
         interval.
     """
     return pd.read_csv(HINTS, comment="#")
+
+
+def pretraining() -> pd.DataFrame:
+    """Return what the same minutes of training gave with a pretrained encoder, a random one, and ``resnet``.
+
+    ``tools/pretraining_table.py`` made the table.
+
+    Returns:
+        A row per ``network``, also ``gray`` and ``mean color``: ``minutes`` and ``images`` of training; ``psnr_gain``
+        over gray in dB, with half its 95 % confidence interval ``psnr_gain_half``; ``colorfulness_share`` of the
+        originals; ``mae`` in Lab units; ``lpips``.
+    """
+    return pd.read_csv(PRETRAINING, comment="#")
+
+
+def training_run(name: str) -> pd.DataFrame:
+    """Return the statistics of the last training stage of a shipped model, as training saw them.
+
+    Args:
+        name: of the weights, such as ``nazerigan32``.
+
+    Returns:
+        A row for every 20 batches: ``images`` seen, ``minutes``, and the batch's statistics: ``loss``, of a GAN also
+        ``l1``, ``d_loss``, ``d_real`` and ``d_fake``.
+
+    Raises:
+        ValueError: no run with this name is stored.
+    """
+    table = pd.read_csv(RUNS, comment="#")
+    found = table[table["model"] == name].drop(columns="model").dropna(axis=1, how="all").reset_index(drop=True)
+    if found.empty:
+        raise ValueError(f"no run of {name!r} is stored; there are {', '.join(sorted(set(table['model'])))}")
+    return found
 
 
 def altered(rgb: Tensor) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from colorlab.evaluation.scores import compare, summary
 from colorlab.models import Colorizer, create_colorizer, name_of
 
 Evaluated = str | Path | nn.Module
+_BASELINES = ("original", "gray", "mean color")  # in every leaderboard
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,9 +116,10 @@ def _networks(models: Evaluated | Sequence[Evaluated] | Mapping[str, Evaluated])
     if isinstance(models, str | Path | nn.Module):
         models = [models]
     named = list(models.items()) if isinstance(models, Mapping) else [(_label(model), model) for model in models]
+    named = [(name, model) for name, model in named if model not in _BASELINES]
     networks: dict[str, Colorizer] = {}
     for name, model in named:
-        taken = name in networks or name in ("original", "gray", "mean color")
+        taken = name in networks or name in _BASELINES
         number = sum(other.partition(" (")[0] == name for other in networks) + 1
         key = f"{name} ({number})" if taken else name
         is_name = isinstance(model, str | Path)
