@@ -9,10 +9,11 @@ BIN := .venv/bin
 # of training would depend on the number of cores.
 QUIET_THREADS := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup lab check test bench weights pack scores sheet benchmark-page judged-photos notebooks book format clean
+.PHONY: help setup lab demo check test bench weights pack scores sheet benchmark-page photo-scores pretraining notebooks book format clean
 
 help:
 	@echo "make lab       JupyterLab on the notebooks (make lab ARGS=\"--no-browser --port 8900\")"
+	@echo "make demo      color your own photographs on a web page (make demo ARGS=\"--no-browser --port 8901\")"
 	@echo "make check     ruff, mypy and the quick tests, in some four minutes (make check ARGS=\"-k color\")"
 	@echo "make test      all tests, the notebooks among them (make test ARGS=\"-k color\")"
 	@echo "make bench     all benchmarks (BENCH=training for one, with ARGS=resnet for one model)"
@@ -21,7 +22,8 @@ help:
 	@echo "make scores    what the weights' cards say of them, on images they never saw (in COLORLAB_REAL_DATA)"
 	@echo "make sheet     24 photographs as the weights that ship color them, from COLORLAB_REAL_DATA, in output/"
 	@echo "make benchmark-page  docs/benchmark.md: all that ships, scored on the photographs in COLORLAB_REAL_DATA"
-	@echo "make judged-photos  what ImageNet's judge says of the same photographs: a table that the notebooks show"
+	@echo "make photo-scores  scores of the same photographs by image: a table that the notebooks show"
+	@echo "make pretraining  what a pretrained encoder is worth: a table that the notebooks show"
 	@echo "make notebooks run the notebooks and store their outputs (ARGS=notebooks/03_resnet.ipynb for one)"
 	@echo "make book      the course and the package's reference as a site, in output/book/index.html"
 	@echo "make format    ruff's formatter and its safe fixes"
@@ -42,9 +44,17 @@ setup: .venv/ready
 # JupyterLab refuses to run as root unless told so, as it has to be in most containers; and it drops uploads of more
 # than 10 MB without a word unless its message size is raised (here to 256 MiB). Threads wait asleep: awake they take the
 # core from each other as soon as anything else runs, and a widget answers after seconds instead of a tenth of one.
+# The extension that is disabled asks at the first start whether it may fetch news.
 lab: setup
+	$(BIN)/jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" 2>/dev/null
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m jupyterlab $$([ "$$(id -u)" = 0 ] && echo --allow-root) --ServerApp.root_dir=notebooks \
+		--LabApp.default_url=/lab/tree/index.ipynb \
 		--ServerApp.tornado_settings='{"websocket_max_message_size": 268435456}' $(ARGS)
+
+# The same for a web page without code cells.
+demo: setup
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m voila demo/colorlab.ipynb \
+		--Voila.tornado_settings='{"websocket_max_message_size": 268435456}' $(ARGS)
 
 # tests/test_style.py runs ruff and mypy for `make test`; here they come first.
 check: setup
@@ -76,8 +86,11 @@ sheet: setup
 benchmark-page: setup
 	$(QUIET_THREADS) $(BIN)/python tools/benchmark_page.py $(ARGS)
 
-judged-photos: setup
-	$(QUIET_THREADS) $(BIN)/python tools/judged_photos.py
+photo-scores: setup
+	$(QUIET_THREADS) $(BIN)/python tools/photo_scores.py
+
+pretraining: setup
+	$(QUIET_THREADS) $(BIN)/python tools/pretraining_table.py $(ARGS)
 
 notebooks: setup
 	$(QUIET_THREADS) $(BIN)/python tools/notebooks.py $(ARGS)

@@ -118,7 +118,7 @@ def figure(what: object) -> BaseFigure:
     return images({" " * line: shown[line * columns :][:columns] for line in range(len(shown) // columns)})
 
 
-def show(what: object, *, alt: str = "", caption: str = "", few_colors: bool = False) -> None:
+def show(what: object, *, alt: str = "", caption: str = "", few_colors: bool = False, jpeg: bool = False) -> None:
     """Display a figure, or the figure of a result or of images, in a notebook; elsewhere, in an image viewer.
 
     Args:
@@ -127,14 +127,20 @@ def show(what: object, *, alt: str = "", caption: str = "", few_colors: bool = F
         caption: the line under it.
         few_colors: store 256 colors even for photographs, which takes a third of the bytes. Not for figures about
             fine shades.
+        jpeg: store a JPEG, for large figures of photographs: all colors, in even fewer bytes.
     """
     drawn = figure(what)
-    stored = png(drawn, few_colors=few_colors)
+    stored = png(drawn, few_colors=few_colors and not jpeg)
+    kind = "image/png"
+    if jpeg:
+        encoded = io.BytesIO()
+        Image.open(io.BytesIO(stored)).save(encoded, format="jpeg", quality=82, optimize=True, progressive=True)
+        stored, kind = encoded.getvalue(), "image/jpeg"
     if "IPython" in sys.modules:
         from IPython.display import display
 
-        data = {"image/png": base64.b64encode(stored).decode(), "text/plain": repr(drawn)}
-        display(data, metadata={"image/png": {"alt": alt}} if alt else None, raw=True)
+        data = {kind: base64.b64encode(stored).decode(), "text/plain": repr(drawn)}
+        display(data, metadata={kind: {"alt": alt}} if alt else None, raw=True)
     else:
         Image.open(io.BytesIO(stored)).show()
     if caption:
@@ -321,12 +327,12 @@ def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
     counts = {name: np.histogram2d(a, b, bins=[edges, edges])[0] for name, (a, b) in chroma.items()}
     scale = LogNorm(1, max(2.0, *(count.max() for count in counts.values())))
     rows = -(-len(counts) // columns)
-    figure = Figure(figsize=(WIDTH, rows * WIDTH / columns + 0.3), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.9 * rows * WIDTH / columns + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axis in grid.flat[len(counts) :]:
         axis.set_axis_off()
     for axis, (name, count) in zip(grid.flat, counts.items(), strict=False):
-        axis.pcolormesh(edges, edges, np.where(count > 0, count, np.nan).T, norm=scale, cmap="viridis_r")
+        mesh = axis.pcolormesh(edges, edges, np.where(count > 0, count, np.nan).T, norm=scale, cmap="viridis_r")
         axis.axhline(0, color="black", linewidth=0.5)
         axis.axvline(0, color="black", linewidth=0.5)
         for along, shade, horizontal in ((count.sum(1), PALETTE[1], True), (count.sum(0), PALETTE[0], False)):
@@ -338,6 +344,7 @@ def ab_histograms(lab: Mapping[str, Tensor], *, columns: int = 4) -> Figure:
         axis.set_xlabel("a")
     for axis in grid[:, 0]:
         axis.set_ylabel("b")
+    figure.colorbar(mesh, ax=list(grid.flat), label="pixels per cell", aspect=30)
     return figure
 
 
@@ -355,7 +362,9 @@ def _as_array(image: Drawable) -> npt.NDArray[Any]:
     )
 
 
-def intervals(table: pd.DataFrame, *, xlabel: str, mark: float | None = None) -> Figure:
+def intervals(
+    table: pd.DataFrame, *, xlabel: str, mark: float | None = None, groups: Sequence[str] | None = None
+) -> Figure:
     """Draw estimates and their intervals, one per line; the intervals may be asymmetric.
 
     Args:
@@ -363,13 +372,16 @@ def intervals(table: pd.DataFrame, *, xlabel: str, mark: float | None = None) ->
             :func:`colorlab.evaluation.differences`.
         xlabel: what is estimated, with its unit.
         mark: position of a vertical reference line, for instance 0.
+        groups: for each row, what it belongs to; rows of one group have one color. By default each row has its own.
     """
     figure = Figure(figsize=(WIDTH, 0.8 + 0.35 * len(table)), layout="constrained")
     axis = figure.subplots()
-    for i, (name, row) in enumerate(table.iterrows()):
+    members = [str(name) for name in table.index] if groups is None else list(groups)
+    shades = {group: PALETTE[i % 8] for i, group in enumerate(dict.fromkeys(members))}
+    for (name, row), group in zip(table.iterrows(), members, strict=True):
         estimate, low, high = (float(value) for value in row.iloc[:3])
         ends = [[estimate - low], [high - estimate]]
-        axis.errorbar([estimate], [str(name)], xerr=ends, color=PALETTE[i % 8], marker="o", capsize=4)
+        axis.errorbar([estimate], [str(name)], xerr=ends, color=shades[group], marker="o", capsize=4)
     if mark is not None:
         axis.axvline(mark, color="black", linewidth=1, linestyle="--")
     axis.set(xlabel=xlabel)

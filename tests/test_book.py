@@ -39,10 +39,8 @@ def lessons_and_solutions(book):
 
 
 def test_every_notebook_and_every_room_has_a_page(folder):
-    notebooks = [
-        path for path in (ROOT / "notebooks").rglob("[0-9]*.ipynb") if ".ipynb_checkpoints" not in path.parts
-    ]
-    assert notebooks
+    notebooks = [path for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts]
+    assert any(path.stem.startswith("appendix") for path in notebooks)
     for path in notebooks:
         assert (folder / path.relative_to(ROOT).with_suffix(".html")).is_file()
     for path in (ROOT / "colorlab").iterdir():
@@ -67,8 +65,10 @@ def test_no_link_is_dead(book):
             assert target.suffix != ".ipynb"
 
 
-def test_one_can_read_on_from_the_first_lesson_to_the_last(book, folder):
-    lessons = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
+def test_one_can_read_on_from_the_first_lesson_to_the_appendices(book, folder):
+    lessons = [
+        path.stem for kind in ("[0-9]*", "appendix*") for path in sorted((ROOT / "notebooks").glob(f"{kind}.ipynb"))
+    ]
     page = folder / "notebooks" / f"{lessons[0]}.html"
     for name in lessons[1:]:
         following = re.search(r'<a class="next-page" href="([^"]+)">', book[page])

@@ -15,6 +15,8 @@ from colorlab.exercises import EXERCISES
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]
+APPENDICES = [path for path in NOTEBOOKS if path.stem.startswith("appendix")]
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 
 HEADER = ("Question.", "You will learn.", "Before this.", "Time on two CPU cores.", "Uses.")
@@ -31,9 +33,9 @@ SHELL = re.compile(r"^\s*[!%]|get_ipython\(\)|\bpip install\b|\bconda install\b|
 NETWORK = re.compile(r"\b(?:urllib|requests|httpx|socket|download)\b|https?://|hub\.load|pretrained=True")
 
 
-def every(name: str, *, solutions: bool = False) -> pytest.MarkDecorator:
-    """Of the notebooks; with ``solutions``, theirs too, which keep the rules but not the form of a lesson."""
-    paths = [*NOTEBOOKS, *SOLUTIONS] if solutions else NOTEBOOKS
+def every(name: str, paths: list[Path] = NOTEBOOKS, *, solutions: bool = False) -> pytest.MarkDecorator:
+    """Run a test for each notebook; with ``solutions``, also for theirs, which keep the rules but not the form."""
+    paths = [*paths, *SOLUTIONS] if solutions else paths
     return pytest.mark.parametrize(name, [read(path) for path in paths], ids=[path.stem for path in paths])
 
 
@@ -63,8 +65,9 @@ def text_of(cell: NotebookNode) -> str:
     return "\n".join(parts)
 
 
-def test_there_are_notebooks():
-    assert NOTEBOOKS
+def test_there_are_lessons_and_appendices():
+    assert LESSONS
+    assert APPENDICES
 
 
 @pytest.mark.parametrize("path", [*NOTEBOOKS, *SOLUTIONS], ids=lambda path: path.stem)
@@ -120,55 +123,61 @@ def test_code_is_short_plain_python(notebook):
 
 @every("notebook", solutions=True)
 def test_imports_are_all_in_the_first_code_cell(notebook):
-    first, *rest = code_cells(notebook)
-    assert "import" in first.source
-    for cell in rest:
+    for cell in code_cells(notebook)[:1]:
+        assert "import" in cell.source
+    for cell in code_cells(notebook)[1:]:
         assert not re.search(r"^\s*(?:import|from)\s", cell.source, re.MULTILINE), cell.source
 
 
 @every("notebook")
 def test_first_code_cell_tells_the_environment_in_a_line(notebook):
-    first = code_cells(notebook)[0]
-    assert "nbval-ignore-output" in first.metadata.get("tags", [])
-    assert len(text_of(first).splitlines()) == 1
+    for first in code_cells(notebook)[:1]:
+        assert "nbval-ignore-output" in first.metadata.get("tags", [])
+        assert len(text_of(first).splitlines()) == 1
 
 
-@every("notebook")
+@every("notebook", [*LESSONS, *APPENDICES])
 def test_begins_with_the_contract(notebook):
     header = notebook.cells[0]
     assert header.cell_type == "markdown"
-    assert re.match(r"# \d+ · \S", header.source)
+    assert re.match(r"# (?:\d+|Appendix) · \S", header.source)
     fields = re.findall(r"^\*\*([^*]+)\*\*", header.source, re.MULTILINE)
     assert tuple(fields) == HEADER
     learned = header.source.split("**You will learn.**")[1].split("**Before this.**")[0]
     assert len(re.findall(r"^- ", learned, re.MULTILINE)) == 3
 
 
-@every("notebook")
+@every("notebook", [*LESSONS, *APPENDICES])
 def test_ends_with_the_fixed_sections(notebook):
     headings = re.findall(r"^## (.+)$", "\n".join(prose(notebook)), re.MULTILINE)
-    assert tuple(headings[-len(ENDING) :]) == ENDING
     sections = sections_of(notebook)
+    is_lesson = not notebook.cells[0].source.startswith("# Appendix")
+    ending = ENDING if is_lesson else tuple(name for name in ENDING if name != "Exercises")
+    assert tuple(headings[-len(ending) :]) == ending
     assert 5 <= len(re.findall(r"^\d+\. ", sections["Check yourself"], re.MULTILINE)) <= 8
-    assert 3 <= len(re.findall(r"^\d+\. ", sections["Exercises"], re.MULTILINE)) <= 5
+    if is_lesson:
+        assert 3 <= len(re.findall(r"^\d+\. ", sections["Exercises"], re.MULTILINE)) <= 5
     assert re.search(r"doi|arxiv|http", sections["References"], re.IGNORECASE)
 
 
 @every("notebook")
 def test_figures_have_alternative_text_and_a_caption(notebook):
-    figures = 0
     for cell in code_cells(notebook):
         for output, following in zip(cell.outputs, [*cell.outputs[1:], {}], strict=True):
             kinds = {"image/png", "image/jpeg"} & set(output.get("data", {}))
             if not kinds:
                 continue
-            figures += 1
             alt = output.metadata.get(kinds.pop(), {}).get("alt", "")
             assert len(alt) >= SHORTEST_TEXT, cell.source
             caption = following.get("text", "").splitlines()
             assert caption, f"a figure without a caption:\n{cell.source}"
             assert len(caption[0]) >= SHORTEST_TEXT, f"a figure without a caption:\n{cell.source}"
-    assert figures >= 1
+
+
+@every("notebook", [*LESSONS, *APPENDICES])
+def test_shows_at_least_one_figure(notebook):
+    shown = [output.get("data", {}) for cell in code_cells(notebook) for output in cell.outputs]
+    assert any({"image/png", "image/jpeg"} & set(data) for data in shown)
 
 
 @every("notebook")
@@ -201,7 +210,7 @@ def checks_of(number: str) -> list[str]:
     return sorted(name for name in EXERCISES if name.startswith(f"{number}."))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_two_exercises_at_least_are_checked_and_all_worked(path):
     number, text = path.stem[:2], sections_of(read(path))["Exercises"]
     assert sorted(set(CHECK.findall(text))) == checks_of(number)
@@ -212,7 +221,7 @@ def test_two_exercises_at_least_are_checked_and_all_worked(path):
     assert f"(solutions/{number}_solutions.ipynb)" in text
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_solutions_are_right_and_none_is_missing(path):
     solutions = read(path.parent / "solutions" / f"{path.stem[:2]}_solutions.ipynb")
     answered = {}

@@ -206,7 +206,35 @@ def test_show_in_few_colors_is_much_smaller_and_looks_alike():
     assert np.abs(full - few).mean() < 6
 
 
+def test_show_as_jpeg_is_smaller_still_and_keeps_its_alternative_text():
+    InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    drawn = plots.images({"": [data.astronaut()]}, width=4)
+    try:
+        with capture_output() as captured:
+            plots.show(drawn, alt="a photograph", caption="a face", jpeg=True)
+    finally:
+        InteractiveShell.clear_instance()
+    (shown,) = captured.outputs
+    assert shown.metadata["image/jpeg"]["alt"] == "a photograph"
+    stored = base64.b64decode(shown.data["image/jpeg"])
+    assert len(stored) < 0.7 * len(plots.png(drawn, few_colors=True))
+    full, lossy = (
+        np.asarray(Image.open(io.BytesIO(kind)).convert("RGB"), dtype=float) for kind in (plots.png(drawn), stored)
+    )
+    assert np.abs(full - lossy).mean() < 6
+
+
 # ---- intervals and correlations
+
+
+def test_intervals_of_one_group_have_one_color():
+    table = pd.DataFrame({"mean": [1.0, 1, 2], "low": [0.0, 0.5, 1], "high": [2.0, 1.5, 3]}, index=["a", "b", "c"])
+    (axis,) = plots.intervals(table, xlabel="error", groups=["one", "one", "two"]).axes
+    assert [line.get_color() for line in axis.lines if line.get_marker() == "o"] == [
+        plots.PALETTE[0],
+        plots.PALETTE[0],
+        plots.PALETTE[1],
+    ]
 
 
 def test_intervals_may_be_uneven_and_are_marked():

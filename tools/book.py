@@ -43,8 +43,8 @@ def collect(source: Path) -> None:
         for path in sorted(ROOT.glob(pattern)):
             (source / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, source / path.relative_to(ROOT))
-    chapters["Course"] = [copy_notebook(path, source) for path in sorted(ROOT.glob("notebooks/[0-9]*.ipynb"))]
-    solutions = sorted(ROOT.glob("notebooks/solutions/[0-9]*.ipynb"))
+    chapters["Course"] = [copy_notebook(path, source) for path in course()]
+    solutions = sorted(ROOT.glob("notebooks/solutions/*.ipynb"))
     chapters["Solutions"] = [copy_notebook(path, source) for path in solutions]
     chapters["Reference"] = [write_reference(module, source) for module in public_modules()]
     cards = sorted(ROOT.glob("colorlab/pretrained/*.md"))
@@ -53,6 +53,12 @@ def collect(source: Path) -> None:
     front = (ROOT / "README.md").read_text(encoding="utf-8")
     front += "".join(contents(title, pages) for title, pages in chapters.items())
     (source / "index.md").write_text(front, encoding="utf-8")
+
+
+def course() -> list[Path]:
+    """Return the notebooks in reading order: a start page, if there is one, the lessons, the appendices."""
+    notebooks = sorted(ROOT.glob("notebooks/*.ipynb"))
+    return sorted(notebooks, key=lambda path: (path.stem.startswith("appendix"), path.stem[0].isdigit(), path.stem))
 
 
 def copy_notebook(path: Path, source: Path) -> str:

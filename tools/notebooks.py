@@ -35,7 +35,7 @@ METADATA = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run the given notebooks, or all, and return the number of those that failed."""
-    paths = [Path(argument) for argument in arguments] or sorted(NOTEBOOKS.rglob("[0-9]*.ipynb"))
+    paths = [Path(argument) for argument in arguments] or all_notebooks()
     failures = 0
     for path in paths:
         started = time.perf_counter()
@@ -47,6 +47,11 @@ def main(arguments: Sequence[str]) -> int:
         else:
             print(f"{path}: {time.perf_counter() - started:.0f} s, {path.stat().st_size / 1000:.0f} kB")
     return failures
+
+
+def all_notebooks() -> list[Path]:
+    """Return the lessons and the notebooks without a number, then the solutions."""
+    return [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
 
 
 def refresh(path: Path) -> None:
