@@ -371,8 +371,8 @@ def run_evaluation(options: GenerationOptions | MSEOptions | PSOptions | SIOptio
     if isinstance(options, LeaderboardOptions):
         names = [name for name in options.models or pretrained.NAMES if name not in ("gray", "mean color")]
         models = {name: _weights_named(name) for name in names}
-        _say_working_sizes(models, options.image_size)
         found = tasks.evaluate_all(options, models)
+        _say_working_sizes(models, options.image_size)
         board, accuracies = found.board, found.accuracies
         # Transposed, since there are more scores than models.
         print(f"Means over images ± standard errors, the best first\n{board.T.to_string()}")
@@ -406,7 +406,7 @@ def _say_working_sizes(models: Mapping[str, Colorizer], size: int) -> None:
     for name, model in models.items():
         if model.working_size > 2 * size:
             print(
-                f"colorlab: {name} is made for images of {model.working_size} px and is worse at {size} px; "
+                f"colorlab: {name} is made for images of {model.working_size} px, not of {size} px; "
                 f"--image-size {model.working_size} scores it at its size",
                 file=sys.stderr,
             )

@@ -48,9 +48,8 @@ def test_every_file_that_ships_has_its_recipe(desk):
 def test_what_recipes_need(desk):
     from pack_recipes import needs
 
-    assert needs(["resnet"]) == {"cifar10": 32, "tinyimagenet": 32}
-    assert needs(["unet32"]) == {"cifar10": 32, "tinyimagenet": 32, "photos": 96}
-    assert needs(["resnet", "trunk"]) == {"cifar10": 32, "tinyimagenet": 64}
+    assert needs(["resnet"]) == {"cifar10": 32, "tinyimagenet": 32, "photographs": 96, "photos": 96}
+    assert needs(["classifier-cifar10", "trunk"]) == {"cifar10": 32, "tinyimagenet": 64}
     assert needs(["classifier-placeholder"]) == {}
 
 

@@ -24,10 +24,11 @@ from PIL import Image, ImageOps
 from recipes import JUDGES, OUTPUT, REAL_DATA, RECIPES, THUMBNAILS, stages
 
 from colorlab.data.crops import THUMBNAIL
+from colorlab.training import TrainingOptions
 
 ROOT = Path(__file__).parent.parent
 LARGEST = 60_000_000
-# Without the default model: its images do not fit into a pack, and its encoder needs timm.
+# Without the default model, whose encoder needs timm.
 PACKABLE = [name for name in (*RECIPES, *JUDGES) if name != "distribution"]
 WHEELS = ("docstring-parser", "safetensors", "simplejpeg", "tifffile", "tqdm", "typeguard", "tyro")
 """Packages that training imports beside torch and torchvision."""
@@ -37,9 +38,11 @@ def needs(names: list[str]) -> dict[str, int]:
     """Archive → the largest side in pixels at which these recipes see its images."""
     sizes: dict[str, int] = {}
     for stage in (stage for name in names for stage in stages(name)):
-        thumbnails = Path(stage.dataset_name) == THUMBNAILS
-        for archive in ("cifar10", "tinyimagenet") if thumbnails else (Path(stage.dataset_name).stem,):
-            sizes[archive] = max(stage.size, sizes.get(archive, 0))
+        others = (*stage.also_train_on, stage.validate_on) if isinstance(stage, TrainingOptions) else ()
+        for source in (stage.dataset_name, *others):
+            thumbnails = source is not None and Path(source) == THUMBNAILS
+            for archive in ("cifar10", "tinyimagenet") if thumbnails else (Path(source or "placeholder").stem,):
+                sizes[archive] = max(stage.size, sizes.get(archive, 0))
     sizes.pop("placeholder", None)
     return sizes
 
