@@ -53,22 +53,28 @@ def floors(down, up):
     return UNetDescription(tuple(map(Layer, down)), tuple(map(Layer, up)))
 
 
-def parameters(description, *, bridges=1, norm=2):
+def parameters(description, *, skips=1, norm=2):
     total, channels = 0, 1
     for layer in description.contracting:
         total += 16 * channels * layer.channels + (1 + norm) * layer.channels
         channels = layer.channels
-    for layer, twin in zip(
+    for layer, skip in zip(
         description.expanding, [*(x.channels for x in description.contracting[-2::-1]), 0], strict=True
     ):
         total += 16 * channels * layer.channels + (1 + norm) * layer.channels
-        channels = layer.channels + bridges * twin
+        channels = layer.channels + skips * skip
     return total + 2 * channels + 2
 
 
 def judge_loss(judge, lightness, ab, painted, *, real=0.9, detach=True, end=lambda logits: logits):
     painted = painted.detach() if detach else painted
     return verdict_loss(end(judge(lightness, ab)), real) + verdict_loss(end(judge(lightness, painted)), 0.0)
+
+
+def class_weights(prior, share, *, over_pixels=True, invert=True):
+    mixture = (1 - share) * prior + share / len(prior)
+    weights = 1 / mixture if invert else mixture
+    return weights / ((prior * weights).sum() if over_pixels else weights.mean())
 
 
 def agreement(first, second, people, tie=0.5):
@@ -162,7 +168,7 @@ ANSWERS = {
     "04.2": (
         parameters,
         {
-            "those of the twin too": lambda description: parameters(description, bridges=0),
+            "the skipped ones too": lambda description: parameters(description, skips=0),
             "each batch norm": lambda description: parameters(description, norm=0),
             "16·m·n + n": lambda description: 1,
         },
@@ -183,6 +189,27 @@ ANSWERS = {
             "0.9, not 1": lambda *given: judge_loss(*given, real=1.0),
             "through a sigmoid first": lambda *given: judge_loss(*given, end=torch.sigmoid),
             "has a gradient": lambda *given: 0.7,
+        },
+    ),
+    "06.1": (
+        class_weights,
+        {
+            "do not average 1 over the pixels": lambda prior, share: 1 / ((1 - share) * prior + share / len(prior)),
+            "average 1 over the bins": lambda *given: class_weights(*given, over_pixels=False),
+            "are exchanged": lambda prior, share: class_weights(prior, 1 - share),
+            "favor frequent colors": lambda *given: class_weights(*given, invert=False),
+            "then scaled": lambda prior, share: torch.ones_like(prior),
+            "must have shape": lambda prior, share: prior.sum(),
+        },
+    ),
+    "06.2": (
+        math.log(12) / math.log(100),
+        {
+            "enter as logarithms": 0.12,
+            "turned round": math.log(100) / math.log(12),
+            "how much must be taken away": 1 - math.log(12) / math.log(100),
+            "less is enough": 1,
+            "solve log 0.60": 0.3,
         },
     ),
     "07.1": (0.2131, {"`subsampling=0`": 5.323, "quality 75": 13.766, "PNG": 0.0, "its root": 0.4616}),
@@ -335,7 +362,7 @@ def test_nonsense_is_answered_and_raises_nothing(name, answer):
     assert not check(name, answer)
 
 
-@pytest.mark.parametrize("name", ["01.2", "02.2", "04.2", "08.2", "09.2", "11.2", "12.1", "13.2"])
+@pytest.mark.parametrize("name", ["01.2", "02.2", "04.2", "06.1", "08.2", "09.2", "11.2", "12.1", "13.2"])
 def test_functions_that_give_nothing_are_told_so(name):
     verdict = check(name, lambda *given: None)
     assert not verdict

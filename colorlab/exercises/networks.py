@@ -1,4 +1,4 @@
-"""Check exercises on networks and their training: notebooks 3, 4, 5 and 13."""
+"""Check exercises on networks and their training: notebooks 3, 4, 5, 6 and 13."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from colorlab import color, evaluation
 from colorlab.data import create_dataset
 from colorlab.data.loading import BatchOrder
+from colorlab.evaluation import rebalancing
 from colorlab.exercises.checking import WrongAnswer, compare, exercise, function, number, require, tensor
 from colorlab.models import create_discriminator
 from colorlab.models.unet import UNET32, UNET224, Layer, UNet, UNetDescription
@@ -101,7 +102,8 @@ def one_more_floor(answer: object) -> str:
         for down in UNet("yours", answer).down:
             x = down(x)
     return (
-        f"64 pixels become {x.shape[-2]} × {x.shape[-1]} at the bottom, as 32 did, and every bridge finds its twin."
+        f"64 pixels become {x.shape[-2]} × {x.shape[-1]} at the bottom, as 32 did, and every skip connection joins "
+        "layers of equal size."
     )
 
 
@@ -116,14 +118,14 @@ def parameters(answer: object) -> str:
             right = sum(p.numel() for p in UNet(name, description).parameters())
         says = f"{name} has {right:,} parameters, and you count {found:,.0f}"
         mistakes = {
-            "after a bridge a layer has more inputs, those of the twin too": _count(description, skips=False),
+            "after a skip connection a layer has more inputs, the skipped ones too": _count(description, skips=False),
             "each convolution has a bias a channel": _count(description, biases=False),
             "each batch norm has a scale and a shift a channel": _count(description, norms=False),
             "the 1 × 1 convolution to a and b is missing": _count(description, last=False),
         }
         hint = "a 4 × 4 convolution from m to n channels has 16·m·n + n"
         compare(found, float(right), says, {why: float(n) for why, n in mistakes.items()}, hint, rtol=0, atol=0.1)
-    return "you know what every layer sees: on the way up its own floor's result *and* the twin from the way down."
+    return "you know what every layer sees: on the way up the layer before it *and* that one's skip connection."
 
 
 def _count(
@@ -152,9 +154,9 @@ def best_logit(answer: object) -> str:
             torch.tensor(REAL).sigmoid()
         ),
         "you took the logarithm to base 10; the sigmoid has e": math.log10(REAL / (1 - REAL)),
-        "the sign is turned, which calls the photograph painted": -best,
+        "the sign is wrong, which calls the photograph generated": -best,
     }
-    hint = f"the judge is {'surer than the label asks' if logit > best else 'not sure enough'}"
+    hint = f"the discriminator is {'surer than the label asks' if logit > best else 'not sure enough'}"
     compare(logit, best, says, mistakes, hint, rtol=0, atol=0.02)
     return f"its sigmoid is {REAL}, and even there the loss is {least:.3f}, not 0: so much does the label leave open."
 
@@ -162,7 +164,7 @@ def best_logit(answer: object) -> str:
 @exercise("05.2")
 def discriminator_loss(answer: object) -> str:
     """Write a function that computes the discriminator's loss."""
-    compute = function(answer, "(judge, lightness, ab, painted) to a loss")
+    compute = function(answer, "(discriminator, lightness, ab, fake) to a loss")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         judge = create_discriminator("nazerigan32").eval()
@@ -177,14 +179,14 @@ def discriminator_loss(answer: object) -> str:
         right = for_real + for_fake
         twice = verdict_loss(real.sigmoid(), REAL) + verdict_loss(fake.sigmoid(), FAKE)
         mistakes = {
-            f"photographs have the label {REAL}, not 1, lest the judge gets too sure": verdict_loss(real, 1)
+            f"photographs have the label {REAL}, not 1, so that being too sure never pays": verdict_loss(real, 1)
             + for_fake,
-            "the labels are turned round": verdict_loss(real, FAKE) + verdict_loss(fake, REAL),
-            "your answers go through a sigmoid first, and the loss has its own": twice,
-            "paintings are missing; whoever sees photographs only calls everything one": for_real,
+            "the labels are exchanged": verdict_loss(real, FAKE) + verdict_loss(fake, REAL),
+            "your logits go through a sigmoid first, and the loss has its own": twice,
+            "generated images are missing; a discriminator that sees only photographs calls everything one": for_real,
             "photographs are missing": for_fake,
             "the two parts are added, not averaged": right / 2,
-            "yours is what the *generator* asks for, that paintings be called real": verdict_loss(fake, REAL),
+            "yours is the *generator's* aim, that generated images be called real": verdict_loss(fake, REAL),
         }
     found = tensor(loss, (), "your loss")
     compare(found, right, f"your loss is {float(found):.4f}, the package's {float(right):.4f}", mistakes)
@@ -192,12 +194,72 @@ def discriminator_loss(answer: object) -> str:
     reached = painted.grad is not None and bool(painted.grad.any())
     require(
         not reached,
-        "the value is right, but its gradient reaches the painting: the generator would learn to be found out. "
+        "the value is right, but its gradient reaches the generator, which would learn to be recognized. "
         "`detach` it.",
     )
     taught = all(weight.grad is not None for weight in judge.parameters())
-    require(taught, "the value is right, but no gradient reaches the judge, who shall learn.")
-    return f"two cross entropies of logits, labels {REAL} and {FAKE:g}, and no gradient of them reaches the painter."
+    require(taught, "the value is right, but no gradient reaches the discriminator, which has to learn.")
+    return f"two cross entropies of logits, labels {REAL} and {FAKE:g}; no gradient of them reaches the generator."
+
+
+@exercise("06.1")
+def class_weights(answer: object) -> str:
+    """Compute the class weights of Zhang et al. from the frequencies of the bins."""
+    weigh = function(answer, "(frequency of each bin, λ) to a weight for each bin")
+    prior = rebalancing.prior().flatten()
+    prior = prior[prior > 2 * rebalancing.LEAST]
+    prior = prior / prior.sum()
+    for share in (0.2, 0.6):
+
+        def inverse(uniform: float) -> Tensor:
+            return 1 / ((1 - uniform) * prior + uniform / len(prior))
+
+        raw, exchanged, mixture = inverse(share), inverse(1 - share), 1 / inverse(share)
+        right = raw / (prior * raw).sum()
+        found = tensor(weigh(prior.clone(), share), right.shape, "what your function gives")
+        rare, common = int(prior.argmin()), int(prior.argmax())
+        says = (
+            f"for λ = {share:g} the rarest bin should weigh {right[rare]:.3g} and the most frequent "
+            f"{right[common]:.3g}; yours weigh {found[rare]:.3g} and {found[common]:.3g}"
+        )
+        mistakes = {
+            "your weights do not average 1 over the pixels; divide by Σ frequency · weight": raw,
+            "yours average 1 over the bins; each bin counts as often as it occurs": raw / raw.mean(),
+            "yours sum to 1; their mean over the pixels must be 1": raw / raw.sum(),
+            "λ and 1 - λ are exchanged": exchanged / (prior * exchanged).sum(),
+            "your weights favor frequent colors; take the inverse": mixture / (prior * mixture).sum(),
+            "the uniform share is missing; λ mixes it with the frequencies": 1 / prior / len(prior),
+        }
+        compare(found, right, says, mistakes, "the weight is 1 / ((1 - λ) · frequency + λ / Q), then scaled")
+    return "rare colors count more, but with λ above 0 not without limit, and the mean weight of a pixel stays 1."
+
+
+@exercise("06.2")
+def overtaking(answer: object) -> str:
+    """Find the prior correction from which a rare color is more probable than gray."""
+    from scipy.optimize import brentq
+
+    beta = number(answer, "the prior correction")
+    predicted, prior = torch.tensor([0.60, 0.05]).double(), torch.tensor([0.20, 0.002]).double()
+
+    def lead(correction: float) -> float:
+        """Return how far gray is ahead of red."""
+        gray, red = (predicted.log() - correction * prior.log()).tolist()
+        return float(gray - red)
+
+    right = float(brentq(lead, 0, 1))
+    odds, prior_odds = (float(p[0] / p[1]) for p in (predicted, prior))
+    ahead = math.exp(lead(min(1.0, max(0.0, beta))))
+    says = f"at {beta:.3g} gray is {ahead:.3g} times as probable as red" if 0 <= beta <= 1 else f"yours is {beta:.3g}"
+    mistakes = {
+        "the ratios enter as logarithms": odds / prior_odds,
+        "turned round: the logarithm of the predicted ratio goes on top": 1 / right,
+        "that is what remains; how much must be taken away?": 1 - right,
+        "that is where red would need no correction at all": 0.0,
+        "full correction divides by the prior; less is enough": 1.0,
+    }
+    compare(beta, right, says, mistakes, "solve log 0.60 - β log 0.20 = log 0.05 - β log 0.002", atol=0.01, rtol=0)
+    return f"β = log {odds:g} / log {prior_odds:g} = {right:.2f}, at any temperature: T scales both sides."
 
 
 @exercise("13.1")
