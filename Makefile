@@ -51,9 +51,9 @@ lab: setup
 		--LabApp.default_url=/lab/tree/index.ipynb \
 		--ServerApp.tornado_settings='{"websocket_max_message_size": 268435456}' $(ARGS)
 
-# The same for a web page without code cells.
+# The same for a web page without code cells. Voila finds the page's template by JUPYTER_PATH.
 demo: setup
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m voila demo/colorlab.ipynb \
+	JUPYTER_PATH=demo OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m voila demo/colorlab.ipynb --template=colorlab \
 		--Voila.tornado_settings='{"websocket_max_message_size": 268435456}' $(ARGS)
 
 # tests/test_style.py runs ruff and mypy for `make test`; here they come first.
@@ -88,6 +88,7 @@ benchmark-page: setup
 
 photo-scores: setup
 	$(QUIET_THREADS) $(BIN)/python tools/photo_scores.py
+	$(QUIET_THREADS) $(BIN)/python tools/hue_table.py
 
 pretraining: setup
 	$(QUIET_THREADS) $(BIN)/python tools/pretraining_table.py $(ARGS)

@@ -472,8 +472,10 @@ def looks(seen: Mapping[str, tuple[tuple[float, float, float], tuple[int, int, i
         plane.plot(lab[1], lab[2], marker=marker, color="black", markerfacecolor=fill, markersize=6)
     plane.set(title=f"L = {lightness:g}", xlabel="a", ylabel="b", xticks=(-100, 0, 100), yticks=(-100, 0, 100))
     for line, (name, (lab, rgb)) in enumerate(seen.items()):
+        paint: dict[str, Any] = {"fill": False, "hatch": "////", "edgecolor": "0.6"}  # no screen shows it
         if rgb is not None:
-            tiles.add_patch(Rectangle((0, line + 0.1), 0.8, 0.8, color=[value / 255 for value in rgb]))
+            paint = {"color": [value / 255 for value in rgb]}
+        tiles.add_patch(Rectangle((0, line + 0.1), 0.8, 0.8, **paint))
         tiles.text(
             1,
             line + 0.5,

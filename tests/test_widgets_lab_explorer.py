@@ -18,7 +18,7 @@ from traitlets.config import Config
 
 from colorlab import plots
 from colorlab.widgets import LabExplorer
-from colorlab.widgets.lab_explorer import looks, table_html, verdict
+from colorlab.widgets.lab_explorer import looks, looks_html, verdict
 
 VALUES = {"lightness": st.floats(0, 100), "a": st.floats(-110, 110), "b": st.floats(-110, 110)}
 
@@ -29,9 +29,9 @@ def said(explorer):
 
 
 def neighbors(explorer):
-    """The 5 × 5 colors of the image of neighbors."""
+    """The 5 × 5 colors of the image of neighbors, RGBA."""
     data = re.search(r'src="data:image/png;base64,([^"]+)"', explorer.neighbors.value)
-    image = Image.open(io.BytesIO(base64.b64decode(data[1]))).convert("RGB")
+    image = Image.open(io.BytesIO(base64.b64decode(data[1])))
     return np.asarray(image)[16::32, 16::32]
 
 
@@ -82,7 +82,7 @@ def test_fitting_keeps_lightness_and_hue_and_never_adds_chroma(lightness, a, b):
         turn = (fitted.hue - chosen.hue + 180) % 360 - 180
         assert turn == pytest.approx(0, abs=1e-3)
     assert (chosen.rgb is None) or fitted.lab == pytest.approx(chosen.lab, abs=0.05)
-    assert "nan" not in table_html(seen) + verdict(seen)
+    assert "nan" not in looks_html(seen) + verdict(seen)
 
 
 def test_hue_and_chroma_are_polar_coordinates():
@@ -103,9 +103,16 @@ def test_it_opens_on_a_color_outside():
     assert ">none<" in explorer.table.value
 
 
+def test_a_color_that_no_screen_shows_is_hatched_and_not_white():
+    first, second = re.findall(r"<td [^>]*></td>", looks_html(looks(60, 100, 0)))[:2]
+    assert first == '<td class="swatch colorlab-hatch"></td>'
+    assert second == '<td class="swatch" style="background:rgb(255,0,149)"></td>'
+    assert "hatch" not in looks_html(looks(60, 10, 0))
+
+
 def test_sliders_and_numbers_move_together_and_all_is_drawn_again():
     explorer = LabExplorer(50, 10, 10)
-    numbers = {box.children[1].tooltip: box.children[1] for box in explorer.children[:3]}
+    numbers = {box.tooltip: box for box in explorer.numbers.values()}
     views = ("slice", "table", "neighbors", "status")
     for name, value in (("L", 70), ("a", -20), ("b", 25)):
         before = [getattr(explorer, view).value for view in views]
@@ -123,14 +130,14 @@ def test_neighbors_are_ten_units_apart_to_the_right_and_up():
     for row, b in enumerate((20, 10, 0, -10, -20)):
         for column, a in enumerate((-20, -10, 0, 10, 20)):
             expected = lab2rgb(np.array([60.0, a, b])[None, None])[0, 0] * 255
-            np.testing.assert_allclose(colors[row, column], expected, atol=0.6)
+            np.testing.assert_allclose(colors[row, column], [*expected, 255], atol=0.6)
 
 
 def test_neighbors_of_a_color_outside_are_those_of_the_fitted_one():
     explorer = LabExplorer(60, 100, 0)
     colors = neighbors(explorer)
-    np.testing.assert_allclose(colors[2, 2], looks(60, 100, 0)["fitted"].rgb, atol=1)
-    assert (colors[2, 4] == 235).all()
+    np.testing.assert_allclose(colors[2, 2], [*looks(60, 100, 0)["fitted"].rgb, 255], atol=1)
+    assert colors[2, 4, 3] == 0
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def said(comparison):
 
 
 def captions(comparison):
-    return re.findall(r"<figcaption[^>]*>([^<]*)<", comparison.gallery.value)
+    return re.findall(r"<figcaption>([^<]*?) ?<", comparison.gallery.value)
 
 
 def test_scores_are_those_of_the_package_and_of_scikit_image(comparison, cup):
@@ -91,9 +91,13 @@ def test_every_score_can_order_the_models(comparison, score):
     assert values.is_monotonic_increasing if reading(score)[2] == "lower" else values.is_monotonic_decreasing
     assert captions(comparison) == ["original", *comparison.order]
     assert f"sorted by {heading(score)}: {comparison.order[0]} is first" in said(comparison)
-    # The score that decides is bold under each of the models, the others are not.
-    bold = re.findall(r'font-weight:bold"><th[^>]*>([^<]*)<', comparison.gallery.value)
-    assert bold == [heading(score)] * len(MODELS)
+    # Each score has one name; the one that decides is marked for each of the models, and stands beside its image.
+    assert re.findall(r'<th scope="col">([^<]*)<', comparison.scores.value)[1:] == [
+        heading(name) for name in FORMULAS
+    ]
+    marked = re.findall(r'<td class="chosen[^>]*>([^<]*)<', comparison.scores.value)
+    assert marked == [f"{value:#.3g}".rstrip(".") for value in values]
+    assert re.findall(r"<b>([^<]*)</b>", comparison.gallery.value) == marked
 
 
 def test_scores_disagree_about_the_order(comparison):

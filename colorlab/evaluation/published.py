@@ -22,6 +22,8 @@ FILE = Path(__file__).with_name("lpips_squeeze.csv")
 
 PHOTOS = Path(__file__).with_name("photo_scores.csv")
 
+HUES = Path(__file__).with_name("hue_and_chroma.csv")
+
 PRETRAINING = Path(__file__).with_name("pretraining.csv")
 
 RUNS = Path(__file__).with_name("training_runs.csv")
@@ -86,7 +88,21 @@ def judged_photos() -> dict[str, pd.DataFrame]:
         Each model of :func:`photo_scores` → a table as from :func:`colorlab.evaluation.classify`, the labels as
         WordNet ids.
     """
-    table = photo_scores()[["model", "image", "label", "top1", "top5", "probability"]]
+    return _by_model(photo_scores()[["model", "image", "label", "top1", "top5", "probability"]])
+
+
+def hue_and_chroma() -> dict[str, pd.DataFrame]:
+    """Return the same classifier's answers for the same photographs with other colors.
+
+    ``tools/hue_table.py`` made the table.
+
+    Returns:
+        What was done to the colors, such as ``opposite hue, true chroma`` → a table as of :func:`judged_photos`.
+    """
+    return _by_model(pd.read_csv(HUES, comment="#").astype({"top1": bool, "top5": bool}))
+
+
+def _by_model(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {str(name): rows.reset_index(drop=True) for name, rows in table.groupby("model", sort=False)}
 
 

@@ -1,4 +1,4 @@
-"""Base classes of the widgets: a status line, and controls to choose an image."""
+"""Base classes of the widgets: their look, a status line, and controls to choose an image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import ipywidgets
+from traitlets import link
 
 from colorlab.data.placeholder import PHOTOGRAPHS
 from colorlab.data.samples import photograph
@@ -22,8 +23,53 @@ SHOWN_ERRORS = (ValueError, ArithmeticError, OSError, MemoryError, RuntimeError)
 NARROW = {"description_width": "auto"}
 """Style of a control whose label takes no more space than it needs."""
 
-WRAPPED = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "0 12px"}
-"""Layout of a row of controls that wraps on a narrow page."""
+_STYLE = (Path(__file__).parent / "widgets.css").read_text(encoding="utf-8")
+
+
+def row(look: Literal["bar", "columns", "foot", "pair"], *children: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Return widgets side by side; ``widgets.css`` says how each look is laid out on wide and narrow pages."""
+    box = ipywidgets.HBox(children)
+    box.add_class(f"colorlab-{look}")
+    return box
+
+
+def slider(
+    name: str, *, kind: Literal["Float", "Int"] = "Float", instant: bool = True, **bounds: float
+) -> tuple[ipywidgets.Widget, ipywidgets.Widget]:
+    """Return a slider and a number with the same value: screen readers find no name on an ipywidgets slider."""
+    left = getattr(ipywidgets, f"{kind}Slider")(
+        **bounds,
+        description=name,
+        readout=False,
+        continuous_update=instant,
+        style=NARROW,
+        layout={"flex": "1 1 240px"},
+    )
+    right = getattr(ipywidgets, f"Bounded{kind}Text")(**bounds, tooltip=name, layout={"width": "72px"})
+    link((left, "value"), (right, "value"))
+    return left, right
+
+
+def fold(name: str, tooltip: str, *children: ipywidgets.Widget) -> tuple[ipywidgets.ToggleButton, ipywidgets.VBox]:
+    """Return a button, such as *More* or *?*, and the box that it unfolds."""
+    button = ipywidgets.ToggleButton(description=name, tooltip=tooltip, layout={"width": "auto"})
+    box = ipywidgets.VBox(children, layout={"display": "none"})
+    box.add_class("colorlab-folded")
+
+    def unfold(_: object) -> None:
+        box.layout.display = "" if button.value else "none"
+
+    button.observe(unfold, "value")
+    return button, box
+
+
+def save_controls(tooltip: str, description: str = "Save") -> tuple[ipywidgets.Text, ipywidgets.Button]:
+    """Return a field for the name of a file, and the button that saves it."""
+    target = ipywidgets.Text(description="Save as", style=NARROW, layout={"flex": "1 1 200px", "max_width": "400px"})
+    button = ipywidgets.Button(
+        description=description, icon="save", tooltip=tooltip, button_style="primary", layout={"width": "auto"}
+    )
+    return target, button
 
 
 class Source(NamedTuple):
@@ -38,7 +84,15 @@ class StatusBox(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def __init__(self) -> None:
         super().__init__()
-        self.status = ipywidgets.HTML(layout={"width": "auto"})
+        self.status = ipywidgets.HTML()
+        self.status.add_class("colorlab-status")
+
+    def _lay_out(self, name: str, *parts: ipywidgets.Widget) -> None:
+        """Show these parts, one below the other, in the look of ``widgets.css``."""
+        style = ipywidgets.HTML(f"<style>{_STYLE}</style>", layout={"display": "none"})
+        self.children = (style, *parts)
+        self.add_class("colorlab-widget")
+        self.add_class(f"colorlab-{name}")
 
     def _set_status(self, text: str) -> None:
         self.status.value = status_html(text)
@@ -71,10 +125,10 @@ class ImageBox(StatusBox):
         # True while the program, not the user, sets the controls.
         self._updating = False
         self.image = ipywidgets.Dropdown(
-            options=self._sources(), description="Image", style=NARROW, layout={"width": "222px"}
+            options=self._sources(), description="Image", style=NARROW, layout={"width": "210px"}
         )
         self.upload = ipywidgets.FileUpload(
-            description="Upload", accept="image/*,.tif,.tiff", tooltip="Upload an image", layout={"width": "112px"}
+            description="Upload", accept="image/*,.tif,.tiff", tooltip="Upload", layout={"width": "96px"}
         )
 
     def _show_image(self, source: Source, image: LoadedImage) -> None:

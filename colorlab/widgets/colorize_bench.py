@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets
 import numpy as np
@@ -20,13 +20,12 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 from torch import Tensor, nn
-from traitlets import link
 
 from colorlab import color, pretrained
 from colorlab.image import LoadedImage
 from colorlab.inference import choose_style, predict_ab, render
 from colorlab.models import DEFAULT_STYLE, STYLES, Colorizer, DistributionColorizer, Style, create_colorizer
-from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
+from colorlab.widgets.base import NARROW, ImageBox, Source, fold, row, save_controls, slider
 from colorlab.widgets.curtain import Curtain
 from colorlab.widgets.files import OwnFiles, typed_path
 from colorlab.widgets.markup import image_html, png
@@ -136,7 +135,7 @@ class ColorizeBench(ImageBox):
 
     def _make_controls(self, model: str, size: int | None, style: str) -> None:
         self.model = ipywidgets.Dropdown(
-            options=list(self._networks), value=model, description="Model", style=NARROW, layout={"width": "210px"}
+            options=list(self._networks), value=model, description="Model", style=NARROW, layout={"width": "190px"}
         )
         self.size = ipywidgets.Dropdown(
             options=[
@@ -160,53 +159,37 @@ class ColorizeBench(ImageBox):
         self.seed = ipywidgets.BoundedIntText(
             min=0, max=10**6, description="Seed", style=NARROW, layout={"width": "120px"}
         )
-        # Screen readers find no name on an ipywidgets slider; the number beside it has one.
-        gain: dict[str, Any] = {"value": 1.0, "min": 0.0, "max": 2.0, "step": 0.05}
-        self.chroma = ipywidgets.FloatSlider(
-            **gain,
-            description="Chroma gain",
-            readout=False,
-            continuous_update=False,
-            style=NARROW,
-            layout={"width": "240px"},
-        )
-        self.chroma_number = ipywidgets.BoundedFloatText(**gain, tooltip="Chroma gain", layout={"width": "70px"})
+        self.chroma, self.chroma_number = slider("Chroma gain", instant=False, value=1.0, min=0.0, max=2.0, step=0.05)
         self.curtain = Curtain("Edge between before and after, in percent of the width")
         self.beside = ipywidgets.HTML()
-        self.view = ipywidgets.Dropdown(
-            description="Beside it", style=NARROW, layout={"width": "300px", "max_width": "98%"}
-        )
+        self.view = ipywidgets.Dropdown(description="Beside it", style=NARROW, layout={"width": "300px"})
         # Side by side if the page is wide enough, else stacked.
-        half = {"flex": "1 1 300px", "max_width": f"{PREVIEW_SIZE + 4}px", "min_width": "0", "margin": "2px"}
-        caption = ipywidgets.HTML("Before | after: move the edge", layout={"height": "28px"})
-        self.target = ipywidgets.Text(
-            description="Save as", style=NARROW, layout={"flex": "1 1 240px", "max_width": "460px"}
-        )
-        self.save = ipywidgets.Button(
-            description="Save", icon="save", tooltip="Save at full resolution", layout={"width": "120px"}
-        )
+        half = {"flex": "1 1 300px", "max_width": f"{PREVIEW_SIZE}px"}
+        gain = ipywidgets.HBox([self.chroma, self.chroma_number], layout={"flex": "0 1 330px"})
+        caption = ipywidgets.Label("Before | after: move the edge")
+        self.target, self.save = save_controls("Save at full resolution")
         # The kernel gets no event for a dropped upload, so it cannot show an error.
-        hint = ipywidgets.HTML('some servers drop uploads above 10 MB; then: <code>ColorizeBench("photo.tif")</code>')
-        self.children = (
-            ipywidgets.HBox([self.image, self.upload, hint], layout=WRAPPED),
-            ipywidgets.HBox(
-                [self.model, self.size, ipywidgets.HBox([self.chroma, self.chroma_number])], layout=WRAPPED
-            ),
-            ipywidgets.HBox([self.style_name, self.temperature, self.prior_correction, self.seed], layout=WRAPPED),
-            ipywidgets.HBox(
-                [
-                    ipywidgets.VBox([caption, self.curtain], layout=half),
-                    ipywidgets.VBox([self.view, self.beside], layout=half),
-                ],
-                layout={"flex_flow": "row wrap", "align_items": "flex-start"},
+        hint = ipywidgets.HTML('Some servers drop uploads above 10 MB; then: <code>ColorizeBench("photo.tif")</code>')
+        self.more, self.folded = fold(
+            "More",
+            "Working size, temperature, prior correction",
+            row("bar", self.size, self.temperature, self.prior_correction),
+            hint,
+        )
+        self._lay_out(
+            "colorize-bench",
+            row("bar", self.image, self.upload, self.model, self.style_name, gain, self.seed),
+            row(
+                "columns",
+                ipywidgets.VBox([caption, self.curtain], layout=half),
+                ipywidgets.VBox([self.view, self.beside], layout=half),
             ),
             self.status,
-            ipywidgets.HBox([self.target, self.save], layout=WRAPPED),
+            row("foot", self.target, self.save, self.more),
+            self.folded,
         )
-        self.add_class("colorlab-colorize-bench")
 
     def _watch_controls(self) -> None:
-        link((self.chroma, "value"), (self.chroma_number, "value"))
         for control in (self.size, self.temperature, self.prior_correction, self.seed):
             control.observe(self._on_choice, "value")
         for control in (self.model, self.style_name):

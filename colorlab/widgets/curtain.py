@@ -22,7 +22,6 @@ class Curtain(anywidget.AnyWidget):
     """
 
     _esm = Path(__file__).with_suffix(".js")
-    _css = Path(__file__).with_suffix(".css")
 
     before = traitlets.Unicode().tag(sync=True)
     before_alt = traitlets.Unicode().tag(sync=True)

@@ -25,9 +25,9 @@ from colorlab.image import LoadedImage
 from colorlab.inference import Painter, answering, network_input, network_of, render
 from colorlab.models import DistributionColorizer, Style
 from colorlab.models.distribution import BIN_SIZE, mixed
-from colorlab.widgets.base import WRAPPED, ImageBox, Source
+from colorlab.widgets.base import ImageBox, Source, fold, row
 from colorlab.widgets.likely_colors import Mode, color_name, css_color, modes, showable
-from colorlab.widgets.markup import image_html
+from colorlab.widgets.markup import image_html, table_html
 from colorlab.widgets.point_pad import PointPad
 from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import Subject, prepare
@@ -38,7 +38,7 @@ LARGE_ENTROPY = 6.0
 VIEWS = ("gray", "colorized", "entropy")
 """Views of the image."""
 
-_CANVAS_WIDTH = 448  # of the image's longer side on the page, in CSS pixels
+_CANVAS_WIDTH = 512  # of the image's longer side on the page, in CSS pixels
 _PLOT_WIDTH = 332
 _REACH = 115  # of the plot, in Lab units to each side of gray: the bins end at 110 + 5
 _PIXELS = 4  # of the plot, for one Lab unit
@@ -136,21 +136,12 @@ def modes_html(found: Sequence[Mode], lightness: float) -> str:
     for a, b, probability in found:
         shown = showable(lightness, a, b)
         rows.append(
-            f'<tr><td style="background:{css_color(lightness, *shown)};border:1px solid currentColor;min-width:28px">'
-            f'</td><td style="text-align:right">{probability:.0%}</td>'
-            f'<th scope="row" style="text-align:left;font-weight:normal">{color_name(lightness, *shown)}</th>'
-            f'<td style="text-align:right">{a:z.0f}</td><td style="text-align:right">{b:z.0f}</td></tr>'
+            f'<td class="swatch" style="background:{css_color(lightness, *shown)}"></td><td>{probability:.0%}</td>'
+            f'<th scope="row">{color_name(lightness, *shown)}</th><td>{a:z.0f}</td><td>{b:z.0f}</td>'
         )
     elsewhere = 1 - sum(mode.probability for mode in found)
-    rows.append(f'<tr><td></td><td style="text-align:right">{abs(elsewhere):.0%}</td><td>all others</td></tr>')
-    heads = "".join(
-        f'<th scope="col" style="font-weight:normal;text-align:{side}">{head}</th>'
-        for head, side in (("", "left"), ("", "right"), ("likely colors", "left"), ("a", "right"), ("b", "right"))
-    )
-    return (
-        '<table style="border-spacing:6px 3px;border-collapse:separate;line-height:1.5;white-space:nowrap">'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
+    rows.append(f'<td></td><td>{abs(elsewhere):.0%}</td><th scope="row">all others</th><td></td><td></td>')
+    return table_html(("", "", "likely color", "a", "b"), rows)
 
 
 class DistributionProbe(ImageBox):
@@ -216,26 +207,23 @@ class DistributionProbe(ImageBox):
             options=VIEWS,
             value="colorized",
             tooltips=("The lightness alone", "The colors that the style chooses", "How undecided the network is"),
-            style={"button_width": "92px"},
         )
         self.canvas = PointPad(self._on_canvas, "Image: arrows move the spot, with Shift by 10")
         self.legend, self.plot, self.modes = (ipywidgets.HTML() for _ in range(3))
-        # Never wider than the page, so that all of the image can be clicked.
-        self.canvas.layout.max_width = self.plot.layout.max_width = "100%"
-        desk = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "8px 16px", "padding": "4px"}
-        # The padding leaves room for the keyboard focus frame.
-        left = ipywidgets.VBox(
-            [self.view, self.legend, self.canvas], layout={"max_width": "100%", "padding": "0 4px 4px"}
-        )
-        right = ipywidgets.VBox(
-            [self.plot, self.modes], layout={"width": f"{_PLOT_WIDTH + 8}px", "max_width": "100%"}
-        )
-        self.children = (
-            ipywidgets.HBox([self.image, self.upload], layout=WRAPPED),
-            ipywidgets.HBox([left, right], layout=desk),
+        self.legend.add_class("colorlab-caption")
+        text = "Click or drag on the image, or move the spot by arrow keys, with Shift by 10."
+        keys, folded = fold("?", "Mouse and keys", ipywidgets.HTML(text))
+        self._lay_out(
+            "distribution-probe",
+            row("bar", self.image, self.upload, self.view, keys),
+            folded,
+            row(
+                "columns",
+                ipywidgets.VBox([self.legend, self.canvas]),
+                ipywidgets.VBox([self.plot, self.modes], layout={"width": f"{_PLOT_WIDTH}px"}),
+            ),
             self.status,
         )
-        self.add_class("colorlab-distribution-probe")
 
     def _on_canvas(self, gesture: Mapping[str, Any]) -> None:
         if gesture["kind"] in ("press", "move"):

@@ -21,20 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from colorlab import color
 from colorlab.hints import Hint, to_json
 from colorlab.image import LoadedImage
 from colorlab.inference import Painter, network_of, render
 from colorlab.models import DistributionColorizer
 from colorlab.strokes import load_hints
-from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
+from colorlab.widgets.base import ImageBox, Source, fold, row, save_controls
 from colorlab.widgets.files import OwnFiles, typed_path
 from colorlab.widgets.hinted_image import HintedImage
-from colorlab.widgets.likely_colors import css_color, showable
+from colorlab.widgets.likely_colors import css_color, gamut_image, showable
 from colorlab.widgets.markup import png
 from colorlab.widgets.point_pad import PointPad
 from colorlab.widgets.sketch import Sketch
@@ -70,14 +68,11 @@ _HELP = (
 @functools.lru_cache(maxsize=101)
 def palette(lightness: float) -> Image.Image:
     """Return the gamut at one L: a to the right, b upward, one pixel per unit; outside, only the axes are opaque."""
-    axis = torch.arange(-PALETTE_REACH, PALETTE_REACH + 1.0)
-    a, b = torch.meshgrid(axis, -axis, indexing="xy")
-    lab = torch.stack([torch.full_like(a, lightness), a, b])
-    inside = color.in_gamut(lab)
-    axes = (a == 0) | (b == 0)
-    rgb = torch.where(inside, color.to_uint8(color.lab_to_rgb(lab)), torch.tensor(128, dtype=torch.uint8))
-    opacity = torch.where(inside, 255, torch.where(axes, 128, 0)).to(torch.uint8)
-    return Image.fromarray(torch.cat([rgb, opacity[None]]).movedim(0, -1).numpy())
+    gamut = gamut_image(lightness, reach=PALETTE_REACH)
+    axes = Image.new("RGBA", gamut.size)
+    axes.paste((128, 128, 128, 128), (0, PALETTE_REACH, gamut.width, PALETTE_REACH + 1))
+    axes.paste((128, 128, 128, 128), (PALETTE_REACH, 0, PALETTE_REACH + 1, gamut.height))
+    return Image.alpha_composite(axes, gamut)
 
 
 class HintPainter(ImageBox):
@@ -86,7 +81,7 @@ class HintPainter(ImageBox):
     A click sets a hint. Its color comes from the list of five likely colors of that spot or from the palette. The
     image is shown with the hints, without them, or in gray with the hints only. The painter keeps the hints of each
     image. *Save* writes the image at full resolution and its hints, as JSON, beside it. *More* has the method, hints
-    from a file (JSON, or an image of strokes) and the keys. The status line shows errors.
+    from a file (JSON, or an image of strokes), *?* the keys. The status line shows errors.
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
@@ -138,12 +133,9 @@ class HintPainter(ImageBox):
 
     def _make_controls(self) -> None:
         def button(name: str, icon: str, tooltip: str) -> ipywidgets.Button:
-            return ipywidgets.Button(description=name, icon=icon, tooltip=tooltip, layout={"width": "86px"})
+            return ipywidgets.Button(description=name, icon=icon, tooltip=tooltip, layout={"width": "auto"})
 
-        def choice(options: Sequence[str], width: str, tooltips: Sequence[str]) -> ipywidgets.ToggleButtons:
-            return ipywidgets.ToggleButtons(options=options, tooltips=tooltips, style={"button_width": width})
-
-        self.view = choice([*VIEWS], "84px", [*VIEWS.values()])
+        self.view = ipywidgets.ToggleButtons(options=[*VIEWS], tooltips=[*VIEWS.values()])
         self.canvas = PointPad(self._on_canvas, "Image: arrows move, Enter sets a hint, Delete removes it")
         self.likely = SwatchList(
             self._on_likely,
@@ -153,64 +145,42 @@ class HintPainter(ImageBox):
             else "This network predicts a single color, so there is nothing to choose from.",
         )
         self.legend = ipywidgets.HTML()
+        self.legend.add_class("colorlab-caption")
         self.swatches = PointPad(self._on_palette, "Palette: arrows change the color")
         self.undo = button("Undo", "undo", "Undo the last change of hints")
         self.remove = button("Remove", "times", "Remove the selected hint")
         self.clear = button("Clear", "trash", "Remove all hints")
-        self.target = ipywidgets.Text(
-            description="Save as", style=NARROW, layout={"flex": "1 1 240px", "max_width": "400px"}
-        )
-        self.save = button("Save", "save", "Save the image at full resolution, and its hints as JSON beside it")
-        self.more = ipywidgets.ToggleButton(
-            description="More",
-            icon="angle-right",
-            tooltip="Load hints, compare methods, keys",
-            layout={"width": "84px"},
-        )
-        self.method = choice(
-            [*METHODS],
-            "172px",
-            ("The network decides what else takes a hint's color", "Hints spread along the lightness alone"),
+        self.target, self.save = save_controls("Save the image at full resolution, and its hints as JSON beside it")
+        self.method = ipywidgets.ToggleButtons(
+            options=[*METHODS],
+            tooltips=("The network decides what else takes a hint's color", "Hints spread along the lightness alone"),
         )
         self.method.disabled = not isinstance(self._network, DistributionColorizer)
         self.load = ipywidgets.FileUpload(
             description="Load hints",
             accept=".json,application/json,image/*",
-            tooltip="Load hints: a JSON file, or an image of strokes on a transparent layer",
-            layout={"width": "128px"},
+            tooltip="Load hints",
+            layout={"width": "112px"},
         )
-        # Never wider than the page, so that all of the image can be clicked.
-        self.canvas.layout.max_width = self.swatches.layout.max_width = "100%"
-        for widget in (self.canvas, self.likely, self.swatches):
-            widget.layout.margin = "2px"  # like ipywidgets' own widgets
-        bar = ipywidgets.HBox(
-            [self.view, ipywidgets.HBox([self.undo, self.remove, self.clear])],
-            layout=WRAPPED | {"justify_content": "space-between"},
+        keys, help_text = fold("?", "Mouse and keys", ipywidgets.HTML(_HELP))
+        self.more, self.folded = fold(
+            "More",
+            "Load hints, compare methods",
+            row("bar", ipywidgets.Label("Hints act by"), self.method, self.load),
+            ipywidgets.HTML("Hints are a JSON file, or an image of strokes on a transparent layer."),
         )
-        row = WRAPPED | {"padding": "0 4px"}
-        # Tab moves from the image to its colors. The padding leaves room for the keyboard focus frame.
-        left = ipywidgets.VBox(
-            [bar, self.canvas, self.status],
-            layout={"width": f"{SHOWN_SIZE + 12}px", "max_width": "100%", "padding": "4px"},
-        )
-        right = ipywidgets.VBox(
-            [self.likely, self.legend, self.swatches],
-            layout={"width": f"{PALETTE_WIDTH + 12}px", "max_width": "100%", "padding": "4px"},
-        )
-        self.folded = ipywidgets.VBox(
-            [
-                ipywidgets.HBox([ipywidgets.Label("Hints act by"), self.method, self.load], layout=WRAPPED),
-                ipywidgets.HTML(f'<p style="margin:0;line-height:1.5">{_HELP}</p>'),
-            ],
-            layout={"display": "none", "padding": "0 4px"},
-        )
-        self.children = (
-            ipywidgets.HBox([self.image, self.upload], layout=row),
-            ipywidgets.HBox([left, right], layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
-            ipywidgets.HBox([self.target, self.save, self.more], layout=row),
+        # Tab moves from the image to its colors.
+        left = ipywidgets.VBox([self.canvas, self.status])
+        right = ipywidgets.VBox([self.likely, self.legend, self.swatches])
+        left.layout.width, right.layout.width = f"{SHOWN_SIZE}px", f"{PALETTE_WIDTH}px"
+        self._lay_out(
+            "hint-painter",
+            row("bar", self.image, self.upload, self.view, row("bar", self.undo, self.remove, self.clear), keys),
+            help_text,
+            row("columns", left, right),
+            row("foot", self.target, self.save, self.more),
             self.folded,
         )
-        self.add_class("colorlab-hint-painter")
 
     def _watch_controls(self) -> None:
         self.load.observe(self._on_load, "value")
@@ -218,7 +188,6 @@ class HintPainter(ImageBox):
         self.undo.on_click(lambda _: self._edit(self._sketch.undo))
         self.remove.on_click(lambda _: self._edit(self._sketch.delete))
         self.clear.on_click(lambda _: self._edit(lambda: self._sketch.replace(())))
-        self.more.observe(self._on_more, "value")
         self.view.observe(self._on_view, "value")
         self.method.observe(self._on_view, "value")
 
@@ -248,10 +217,6 @@ class HintPainter(ImageBox):
         a, b, *_ = self._suggestions[index]
         self._edit(lambda: self._sketch.choose(a, b))
         self._sketch.release()  # the next choice is a separate undo step
-
-    def _on_more(self, _: object) -> None:
-        self.folded.layout.display = "" if self.more.value else "none"
-        self.more.icon = "angle-down" if self.more.value else "angle-right"
 
     def _on_view(self, _: object) -> None:
         if not self._updating:

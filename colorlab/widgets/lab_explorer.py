@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets
 import torch
 from PIL import Image
 from torch import Tensor
-from traitlets import link
 
 from colorlab import color, plots
-from colorlab.widgets.base import StatusBox
-from colorlab.widgets.markup import data_url, image_html
+from colorlab.widgets.base import StatusBox, row, slider
+from colorlab.widgets.likely_colors import gamut_image
+from colorlab.widgets.markup import data_url, image_html, table_html
 
 REACH = 110
 """Largest absolute value of a and b."""
@@ -96,24 +96,26 @@ def slice_html(seen: Mapping[str, Look]) -> str:
     """Return the gamut's slice at the color's L, with lines to the clipped and to the fitted color."""
     chosen, clipped, fitted = (seen[name] for name in ("chosen", "clipped", "fitted"))
     ((lightness, a, b), _) = chosen
-    # RGBA is stored as PNG; JPEG would blur the gamut's border.
-    image = data_url(Image.fromarray(plots.gamut(lightness, extent=REACH, pixels=221)).convert("RGBA"))
+    image = data_url(gamut_image(lightness, reach=REACH))
     ways = "".join(
         f'<line x1="{a:.1f}" y1="{-b:.1f}" x2="{end.lab[1]:.1f}" y2="{-end.lab[2]:.1f}" stroke-dasharray="{dash}"/>'
         for end, dash in ((clipped, "4 3"), (fitted, "none"))
     )
     x, y = clipped.lab[1], -clipped.lab[2]
-    cross = f'<path d="M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"/>'
+    marks = f'{ways}<path d="M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"/><circle cx="{a:.1f}" cy="{-b:.1f}" r="5"/>'
     where = f"The slice of the gamut at L {lightness:.0f} with the chosen color at a {a:.0f}, b {b:.0f}"
     return (
-        '<figure style="margin:0"><figcaption style="line-height:1.6">'
+        "<figure><figcaption>"
         f"The gamut at L = {lightness:.0f}: ○ chosen, × clipped, ● fitted</figcaption>"
-        f'<svg role="img" aria-label="{where}" viewBox="-138 -113 252 242" width="340" '
+        f'<svg role="img" aria-label="{where}" viewBox="-138 -113 252 242" width="420" '
         'style="display:block;max-width:100%;height:auto">'
-        f'<image href="{image}" x="-110" y="-110" width="220" height="220"/>'
-        '<g stroke="black" stroke-width="0.4"><path d="M-110 0H110M0 -110V110"/></g>'
-        f'<g fill="none" stroke="black" stroke-width="1.6">{ways}{cross}'
-        f'<circle cx="{a:.1f}" cy="{-b:.1f}" r="5"/></g>'
+        '<foreignObject x="-110" y="-110" width="220" height="220">'
+        '<div class="colorlab-hatch" style="height:100%;zoom:0.6"></div></foreignObject>'
+        f'<image href="{image}" x="-110.5" y="-110.5" width="221" height="221"/>'
+        '<path d="M-110 0H110M0 -110V110" stroke="#888" stroke-width="0.5"/>'
+        # White around black is visible on any color, on light and dark pages.
+        f'<g fill="none" stroke="white" stroke-width="3.4">{marks}</g>'
+        f'<g fill="none" stroke="black" stroke-width="1.6">{marks}</g>'
         f'<circle cx="{fitted.lab[1]:.1f}" cy="{-fitted.lab[2]:.1f}" r="3.5" stroke="white"/>'
         '<g fill="currentColor" font-size="10" text-anchor="middle">'
         '<text x="-100" y="123">-100</text><text y="123">a</text><text x="100" y="123">100</text>'
@@ -122,22 +124,17 @@ def slice_html(seen: Mapping[str, Look]) -> str:
     )
 
 
-def table_html(seen: Mapping[str, Look]) -> str:
+def looks_html(seen: Mapping[str, Look]) -> str:
     """Return a table with a row for each look: the color and its numbers."""
     rows = []
     for name, look in seen.items():
-        paint = "none" if look.rgb is None else "rgb({},{},{})".format(*look.rgb)
+        paint = 'class="swatch colorlab-hatch"'
+        if look.rgb is not None:
+            paint = 'class="swatch" style="background:rgb({},{},{})"'.format(*look.rgb)
+        numbers = "".join(f"<td>{round(value, 1) + 0:.1f}</td>" for value in look.lab)
         shown = "none" if look.rgb is None else "{} {} {}".format(*look.rgb)
-        numbers = "".join(f'<td style="text-align:right">{round(value, 1) + 0:.1f}</td>' for value in look.lab)
-        rows.append(
-            f'<tr><td style="background:{paint};border:1px solid currentColor;min-width:24px"></td>'
-            f'<th scope="row" style="text-align:left">{name}</th>{numbers}<td>{shown}</td></tr>'
-        )
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("color", "", "L", "a", "b", "R G B"))
-    return (
-        '<table style="border-spacing:5px;border-collapse:separate;line-height:1.9;white-space:nowrap">'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
+        rows.append(f'<td {paint}></td><th scope="row">{name}</th>{numbers}<td>{shown}</td>')
+    return table_html(("", "color", "L", "a", "b", "R G B"), rows)
 
 
 class LabExplorer(StatusBox):
@@ -161,26 +158,17 @@ class LabExplorer(StatusBox):
             if not low <= value <= high:
                 raise ValueError(f"{name} must lie in {low}…{high}, got {value:g}")
         self.sliders: dict[str, ipywidgets.FloatSlider] = {}
-        rows = []
+        self.numbers: dict[str, ipywidgets.BoundedFloatText] = {}
         for (name, (low, high)), value in zip(_SLIDERS.items(), (lightness, a, b), strict=True):
-            bounds: dict[str, Any] = {"value": value, "min": low, "max": high, "step": 1}
-            slider = self.sliders[name] = ipywidgets.FloatSlider(
-                **bounds,
-                description=name,
-                readout=False,
-                style={"description_width": "1em"},
-                layout={"flex": "1 1 240px", "max_width": "420px"},
-            )
-            # Screen readers find no name on an ipywidgets slider; the number beside it has one.
-            number = ipywidgets.BoundedFloatText(**bounds, tooltip=name, layout={"width": "80px"})
-            link((slider, "value"), (number, "value"))
-            slider.observe(self._draw, "value")
-            rows.append(ipywidgets.HBox([slider, number]))
-        self.slice, self.table, self.neighbors = (ipywidgets.HTML(layout={"margin": "2px"}) for _ in range(3))
-        wrapped = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "0 20px"}
-        beside = ipywidgets.VBox([self.table, self.neighbors])
-        self.children = (*rows, self.status, ipywidgets.HBox([self.slice, beside], layout=wrapped))
-        self.add_class("colorlab-lab-explorer")
+            self.sliders[name], self.numbers[name] = slider(name, value=value, min=low, max=high, step=1)
+            self.sliders[name].style.description_width = "1em"
+            self.sliders[name].observe(self._draw, "value")
+        self.slice, self.table, self.neighbors = (ipywidgets.HTML() for _ in range(3))
+        self.neighbors.add_class("colorlab-neighbors")
+        pairs = zip(self.sliders.values(), self.numbers.values(), strict=True)
+        rows = [ipywidgets.HBox(pair) for pair in pairs]
+        right = ipywidgets.VBox([*rows, row("columns", self.table, self.neighbors)], layout={"flex": "1 1 300px"})
+        self._lay_out("lab-explorer", row("columns", self.slice, right), self.status)
         self._draw()
 
     def __repr__(self) -> str:
@@ -207,12 +195,12 @@ class LabExplorer(StatusBox):
         lightness, a, b = self.value
         seen = looks(lightness, a, b)
         self.slice.value = slice_html(seen)
-        self.table.value = table_html(seen)
+        self.table.value = looks_html(seen)
         # Neighbors of the fitted color; those of a color far outside the gamut would all be outside as well.
-        near = Image.fromarray(plots.gamut(lightness, extent=2 * STEP, pixels=5, center=seen["fitted"].lab[1:]))
+        near = gamut_image(lightness, reach=2 * STEP, step=STEP, center=seen["fitted"].lab[1:])
         self.neighbors.value = image_html(
-            near.resize((160, 160), Image.Resampling.NEAREST).convert("RGBA"),
-            alt=f"Colors of the same L up to {2 * STEP} units away in a and b; light gray where no screen has one",
-            caption=f"Neighbors of the fitted color, {STEP} units apart",
+            near.resize((160, 160), Image.Resampling.NEAREST),
+            alt=f"Colors of the same L up to {2 * STEP} units away in a and b; hatched where no screen has one",
+            caption=f"Neighbors of ●, {STEP} apart",
         )
         self._set_status(verdict(seen))

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from colorlab import color
@@ -100,6 +101,25 @@ def showable(lightness: float, a: float, b: float) -> tuple[float, float]:
     lab = torch.tensor([lightness, a, b], dtype=torch.float64).view(3, 1, 1)
     _, a, b = color.fit_to_gamut(lab).flatten().tolist()
     return a, b
+
+
+def gamut_image(
+    lightness: float, *, reach: float, step: float = 1, center: tuple[float, float] = (0, 0)
+) -> Image.Image:
+    """Return the colors of one L that a screen can show, RGBA: a to the right, b upward, elsewhere transparent.
+
+    Args:
+        lightness: L in 0…100.
+        reach: a and b extend from minus this to this, around ``center``.
+        step: Lab units for each pixel.
+        center: a and b of the center.
+    """
+    axis = torch.arange(-reach, reach + step / 2, step)
+    a, b = torch.meshgrid(center[0] + axis, center[1] - axis, indexing="xy")
+    lab = torch.stack([torch.full_like(a, lightness), a, b])
+    opacity = 255 * color.in_gamut(lab).to(torch.uint8)
+    rgba = torch.cat([color.to_uint8(color.lab_to_rgb(lab)), opacity[None]])
+    return Image.fromarray(rgba.movedim(0, -1).contiguous().numpy())
 
 
 def css_color(lightness: float, a: float, b: float) -> str:

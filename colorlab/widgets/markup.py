@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -35,23 +36,32 @@ def shown_width(image: Image.Image) -> int:
     return image.width * max(1, _ENLARGE_BELOW // max(image.size))
 
 
-def image_html(image: Image.Image, *, alt: str, caption: str, width: int | None = None) -> str:
+def image_html(image: Image.Image, *, alt: str, caption: str, note: str = "", width: int | None = None) -> str:
     """Return an image as a ``<figure>``.
 
     Args:
         image: RGB or RGBA; transparency is kept.
         alt: text alternative of the image.
         caption: text above the image.
+        note: text at the end of the caption, such as a score.
         width: largest width in CSS pixels; None is :func:`shown_width`.
     """
     width = width or shown_width(image)
+    noted = f" <b>{html.escape(note)}</b>" if note else ""
+    figcaption = f"<figcaption>{html.escape(caption)}{noted}</figcaption>" if caption else ""
     crisp = "image-rendering:pixelated;" if width > image.width else ""
     return (
-        '<figure style="margin:0"><figcaption style="line-height:1.6">'
-        f"{html.escape(caption)}</figcaption>"
+        f"<figure>{figcaption}"
         f'<img alt="{html.escape(alt)}" src="{data_url(image)}" width="{width}" '
-        f'style="display:block;max-width:100%;height:auto;{crisp}"></figure>'
+        f'style="max-width:100%;height:auto;{crisp}"></figure>'
     )
+
+
+def table_html(heads: Sequence[str], rows: Sequence[str]) -> str:
+    """Return a table from its column heads, text, and its rows, each the HTML of the cells."""
+    head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in heads)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="colorlab-scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def sentence(error: Exception) -> str:
@@ -64,4 +74,4 @@ def sentence(error: Exception) -> str:
 
 def status_html(text: str) -> str:
     """Return a line of text that screen readers announce when it changes."""
-    return f'<p role="status" aria-live="polite" style="margin:0;line-height:1.5">{html.escape(text)}</p>'
+    return f'<p role="status" aria-live="polite">{html.escape(text)}</p>'

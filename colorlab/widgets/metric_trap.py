@@ -25,9 +25,9 @@ from colorlab.evaluation.leaderboard import heading, reading
 from colorlab.image import read_image
 from colorlab.inference import Painter, network_of, predict_ab, render
 from colorlab.models import Colorizer
-from colorlab.widgets.base import StatusBox, sample
-from colorlab.widgets.markup import image_html
-from colorlab.widgets.scoring import SIDE, reduced, scored
+from colorlab.widgets.base import StatusBox, row, sample
+from colorlab.widgets.markup import image_html, table_html
+from colorlab.widgets.scoring import reduced, scored
 from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import as_image, as_tensor
 
@@ -169,28 +169,18 @@ class MetricTrap(StatusBox):
         self.buttons = {letter: ipywidgets.Button(layout={"width": "auto"}) for letter in LETTERS}
         for letter, button in self.buttons.items():
             button.on_click(lambda _, letter=letter: self._choose(letter))
-        cards = [ipywidgets.VBox([self.images[letter], self.buttons[letter]]) for letter in LETTERS]
+        # All six are visible at once, smaller on narrow pages.
+        cards = ipywidgets.GridBox([ipywidgets.VBox([self.images[i], self.buttons[i]]) for i in LETTERS])
+        cards.add_class("colorlab-cards")
         self.compare = ipywidgets.Button(
-            description="Compare with the scores", icon="balance-scale", layout={"width": "220px"}
+            description="Compare with the scores",
+            icon="balance-scale",
+            button_style="primary",
+            layout={"width": "220px"},
         )
         self.compare.on_click(lambda _: self._reveal())
         self.original, self.answer = ipywidgets.HTML(), ipywidgets.HTML()
-        wrapped = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "8px 24px"}
-        self.children = (
-            self.status,
-            ipywidgets.GridBox(
-                cards,
-                # All six are visible at once, smaller on narrow pages.
-                layout={
-                    "grid_template_columns": f"repeat(3, minmax(0, {SIDE}px))",
-                    "grid_gap": "12px",
-                    "align_items": "flex-end",
-                },
-            ),
-            self.compare,
-            ipywidgets.HBox([self.original, self.answer], layout=wrapped),
-        )
-        self.add_class("colorlab-metric-trap")
+        self._lay_out("metric-trap", self.status, cards, self.compare, row("columns", self.original, self.answer))
 
     def _choose(self, letter: str) -> None:
         if self._revealed:
@@ -251,19 +241,12 @@ def _in_words(found: pd.DataFrame) -> str:
 def _table_html(ranking: Sequence[str], found: pd.DataFrame) -> str:
     """Return a table of the ranks by the user and by each score, one row each."""
 
-    def row(name: str, ranks: Sequence[int], tau: str, weight: str) -> str:
-        cells = "".join(f'<td style="text-align:center;min-width:1.6em">{rank}</td>' for rank in ranks)
-        return (
-            f'<tr style="font-weight:{weight}"><th scope="row" style="text-align:left;font-weight:inherit">'
-            f'{html.escape(name)}</th>{cells}<td style="text-align:right">{tau}</td></tr>'
-        )
+    def line_html(name: str, ranks: Sequence[int], tau: str, look: str = "") -> str:
+        cells = "".join(f'<td class="{look}">{rank}</td>' for rank in ranks)
+        return f'<th scope="row" class="{look}">{html.escape(name)}</th>{cells}<td>{tau}</td>'
 
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("rank by", *LETTERS, "τ with you"))
-    rows = [row("you", [ranking.index(letter) + 1 for letter in LETTERS], "", "bold")]
+    rows = [line_html("you", [ranking.index(letter) + 1 for letter in LETTERS], "", "strong")]
     for score, line in found.iterrows():
         tau = "–" if math.isnan(line["tau"]) else f"{line['tau']:.2f}".replace("-", "−")
-        rows.append(row(heading(str(score)), [int(line[letter]) for letter in LETTERS], tau, "normal"))
-    return (
-        '<table style="border-spacing:8px 2px;border-collapse:separate;line-height:1.5">'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
+        rows.append(line_html(heading(str(score)), [int(line[letter]) for letter in LETTERS], tau))
+    return table_html(("rank by", *LETTERS, "τ with you"), rows)

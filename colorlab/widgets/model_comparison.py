@@ -6,6 +6,7 @@ that the user chooses. Used in notebook ``11_comparing_models``.
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,8 +22,8 @@ from colorlab.evaluation import PerceptualDistance, gray, mean_color
 from colorlab.evaluation.leaderboard import heading
 from colorlab.image import LoadedImage
 from colorlab.inference import Painter, network_of
-from colorlab.widgets.base import NARROW, WRAPPED, ImageBox, Source
-from colorlab.widgets.markup import image_html
+from colorlab.widgets.base import NARROW, ImageBox, Source, row
+from colorlab.widgets.markup import image_html, table_html
 from colorlab.widgets.scoring import FORMULAS, best_first, colored_by, reduced, scored
 from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import as_image, has_color
@@ -34,15 +35,14 @@ class _Shown(NamedTuple):
     name: str
     original: Tensor
     results: dict[str, Tensor]
-    figures: dict[str, str]
     table: pd.DataFrame
 
 
 class ModelComparison(ImageBox):
     """Compare all models on one image: ``ModelComparison()`` as the last line of a cell.
 
-    Every model colors a sample or an upload, reduced to :data:`SIDE` pixels, at its own working size. Under each
-    result are its scores against the original; *Sort by* sorts the models by one of them.
+    Every model colors a sample or an upload, reduced to :data:`SIDE` pixels, at its own working size. A table lists
+    their scores against the original; *Sort by* sorts the models by one of them.
 
     Args:
         image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
@@ -112,50 +112,50 @@ class ModelComparison(ImageBox):
             style=NARROW,
             layout={"width": "300px"},
         )
-        self.gallery = ipywidgets.HTML(layout={"width": "auto", "margin": "4px 2px"})
-        self.children = (
-            ipywidgets.HBox([self.image, self.upload, self.score], layout=WRAPPED),
+        self.gallery, self.scores = ipywidgets.HTML(), ipywidgets.HTML()
+        self._lay_out(
+            "model-comparison",
+            row("bar", self.image, self.upload, self.score),
             self.status,
             self.gallery,
+            self.scores,
         )
-        self.add_class("colorlab-model-comparison")
 
     def _show_image(self, source: Source, image: LoadedImage) -> None:
         self._set_status(f"Coloring {source.name} …")
         original = reduced(image, source.name)
         results = {name: colored_by(model, original) for name, model in self._models.items()}
-        figures = {
-            name: image_html(as_image(result), alt=f"{source.name}, colored by {name}", caption=name)
-            for name, result in results.items()
-        }
-        table = scored(original, results, self._perceptual)
-        self._shown = _Shown(source.name, original, results, figures, table)
+        self._shown = _Shown(source.name, original, results, scored(original, results, self._perceptual))
         self._draw()
 
     def _draw(self) -> None:
-        score, (name, original, _, figures, table) = self.score.value, self._shown
+        score, (name, original, results, table) = self.score.value, self._shown
         ordered = best_first(table, score)
-        first = image_html(as_image(original), alt=f"{name}, the original", caption="original")
-        cards = [first, *(figures[str(model)] + _scores_html(row, score) for model, row in ordered.iterrows())]
-        self.gallery.value = (
-            '<div style="display:grid;grid-template-columns:repeat(auto-fill,minmax(160px,1fr));gap:16px">'
-            + "".join(f"<div>{card}</div>" for card in cards)
-            + "</div>"
-        )
+        cards = [image_html(as_image(original), alt=f"{name}, the original", caption="original")]
+        for model, value in ordered[score].items():
+            image = as_image(results[str(model)])
+            alt = f"{name}, colored by {model}"
+            cards.append(image_html(image, alt=alt, caption=str(model), note=_number(value)))
+        self.gallery.value = f'<div class="colorlab-gallery">{"".join(cards)}</div>'
+        self.scores.value = scores_html(ordered, score)
         text = f"{name} at {self._dimensions} pixels, sorted by {heading(score)}: {ordered.index[0]} is first."
         if not has_color(original):
             text += " The image has no color of its own, so the scores only say who adds least."
         self._set_status(text)
 
 
-def _scores_html(row: pd.Series[float], chosen: str) -> str:
-    """Return the table of scores under an image; the score that decides the order is bold."""
+def scores_html(table: pd.DataFrame, chosen: str) -> str:
+    """Return a table of scores: a line for each model; the best of each score is bold, the ``chosen`` one shaded."""
+    best = {name: best_first(table, str(name))[name].iloc[0] for name in table}
     lines = []
-    for name, value in row.items():
-        number = "∞" if math.isinf(value) else f"{value:.3g}"
-        weight = "bold" if name == chosen else "normal"
-        lines.append(
-            f'<tr style="font-weight:{weight}"><th scope="row" style="text-align:left;font-weight:inherit">'
-            f'{heading(str(name))}</th><td style="text-align:right;vertical-align:bottom">{number}</td></tr>'
-        )
-    return f'<table style="width:100%;font-size:12px;line-height:1.35;border-spacing:0 2px">{"".join(lines)}</table>'
+    for model, values in table.iterrows():
+        cells = []
+        for name, value in values.items():
+            look = ("chosen " if name == chosen else "") + ("best" if value == best[name] else "")
+            cells.append(f'<td class="{look}">{_number(value)}</td>')
+        lines.append(f'<th scope="row">{html.escape(str(model))}</th>{"".join(cells)}')
+    return table_html(("model", *(heading(str(name)) for name in table)), lines)
+
+
+def _number(value: float) -> str:
+    return "∞" if math.isinf(value) else f"{value:#.3g}".rstrip(".")

@@ -26,7 +26,6 @@ class PointPad(anywidget.AnyWidget):
     """
 
     _esm = Path(__file__).with_suffix(".js")
-    _css = Path(__file__).with_suffix(".css")
 
     image = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)

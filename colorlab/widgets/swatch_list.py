@@ -20,7 +20,6 @@ class SwatchList(anywidget.AnyWidget):
     """
 
     _esm = Path(__file__).with_suffix(".js")
-    _css = Path(__file__).with_suffix(".css")
 
     heading = traitlets.Unicode().tag(sync=True)
     empty = traitlets.Unicode().tag(sync=True)

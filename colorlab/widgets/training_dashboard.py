@@ -23,12 +23,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
-from traitlets import link
 
 from colorlab import color, plots
 from colorlab.models import name_of
 from colorlab.training import History, Progress, StopRequest, Training, TrainingOptions, train
-from colorlab.widgets.base import SHOWN_ERRORS, WRAPPED, StatusBox
+from colorlab.widgets.base import SHOWN_ERRORS, StatusBox, row, slider
 from colorlab.widgets.markup import image_html, sentence
 
 POINTS = 400
@@ -100,7 +99,7 @@ def curves_html(figure: Figure, *, alt: str) -> str:
     drawing = drawing.replace("#000000", "currentColor").replace("*{", ".colorlab-curves *{")
     width, height = (72 * inches for inches in figure.get_size_inches())
     return (
-        '<figure style="margin:0"><figcaption style="line-height:1.6">Faint: batches. Dots: means of epochs.'
+        "<figure><figcaption>Faint: batches. Dots: means of epochs."
         f'</figcaption><svg class="colorlab-curves" role="img" aria-label="{html.escape(alt)}" fill="currentColor" '
         f'viewBox="0 0 {width:g} {height:g}" style="display:block;width:100%;height:auto">{drawing}</figure>'
     )
@@ -154,36 +153,35 @@ class TrainingDashboard(StatusBox):
 
     def _make_controls(self) -> None:
         self.start = ipywidgets.Button(
-            description="Train", icon="play", tooltip="Start or go on", layout={"width": "120px"}
+            description="Train",
+            icon="play",
+            tooltip="Start or go on",
+            button_style="primary",
+            layout={"width": "110px"},
         )
         self.halt = ipywidgets.Button(
             description="Stop",
             icon="stop",
             tooltip="Stop after this batch, and keep what was learned",
             disabled=True,
-            layout={"width": "120px"},
+            layout={"width": "110px"},
         )
         self.bar = ipywidgets.FloatProgress(max=1.0, layout={"flex": "1 1 160px", "max_width": "300px"})
         self.pace, self.left = ipywidgets.HTML(), ipywidgets.HTML()
         self.curves = ipywidgets.HTML(layout={"max_width": "800px"})
-        self.epoch = ipywidgets.IntSlider(
-            max=0, description="Epoch", readout=False, style={"description_width": "auto"}, layout={"width": "400px"}
-        )
-        # Screen readers find no name on an ipywidgets slider; the number beside it has one.
-        self.epoch_number = ipywidgets.BoundedIntText(max=0, tooltip="Epoch", layout={"width": "70px"})
+        self.epoch, self.epoch_number = slider("Epoch", kind="Int", max=0)
         self.images = ipywidgets.HTML(layout={"max_width": "800px"})
-        link((self.epoch, "value"), (self.epoch_number, "value"))
         self.epoch.observe(self._draw_images, "value")
         self.start.on_click(lambda _: self.run())
         self.halt.on_click(lambda _: self.stop())
-        self.children = (
-            ipywidgets.HBox([self.start, self.halt, self.bar, self.pace, self.left], layout=WRAPPED),
+        self._lay_out(
+            "training-dashboard",
+            row("bar", self.start, self.halt, self.bar, self.pace, self.left),
             self.status,
             self.curves,
             ipywidgets.HBox([self.epoch, self.epoch_number]),
             self.images,
         )
-        self.add_class("colorlab-training-dashboard")
 
     def run(self, *, wait: bool = False) -> None:
         """Train, or resume a stopped run.

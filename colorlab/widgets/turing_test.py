@@ -27,13 +27,13 @@ from colorlab import pretrained
 from colorlab.data import ImageDataset
 from colorlab.evaluation import gray
 from colorlab.inference import Painter, network_of
-from colorlab.widgets.base import NARROW, WRAPPED, StatusBox
+from colorlab.widgets.base import StatusBox, row, save_controls
 from colorlab.widgets.files import OwnFiles, typed_path
-from colorlab.widgets.markup import image_html
+from colorlab.widgets.markup import image_html, table_html
 from colorlab.widgets.scoring import colored_by
 from colorlab.widgets.still import contact_sheet, display_with_still
 from colorlab.widgets.subject import as_image
-from colorlab.widgets.trials import CHECK, SIZE, Trial, familiar_things, fooled, schedule
+from colorlab.widgets.trials import CHECK, Trial, familiar_things, fooled, schedule
 
 BLANK = 0.5
 """Seconds of blank screen before each image."""
@@ -112,33 +112,30 @@ class TuringTest(StatusBox):
 
     def _make_controls(self) -> None:
         def button(text: str, icon: str, tooltip: str) -> ipywidgets.Button:
-            return ipywidgets.Button(description=text, icon=icon, tooltip=tooltip, layout={"width": "150px"})
+            return ipywidgets.Button(description=text, icon=icon, tooltip=tooltip, layout={"width": "auto"})
 
         # Buttons are never disabled: a disabled button loses the keyboard focus.
         self.start = button("Start", "play", "Show the first pair")
+        self.start.button_style = "primary"
         self.left = button("Left is real", "arrow-left", "The left image has the true colors")
         self.right = button("Right is real", "arrow-right", "The right image has the true colors")
         self.start.on_click(lambda _: self._start())
         self.left.on_click(lambda _: self._answer("left"))
         self.right.on_click(lambda _: self._answer("right"))
-        self.stage = ipywidgets.HTML(layout={"width": "auto", "margin": "4px 2px"})
-        self.result = ipywidgets.HTML(layout={"width": "auto"})
-        self.target = ipywidgets.Text(
-            value="output/turing-test.csv",
-            description="Save as",
-            style=NARROW,
-            layout={"flex": "1 1 240px", "max_width": "460px"},
-        )
-        self.save = button("Save answers", "save", "Write the answers so far, as CSV or JSON")
+        self.stage, self.result = ipywidgets.HTML(stage_html([], 0, None)), ipywidgets.HTML()
+        self.target, self.save = save_controls("Write the answers so far, as CSV or JSON", "Save answers")
+        self.save.button_style = ""
+        self.target.value = "output/turing-test.csv"
         self.save.on_click(lambda _: self._save())
-        self.children = (
+        self._lay_out(
+            "turing-test",
             self.status,
+            row("bar", self.start),
             self.stage,
-            ipywidgets.HBox([self.start, self.left, self.right], layout=WRAPPED),
+            row("pair", self.left, self.right),
             self.result,
-            ipywidgets.HBox([self.target, self.save], layout=WRAPPED),
+            row("foot", self.target, self.save),
         )
-        self.add_class("colorlab-turing-test")
         self._set_status(
             f"{len(self.trials)} pairs. You see the left image for {self._seconds:g} s, then the right one. Which "
             "one has its true colors? Press Start when you are ready."
@@ -213,36 +210,29 @@ def stage_html(pair: Sequence[Image.Image], number: int, seconds: float | None) 
     """Return two frames in which the images of a pair appear one after the other, and disappear.
 
     Args:
-        pair: left and right image.
+        pair: left and right image; empty frames if there are none.
         number: number of the pair, from 1, for screen readers.
         seconds: how long each image is visible; ``None`` hides both.
     """
     frames = []
-    for i, (side, shown) in enumerate(zip(("left", "right"), pair, strict=True)):
+    for i, side in enumerate(("left", "right")):
         # Hidden before and after the animation, visible during it.
         timed = "visibility:hidden"
         if seconds is not None:
             timed += f";animation:colorlab-glance {seconds:g}s linear {BLANK + i * (seconds + BLANK):g}s"
-        image = image_html(shown, alt=f"pair {number}, {side}", caption="")
-        frames.append(
-            f'<div style="flex:0 1 {SIZE}px"><div style="line-height:1.6">{side}</div>'
-            f'<div style="border:1px solid"><div style="{timed}">{image}</div></div></div>'
-        )
+        image = image_html(pair[i], alt=f"pair {number}, {side}", caption="") if pair else ""
+        frames.append(f'<div>{side}<div class="frame"><div style="{timed}">{image}</div></div></div>')
     return (
         "<style>@keyframes colorlab-glance{from,to{visibility:visible}}</style>"
-        f'<div style="display:flex;gap:16px">{"".join(frames)}</div>'
+        f'<div class="colorlab-pair">{"".join(frames)}</div>'
     )
 
 
 def _result_html(found: pd.DataFrame) -> str:
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("colors by", "fooled", "of", "rate", "95 % interval"))
-    rows = "".join(
-        f'<tr><th scope="row" style="text-align:left;font-weight:normal">{html.escape(str(model))}</th>'
-        f"<td>{row['fooled']:.0f}</td><td>{row['n']:.0f}</td><td>{row['rate']:.0%}</td>"
-        f"<td>{row['low']:.0%} … {row['high']:.0%}</td></tr>"
-        for model, row in found.iterrows()
-    )
-    return (
-        '<table style="border-spacing:12px 2px;border-collapse:separate;line-height:1.5;text-align:right">'
-        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-    )
+    lines = [
+        f'<th scope="row">{html.escape(str(model))}</th>'
+        f"<td>{line['fooled']:.0f}</td><td>{line['n']:.0f}</td><td>{line['rate']:.0%}</td>"
+        f"<td>{line['low']:.0%} … {line['high']:.0%}</td>"
+        for model, line in found.iterrows()
+    ]
+    return table_html(("colors by", "fooled", "of", "rate", "95 % interval"), lines)
