@@ -1,4 +1,4 @@
-"""Define ``resnet``: the first two stages of a ResNet-18 as encoder, six small convolutions as decoder.
+"""Define ``resnet``: the first two stages of a ResNet-18 as encoder, five small convolutions as decoder.
 
 The encoder is the classification network of He et al. up to stride 8, where features describe textures but not yet
 objects; the head upsamples its 128 channels to full size in three doublings, as in Iizuka et al. There are no skip
