@@ -294,7 +294,9 @@ def test_looks_are_tiles_of_their_colors_beside_the_slice_and_the_neighbors():
     plane, tiles, near = figure.axes
     ends = [line.get_xydata()[0].tolist() for line in plane.lines if line.get_marker() not in ("", "None", None)]
     assert ends == [[100, 0], [86.2, -7.4], [73.1, 0]]
-    assert [to_hex(tile.get_facecolor()) for tile in tiles.patches] == ["#ff0095", "#ff4993", "#919191"]
+    hatched, *colored = tiles.patches
+    assert (hatched.get_fill(), hatched.get_hatch()) == (False, "////")
+    assert [to_hex(tile.get_facecolor()) for tile in colored] == ["#ff0095", "#ff4993", "#919191"]
     assert tiles.texts[-1].get_text() == "gray\nL 60.0, a 0.0, b 0.0"
     np.testing.assert_allclose(near.images[0].get_extent(), (48.1, 98.1, -25, 25))
     assert rendered(figure).std() > 0
