@@ -17,8 +17,7 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from colorlab import color, pretrained
-from colorlab.data.placeholder import PHOTOGRAPHS
-from colorlab.data.samples import photograph
+from colorlab.data.samples import SAMPLES, photograph
 from colorlab.image import read_image
 from colorlab.inference import colorize, full_lightness, predict_ab
 from colorlab.models import ConstantColor, DistributionColorizer
@@ -97,7 +96,7 @@ def test_the_first_line_shows_a_colored_sample():
 
 
 def test_every_sample_and_every_shipped_model_can_be_chosen(bench):
-    assert tuple(name for name, _ in bench.image.options) == tuple(PHOTOGRAPHS)
+    assert tuple(name for name, _ in bench.image.options) == tuple(SAMPLES)
     assert tuple(bench.model.options) == pretrained.NAMES
 
 

@@ -17,8 +17,7 @@ from PIL import Image
 from torch.nn.modules.module import register_module_forward_hook
 
 from colorlab import color, pretrained
-from colorlab.data.placeholder import PHOTOGRAPHS
-from colorlab.data.samples import photograph
+from colorlab.data.samples import SAMPLES, photograph
 from colorlab.hints import Hint, Propagation, reduce_hints, to_json
 from colorlab.image import read_image
 from colorlab.inference import full_lightness, predict_ab
@@ -451,7 +450,7 @@ def test_an_upload_begins_without_hints(painter):
     upload(painter.upload, "halves.png", content.getvalue())  # another image of the same name
     assert said(painter) == "halves.png, 24×20 pixels, no hints yet."
     assert painter.upload.value == ()
-    assert tuple(name for name, _ in painter.image.options) == (*PHOTOGRAPHS, "halves.png (own)")
+    assert tuple(name for name, _ in painter.image.options) == (*SAMPLES, "halves.png (own)")
 
 
 def test_a_broken_upload_is_a_sentence_and_changes_nothing(painter):

@@ -11,8 +11,7 @@ from typing import Any, Literal, NamedTuple
 import ipywidgets
 from traitlets import link
 
-from colorlab.data.placeholder import PHOTOGRAPHS
-from colorlab.data.samples import photograph
+from colorlab.data.samples import SAMPLES, photograph
 from colorlab.image import LoadedImage, read_image
 from colorlab.widgets.markup import sentence, status_html
 from colorlab.widgets.subject import read_upload
@@ -137,7 +136,7 @@ class ImageBox(StatusBox):
 
     def _open(self, image: str | Path) -> None:
         """Show a sample by its name or a file by its path, then start to observe the controls."""
-        if image in PHOTOGRAPHS:
+        if image in SAMPLES:
             self._set_image(Source("sample", str(image)), sample(str(image)))
         else:
             self._set_image(Source("own", Path(image).name), read_image(Path(image)))
@@ -152,7 +151,7 @@ class ImageBox(StatusBox):
             self._own_image = source, image
 
     def _sources(self) -> list[tuple[str, Source]]:
-        samples = [(name, Source("sample", name)) for name in PHOTOGRAPHS]
+        samples = [(name, Source("sample", name)) for name in SAMPLES]
         own = [] if self._own_image is None else [(f"{self._own_image[0].name} (own)", self._own_image[0])]
         return samples + own
 

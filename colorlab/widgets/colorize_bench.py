@@ -81,7 +81,7 @@ class ColorizeBench(ImageBox):
     resolution with the original lightness. The status line shows errors.
 
     Args:
-        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
+        image: the name of a sample (:data:`colorlab.data.samples.SAMPLES`) or the path of an image file.
             Jupyter servers silently drop uploads above 10 MB unless configured otherwise, as `make lab` does.
         model: initial model; ``None`` is the best pretrained one.
         models: name → network from lightness to a and b: your own models, offered beside

@@ -152,7 +152,7 @@ class DistributionProbe(ImageBox):
     colors that the model's own style chooses, and a map of the entropy (how undecided the network is).
 
     Args:
-        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
+        image: the name of a sample (:data:`colorlab.data.samples.SAMPLES`) or the path of an image file.
         model: a colorizer that predicts a distribution, or the name of pretrained weights; None is the default.
 
     Raises:

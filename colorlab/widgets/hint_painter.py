@@ -84,7 +84,7 @@ class HintPainter(ImageBox):
     from a file (JSON, or an image of strokes), *?* the keys. The status line shows errors.
 
     Args:
-        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
+        image: the name of a sample (:data:`colorlab.data.samples.SAMPLES`) or the path of an image file.
         model: the colorizer: a network, or the name or path of weights; ``None`` is the best pretrained one.
         hints: initial hints, in pixels of the image reduced to :data:`HINT_SIZE`, like :attr:`hints`.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from colorlab import color
-from colorlab.data.placeholder import PHOTOGRAPHS
+from colorlab.data.samples import SAMPLES
 from colorlab.evaluation import PerceptualDistance
 from colorlab.evaluation.leaderboard import heading, reading
 from colorlab.image import read_image
@@ -109,7 +109,7 @@ class MetricTrap(StatusBox):
     is, the original, the ranks by each score, and Kendall's τ between these and the user's ranking.
 
     Args:
-        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
+        image: the name of a sample (:data:`colorlab.data.samples.SAMPLES`) or the path of an image file.
         model: the colorizer of one of the six; by default the best pretrained one.
         perceptual: adds its perceptual distance to the scores.
         seed: random seed for the order of the six.
@@ -127,8 +127,8 @@ class MetricTrap(StatusBox):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self._name = str(image) if image in PHOTOGRAPHS else Path(image).name
-        source = sample(self._name) if image in PHOTOGRAPHS else read_image(Path(image))
+        self._name = str(image) if image in SAMPLES else Path(image).name
+        source = sample(self._name) if image in SAMPLES else read_image(Path(image))
         self._original = reduced(source, str(image))
         made = six(self._original, network_of(model))
         shuffled = random.Random(seed).sample(list(made), len(made))

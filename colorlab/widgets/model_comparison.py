@@ -45,7 +45,7 @@ class ModelComparison(ImageBox):
     their scores against the original; *Sort by* sorts the models by one of them.
 
     Args:
-        image: the name of a sample (:data:`colorlab.data.placeholder.PHOTOGRAPHS`) or the path of an image file.
+        image: the name of a sample (:data:`colorlab.data.samples.SAMPLES`) or the path of an image file.
         models: name → a network, or the name or path of weights; by default gray, the mean color of `placeholder`'s
             training images, and all pretrained models (:data:`colorlab.pretrained.NAMES`).
         perceptual: adds its perceptual distance to the scores.

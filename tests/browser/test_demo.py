@@ -86,7 +86,7 @@ def test_coloring_a_photograph_on_the_page(watched, demo):
     assert photo.stat().st_size > 10_000_000
     bench = widgets[0]
     status = bench.get_by_role("status")
-    expect(status).to_contain_text("astronaut, 512×512 pixels, colored by")
+    expect(status).to_contain_text("temple, 640×427 pixels, colored by")
     with page.expect_file_chooser() as chooser:
         bench.get_by_role("button", name="Upload").click()
     chooser.value.set_files(photo)
