@@ -39,7 +39,7 @@ def collect(source: Path) -> None:
     chapters: dict[str, list[str]] = {}
     for name in ("CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    for pattern in ("docs/*.md", "docs/*.png", "colorlab/pretrained/*.md"):
+    for pattern in ("docs/*.md", "docs/*.png", "notebooks/images/*", "colorlab/pretrained/*.md"):
         for path in sorted(ROOT.glob(pattern)):
             (source / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, source / path.relative_to(ROOT))
