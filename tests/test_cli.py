@@ -588,3 +588,11 @@ def test_hints_from_a_file(desk, capsys):
     assert not np.array_equal(pixels("hinted/cat.png"), np.asarray(colorize("cat.jpg")))
     status, _, err = run(capsys, "cat.jpg", "album", "--hints", "hints.json")
     assert (status, err) == (1, "colorlab: --hints needs exactly one image, got 2\n")
+
+
+def test_a_folder_without_images_gives_one_sentence(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["colorize", str(tmp_path / "empty"), "--output", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert "there are no images in the folder" in said.err
+    assert "0 of 0" not in said.out

@@ -677,3 +677,9 @@ def test_what_cannot_compete_is_named(desk, capsys, given, named):
     for part in named:
         assert part in complaint(err)
     assert not Path("output").exists()
+
+
+def test_eval_all_says_which_model_is_scored_far_from_its_size(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["eval-all", "--models", "unet32", "--image-size", "32"]) == 0
+    assert "unet32 is made for images of 96 px, not of 32 px; --image-size 96" in capsys.readouterr().err

@@ -12,10 +12,12 @@ from colorlab.evaluation import colored, gray, interpretability
 from colorlab.evaluation.perceptual import PerceptualDistance
 from colorlab.evaluation.published import (
     HINTS,
+    HUES,
     LABEL,
     ZHANG_2017,
     altered,
     hint_curve,
+    hue_and_chroma,
     judged_photos,
     lpips_provenance,
     lpips_table,
@@ -52,6 +54,15 @@ def test_the_scores_of_photographs_are_of_the_weights_that_ship():
     found = interpretability(judged_photos())
     assert set(found["n"]) == {192}
     assert found["log_probability"].idxmax() == "original"
+
+
+def test_the_table_of_hues_is_of_the_default_that_ships_and_shows_that_hue_matters():
+    default = pretrained.NAMES[0]
+    assert f"Weights {default}: SHA-256 {pretrained.FILES[default][:12]}" in HUES.read_text(encoding="utf-8")
+    found = interpretability(judged_photos() | hue_and_chroma())
+    assert set(found["n"]) == {192}
+    log_p = found["log_probability"]
+    assert log_p["true hue, a quarter of the true chroma"] > log_p["the default's hue, true chroma"]
 
 
 def test_the_table_of_pretraining_has_the_baselines_and_the_same_minutes():

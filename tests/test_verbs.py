@@ -479,3 +479,8 @@ def test_import_is_quick(tmp_path):
     done = stranger(["-c", code], tmp_path)
     assert done.returncode == 0, done.stderr
     assert time.perf_counter() - began < 20  # on a machine as busy as can be; by itself it takes 0.05 s
+
+
+def test_a_baseline_may_be_named_and_stands_in_the_leaderboard_once():
+    board = colorlab.evaluate(["gray", "resnet-placeholder"], "placeholder", scores=["mae"], size=32).board
+    assert sorted(board.index) == ["gray", "mean color", "original", "resnet-placeholder"]
